@@ -1,0 +1,136 @@
+//! Conversions across kinds, between read and write. There is one rule here: scene and point cloud convert into each other by
+//! their shared positions.
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::format::FormatInfo;
+use crate::record::scene::{Mesh, Primitive, Topology, transform_point};
+use crate::record::{
+    AttributeData, AttributeSpec, Kind, Media, MediaRecord, PointChunk, PointCloud, ScalarType, Scene, Stream,
+};
+
+/// Brings the record to a kind that `info` can write. What the other kind cannot hold is reported as a loss.
+pub(crate) fn adapt(record: &mut MediaRecord, info: &FormatInfo, cx: &Context) -> Result<()> {
+    if info.kinds.contains(&record.kind()) {
+        return Ok(());
+    }
+    let media = std::mem::replace(&mut record.media, Media::Scene(Scene::default()));
+    record.media = match media {
+        Media::Scene(scene) if info.kinds.contains(&Kind::PointCloud) => points_of(&scene, cx)?.into(),
+        Media::PointCloud(cloud) if info.kinds.contains(&Kind::Scene) => scene_of(cloud, cx)?.into(),
+        other => {
+            let kinds: Vec<_> = info.kinds.iter().map(|kind| kind.as_str()).collect();
+            let message = format!("{} holds {}, not {}", info.name, kinds.join(" or "), other.kind());
+            record.media = other;
+            return Err(Error::unsupported(message).with_hint("`mediary formats` lists what can be written for a kind"));
+        }
+    };
+    record.source_is_canonical = false;
+    Ok(())
+}
+
+/// The vertices of a scene in world space, with colours where every primitive has them.
+fn points_of(scene: &Scene, cx: &Context) -> Result<PointCloud> {
+    let colored = scene.primitives().all(|primitive| !primitive.colors.is_empty());
+    let schema = if colored { vec![AttributeSpec::new("color", ScalarType::F32, 4)] } else { Vec::new() };
+    let mut positions = Vec::new();
+    let mut colors = Vec::new();
+    let mut failure = None;
+    scene.walk(|node, world| {
+        let Some(mesh) = scene.nodes[node as usize].mesh else { return };
+        for primitive in &scene.meshes[mesh as usize].primitives {
+            if let Err(error) = cx.budget().take(primitive.positions.len() as u64 * 40) {
+                failure.get_or_insert(error);
+                return;
+            }
+            positions.extend(primitive.positions.iter().map(|position| {
+                let [x, y, z] = transform_point(world, position.map(f64::from));
+                [x + scene.world_offset[0], y + scene.world_offset[1], z + scene.world_offset[2]]
+            }));
+            if colored {
+                colors.extend(primitive.colors[0].iter().flatten().copied());
+            }
+        }
+    });
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    cx.lose("faces", scene.primitives().map(Primitive::triangles).sum(), "triangles: points have no faces");
+    cx.lose("materials", scene.materials.len() as u64, "materials");
+    cx.lose("textures", scene.textures.len() as u64, "textures");
+    cx.lose("animations", scene.animations.len() as u64, "animations");
+    let attributes = if colored { vec![AttributeData::F32(colors)] } else { Vec::new() };
+    let declared = positions.len() as u64;
+    let chunk = PointChunk::new(positions, attributes, &schema)?;
+    let mut cloud = PointCloud::new(schema, Stream::from_chunks(vec![chunk]));
+    cloud.declared_points = Some(declared);
+    Ok(cloud)
+}
+
+/// A mesh of points, relative to the cloud's first finite point where coordinates are too large for single precision.
+fn scene_of(mut cloud: PointCloud, cx: &Context) -> Result<Scene> {
+    let chunks = cloud.points.collect(cx.budget())?;
+    let bounds = cloud.points.summary().bounds.finish();
+    let offset = bounds.map_or([0.0; 3], |bounds| {
+        let far = bounds.min.iter().chain(&bounds.max).any(|value| value.abs() > 65_536.0);
+        if far { [0, 1, 2].map(|axis| ((bounds.min[axis] + bounds.max[axis]) / 2.0).round()) } else { [0.0; 3] }
+    });
+    let count = cloud.points.summary().points;
+    cx.budget().take(count.saturating_mul(28))?;
+    let color = cloud.schema.iter().position(|attribute| attribute.name == "color" && attribute.components >= 3);
+    let mut positions = Vec::new();
+    let mut colors = Vec::new();
+    for chunk in &chunks {
+        positions.extend(chunk.positions().iter().map(|p| [0, 1, 2].map(|axis| (p[axis] - offset[axis]) as f32)));
+        if let Some(color) = color {
+            let width = cloud.schema[color].components;
+            let data = &chunk.attributes()[color];
+            let linear = !matches!(data.scalar(), ScalarType::U8 | ScalarType::U16);
+            let scale = match data.scalar() {
+                ScalarType::U8 => 1.0 / 255.0,
+                ScalarType::U16 => 1.0 / 65535.0,
+                _ => 1.0,
+            };
+            let channel = |point: usize, channel: usize| {
+                let value = data.get(point * width + channel) * scale;
+                if linear || channel == 3 { value as f32 } else { srgb_to_linear(value) as f32 }
+            };
+            colors.extend((0..chunk.positions().len()).map(|point| {
+                [
+                    channel(point, 0),
+                    channel(point, 1),
+                    channel(point, 2),
+                    if width > 3 { channel(point, 3) } else { 1.0 },
+                ]
+            }));
+        }
+    }
+    for (index, attribute) in cloud.schema.iter().enumerate() {
+        if Some(index) != color {
+            cx.lose(&format!("attribute-{}", attribute.name), count, format!("point attribute {:?}", attribute.name));
+        }
+    }
+    cx.lose("boxes", cloud.boxes.len() as u64, "boxes");
+    cx.lose("vectors", cloud.vectors.len() as u64, "vectors");
+    let primitive = Primitive {
+        topology: Topology::Points,
+        positions,
+        colors: if color.is_some() { vec![colors] } else { Vec::new() },
+        ..Primitive::default()
+    };
+    let mut scene = Scene::of_meshes(vec![Mesh { primitives: vec![primitive], ..Mesh::default() }]);
+    scene.world_offset = offset;
+    Ok(scene)
+}
+
+/// An sRGB value, 0 to 1, to linear light (IEC 61966-2-1).
+#[must_use]
+pub fn srgb_to_linear(value: f64) -> f64 {
+    if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+}
+
+/// Linear light, 0 to 1, to an sRGB value (IEC 61966-2-1).
+#[must_use]
+pub fn linear_to_srgb(value: f64) -> f64 {
+    if value <= 0.003_130_8 { value * 12.92 } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 }
+}

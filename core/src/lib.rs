@@ -1,0 +1,48 @@
+//! The core of mediary: what a media record is, and the contracts of formats. No format code.
+//!
+//! ```text
+//! Source ──probe──▶ Format ──read──▶ MediaRecord ──write──▶ Output
+//! ```
+//!
+//! - [`Source`]: bytes, a name hint, siblings.
+//! - [`Format`], [`FormatReader`], [`FormatInfo`]: what a format is, and its static descriptor.
+//! - [`Registry`], [`Reading`]: from an input to its records.
+//! - [`MediaRecord`], [`Media`], [`record`]: the result, its kinds, units and axis order.
+//! - [`Limits`], [`Budget`], [`Strictness`], [`Context`]: what a reader works with.
+//! - [`Error`], [`Diagnostic`]: what went wrong, and what was repaired.
+
+mod context;
+pub mod convert;
+mod diagnostic;
+mod error;
+mod format;
+mod limits;
+mod options;
+mod output;
+mod probe;
+pub mod record;
+mod registry;
+mod source;
+
+pub use context::{Cancel, Context, Strictness};
+pub use diagnostic::{Diagnostic, Diagnostics, Loss, Losses, Severity};
+pub use error::{Error, ErrorKind, Location, Result};
+pub use format::{
+    BuiltIn, Canonical, Feature, Format, FormatInfo, FormatReader, Header, Signature, Tier, single, whole,
+};
+pub use limits::{Budget, Limits};
+pub use options::{OptionSpec, OptionType, OptionUse, OptionValue, Options};
+pub use output::{Finished, Output};
+pub use probe::{Candidate, Confidence, Detection, Probe};
+pub use record::{Facts, Kind, Media, MediaRecord};
+pub use registry::{Origin, ReadOptions, Reading, Registry, WriteOptions};
+pub use source::{
+    FolderSiblings, MemorySiblings, NoSiblings, PROBE_BYTES, SiblingUse, Siblings, Source, SourceBytes, SourceReader,
+    hex,
+};
+
+/// For the macros of this crate.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+}

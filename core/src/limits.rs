@@ -1,0 +1,177 @@
+//! Limits with numbers, and the byte budget that every reader draws on before it allocates.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+macro_rules! limits {
+    ($( $(#[$doc:meta])* $name:ident: $desktop:expr, $service:expr, $untrusted:expr; )*) => {
+        /// Resource caps. `u64::MAX` means unlimited. Every value can be set by name, as `--limit name=value`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Limits { $( $(#[$doc])* pub $name: u64, )* }
+
+        impl Limits {
+            /// For one's own files on one's own machine: generous, still bounded.
+            #[must_use]
+            pub const fn desktop() -> Self { Self { $( $name: $desktop, )* } }
+
+            /// For a server that converts what its users send.
+            #[must_use]
+            pub const fn service() -> Self { Self { $( $name: $service, )* } }
+
+            /// For files from anywhere.
+            #[must_use]
+            pub const fn untrusted() -> Self { Self { $( $name: $untrusted, )* } }
+
+            /// The names of all limits, in order.
+            pub const NAMES: &'static [&'static str] = &[ $( stringify!($name), )* ];
+
+            /// Reads a limit by name.
+            #[must_use]
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name { $( stringify!($name) => Some(self.$name), )* _ => None }
+            }
+
+            /// Sets a limit by name; `false` if there is none of that name.
+            pub fn set(&mut self, name: &str, value: u64) -> bool {
+                match name { $( stringify!($name) => { self.$name = value; true } )* _ => false }
+            }
+        }
+    };
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+limits! {
+    // desktop, service, untrusted
+    /// Bytes of one input. Streams of unknown length are cut off here with an error.
+    input_bytes: u64::MAX, 4 * GIB, 256 * MIB;
+    /// Sibling files one input may open.
+    sibling_files: 256, 256, 32;
+    /// Bytes of all siblings of one input together.
+    sibling_bytes: 4 * GIB, GIB, 256 * MIB;
+    /// Bytes of head, and the same of tail, that probing looks at.
+    probe_bytes: 64 * KIB, 64 * KIB, 64 * KIB;
+    /// Bytes one record may hold in memory; every allocation from a file-supplied size is counted.
+    alloc_bytes: 768 * MIB, 768 * MIB, 256 * MIB;
+    /// Bytes one output may have.
+    output_bytes: u64::MAX, 16 * GIB, GIB;
+    /// Ratio of decoded to encoded bytes that is taken for a decompression bomb.
+    expansion_ratio: 2000, 1000, 200;
+    /// Nesting depth of documents and node trees.
+    depth: 128, 128, 64;
+    /// Records of one input.
+    records: u64::MAX, 10_000_000, 1_000_000;
+    /// Elements of one array: vertices, atoms, rows, points.
+    elements: 1 << 31, 1 << 30, 1 << 26;
+    /// Bytes of one text value: a name, a cell, a line.
+    string_bytes: 64 * MIB, 16 * MIB, 4 * MIB;
+    /// Pixels of one image or frame.
+    pixels: 1 << 28, 1 << 27, 1 << 26;
+    /// Frames of one clip.
+    frames: 1_000_000, 100_000, 10_000;
+    /// Milliseconds of wall time for one input.
+    wall_ms: u64::MAX, 300_000, 60_000;
+}
+
+impl Limits {
+    /// The preset of this name: `desktop`, `service` or `untrusted`.
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Self> {
+        match name {
+            "desktop" => Some(Self::desktop()),
+            "service" => Some(Self::service()),
+            "untrusted" => Some(Self::untrusted()),
+            _ => None,
+        }
+    }
+
+    /// Refuses `wanted` when it is over `allowed`. `name` is the limit's field name.
+    ///
+    /// # Errors
+    /// `Limit`, naming the limit.
+    pub fn check(&self, name: &'static str, wanted: u64) -> Result<()> {
+        let allowed = self.get(name).unwrap_or(u64::MAX);
+        if wanted > allowed { Err(Error::limit(name, wanted, allowed)) } else { Ok(()) }
+    }
+}
+
+impl Default for Limits {
+    /// [`Limits::desktop`].
+    fn default() -> Self {
+        Self::desktop()
+    }
+}
+
+/// Bytes one input may still take. A handle: clones share one count.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    allowed: u64,
+    taken: AtomicU64,
+}
+
+impl Budget {
+    /// A budget of `allowed` bytes.
+    #[must_use]
+    pub fn new(allowed: u64) -> Self {
+        Self(Arc::new(Account { allowed, taken: AtomicU64::new(0) }))
+    }
+
+    /// Takes `bytes` before they are allocated.
+    ///
+    /// # Errors
+    /// `Limit` with the name `alloc_bytes`; nothing is taken then.
+    pub fn take(&self, bytes: u64) -> Result<()> {
+        let account = &self.0;
+        account
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+                taken.checked_add(bytes).filter(|&sum| sum <= account.allowed)
+            })
+            .map(drop)
+            .map_err(|taken| Error::limit("alloc_bytes", taken.saturating_add(bytes), account.allowed))
+    }
+
+    /// Gives back what a finished chunk or a scratch buffer had taken.
+    pub fn give_back(&self, bytes: u64) {
+        let _ =
+            self.0.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| Some(taken.saturating_sub(bytes)));
+    }
+
+    /// Bytes taken and not given back.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
+    /// Bytes allowed in all.
+    #[must_use]
+    pub fn allowed(&self) -> u64 {
+        self.0.allowed
+    }
+
+    /// An empty vector with room for `count` elements that a file announces, after three checks: the announced elements fit
+    /// into the `bytes_left` of the input at `min_bytes` each (at least 1), and their memory fits into the budget.
+    ///
+    /// # Errors
+    /// `Malformed` when the file is too short for its own count; `Limit` when the budget is.
+    pub fn vec<T>(&self, what: &str, count: u64, min_bytes: u64, bytes_left: u64) -> Result<Vec<T>> {
+        let needed = count.saturating_mul(min_bytes.max(1));
+        if needed > bytes_left {
+            return Err(Error::malformed(format!(
+                "{count} {what} announced, which need at least {needed} bytes, but only {bytes_left} are left"
+            ))
+            .with_hint("the file is cut short or its count is wrong"));
+        }
+        self.take(count.saturating_mul(size_of::<T>() as u64))?;
+        let count = usize::try_from(count).map_err(|_| Error::limit("elements", count, usize::MAX as u64))?;
+        Ok(Vec::with_capacity(count))
+    }
+}

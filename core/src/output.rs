@@ -1,0 +1,222 @@
+//! [`Output`]: where writers write. Files appear under their final name only when they are whole.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A seekable output and the files beside it. Dropping it without [`Output::finish`] leaves nothing behind.
+pub struct Output {
+    target: Target,
+    siblings: Vec<(String, Target)>,
+    limit: u64,
+    written: u64,
+}
+
+enum Target {
+    Memory(Cursor<Vec<u8>>),
+    File { file: BufWriter<tempfile::NamedTempFile>, path: PathBuf },
+    Spool(BufWriter<File>),
+}
+
+/// What an [`Output`] became.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// The main bytes, for [`Output::memory`].
+    pub bytes: Vec<u8>,
+    /// Files beside it by name, for [`Output::memory`].
+    pub siblings: Vec<(String, Vec<u8>)>,
+}
+
+impl Output {
+    /// In memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::new(Target::Memory(Cursor::new(Vec::new())))
+    }
+
+    /// A file: written as an unnamed-looking temporary beside `path`, renamed on [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// `Io` when `path` exists and `overwrite` is false, is not a regular file, or when its folder cannot be written.
+    pub fn file(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
+        let path = path.as_ref();
+        if let Ok(known) = path.symlink_metadata() {
+            let shown = path.display().to_string();
+            if known.is_dir() {
+                return Err(Error::new(ErrorKind::Io, "expected a file to write, found a directory").with_path(shown));
+            }
+            if !overwrite {
+                return Err(Error::new(ErrorKind::Io, "the output exists")
+                    .with_hint("--force overwrites it")
+                    .with_path(shown));
+            }
+        }
+        Ok(Self::new(temporary(path)?))
+    }
+
+    /// An unnamed temporary file, for streams that cannot seek such as standard output: write, then
+    /// [`copy_to`](Self::copy_to).
+    ///
+    /// # Errors
+    /// `Io` when no temporary file can be made.
+    pub fn spool() -> Result<Self> {
+        let file = tempfile::tempfile().map_err(|error| Error::io("cannot make a temporary file", error))?;
+        Ok(Self::new(Target::Spool(BufWriter::with_capacity(1 << 18, file))))
+    }
+
+    fn new(target: Target) -> Self {
+        Self { target, siblings: Vec::new(), limit: u64::MAX, written: 0 }
+    }
+
+    /// The same output with a cap in bytes (`Limits::output_bytes`).
+    #[must_use]
+    pub fn with_limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// File name of the output without folder and extension: what a writer names its siblings after. `output` in memory.
+    #[must_use]
+    pub fn stem(&self) -> String {
+        match &self.target {
+            Target::File { path, .. } => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+            _ => None,
+        }
+        .unwrap_or_else(|| "output".into())
+    }
+
+    /// Whether files can stand beside this output. Standard output has none: writers embed or report a loss.
+    #[must_use]
+    pub fn has_siblings(&self) -> bool {
+        !matches!(self.target, Target::Spool(_))
+    }
+
+    /// Opens a file beside the output. `name` is a plain file name.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be made; `Unsupported` when the output has no folder; `Malformed` for a name with separators.
+    pub fn sibling(&mut self, name: &str) -> Result<&mut dyn Write> {
+        if name.is_empty() || name.contains(['/', '\\', '\0']) || name == "." || name == ".." {
+            return Err(Error::malformed(format!("{name:?} is no plain file name")));
+        }
+        let target = match &self.target {
+            Target::Memory(_) => Target::Memory(Cursor::new(Vec::new())),
+            Target::File { path, .. } => temporary(&path.with_file_name(name))?,
+            Target::Spool(_) => return Err(Error::unsupported("a stream has no files beside it")),
+        };
+        self.siblings.push((name.to_owned(), target));
+        match self.siblings.last_mut() {
+            Some((_, target)) => Ok(target),
+            None => Err(Error::unsupported("no sibling")),
+        }
+    }
+
+    /// Makes the output visible under its name, siblings first. In memory, hands the bytes over.
+    ///
+    /// # Errors
+    /// `Io` when flushing or renaming fails; nothing is left under the final name then.
+    pub fn finish(self) -> Result<Finished> {
+        let mut finished = Finished::default();
+        for (name, target) in self.siblings {
+            let bytes = target.commit()?;
+            finished.siblings.push((name, bytes));
+        }
+        finished.bytes = self.target.commit()?;
+        Ok(finished)
+    }
+
+    /// Flushes the output and copies all its bytes to `to`.
+    ///
+    /// # Errors
+    /// `Io` when reading back or writing fails.
+    pub fn copy_to(mut self, to: &mut dyn Write) -> Result<u64> {
+        self.flush()?;
+        match self.target {
+            Target::Memory(cursor) => {
+                to.write_all(cursor.get_ref())?;
+                Ok(cursor.get_ref().len() as u64)
+            }
+            Target::Spool(file) => {
+                let mut file = file.into_inner().map_err(|error| Error::from(error.into_error()))?;
+                file.seek(SeekFrom::Start(0))?;
+                Ok(io::copy(&mut Read::by_ref(&mut file), to)?)
+            }
+            Target::File { .. } => Err(Error::unsupported("a named output is finished, not copied")),
+        }
+    }
+}
+
+fn temporary(path: &Path) -> Result<Target> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".mediary-").suffix(".tmp");
+    // Temporary files are private by default; an output is an ordinary file and follows the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let file = builder
+        .tempfile_in(folder)
+        .map_err(|error| Error::io("cannot write into the folder", error).with_path(folder.display().to_string()))?;
+    Ok(Target::File { file: BufWriter::with_capacity(1 << 18, file), path: path.to_owned() })
+}
+
+impl Target {
+    fn commit(self) -> Result<Vec<u8>> {
+        match self {
+            Self::Memory(cursor) => Ok(cursor.into_inner()),
+            Self::Spool(_) => Ok(Vec::new()),
+            Self::File { file, path } => {
+                let shown = path.display().to_string();
+                let file = file
+                    .into_inner()
+                    .map_err(|error| Error::io("cannot write", error.into_error()).with_path(shown.clone()))?;
+                file.persist(&path).map_err(|error| Error::io("cannot rename to", error.error).with_path(shown))?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Memory(cursor) => cursor.write(bytes),
+            Self::File { file, .. } => file.write(bytes),
+            Self::Spool(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::File { file, .. } => file.flush(),
+            Self::Spool(file) => file.flush(),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.target.write(bytes)?;
+        self.written = self.written.saturating_add(count as u64);
+        if self.written > self.limit {
+            return Err(Error::limit("output_bytes", self.written, self.limit).into());
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.target.flush()
+    }
+}
+
+impl Seek for Output {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.target {
+            Target::Memory(cursor) => cursor.seek(to),
+            Target::File { file, .. } => file.seek(to),
+            Target::Spool(file) => file.seek(to),
+        }
+    }
+}

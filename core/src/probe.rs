@@ -1,0 +1,200 @@
+//! Detection by content: what a format sees of an input, what it answers, and the decision as a value that can be shown.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Format, FormatInfo, Tier};
+
+/// A bounded view of an input: the first and the last 64 KiB, read once and shared by all formats.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe<'a> {
+    /// The first bytes.
+    pub head: &'a [u8],
+    /// The last bytes; equal to `head` for a short input.
+    pub tail: &'a [u8],
+    /// Length of the input in bytes.
+    pub len: u64,
+    /// File name hint; its extension is weighed by the registry, formats need not look at it.
+    pub name: &'a str,
+}
+
+impl<'a> Probe<'a> {
+    /// Whether the head is the whole input.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.head.len() as u64 == self.len
+    }
+
+    /// The head without a UTF-8 byte order mark and leading white space.
+    #[must_use]
+    pub fn text(&self) -> &'a [u8] {
+        self.head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(self.head).trim_ascii_start()
+    }
+
+    /// Whether the head looks like text in an ASCII-based encoding: no control bytes but white space.
+    #[must_use]
+    pub fn looks_like_text(&self) -> bool {
+        !self.head.is_empty()
+            && !self.head.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C))
+    }
+
+    /// The lines of the head, without their ends (LF, CRLF or CR). A last line that the end of the head may have cut is left
+    /// out.
+    pub fn lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let head = self.head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(self.head);
+        let end = if self.is_whole() {
+            head.len()
+        } else {
+            head.iter().rposition(|&byte| byte == b'\n' || byte == b'\r').map_or(0, |end| end + 1)
+        };
+        let mut rest = &head[..end];
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let end = rest.iter().position(|&byte| byte == b'\n' || byte == b'\r');
+            let (line, next) = match end {
+                None => (rest, rest.len()),
+                Some(end) if rest[end..].starts_with(b"\r\n") => (&rest[..end], end + 2),
+                Some(end) => (&rest[..end], end + 1),
+            };
+            rest = &rest[next..];
+            Some(line)
+        })
+    }
+}
+
+/// A format's answer to a [`Probe`]. Scores in use: 255 certain (long magic), 200 a signature, 150 a structure that hardly
+/// anything else has, 100 typical structure, 50 plausible, 10 anything of this class (any text).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confidence {
+    /// Not this format.
+    No,
+    /// Cannot tell from content; only the extension speaks for it.
+    Unknown,
+    /// This format, with a score from 1 to 255 and the reason in words.
+    Yes(u8, Cow<'static, str>),
+}
+
+impl Confidence {
+    /// [`Confidence::Yes`].
+    pub fn yes(score: u8, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::Yes(score.max(1), reason.into())
+    }
+}
+
+/// One format in a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Candidate {
+    /// Id of the format.
+    pub format: &'static str,
+    /// 0 when only the extension speaks for it.
+    pub score: u8,
+    /// Why, in words.
+    pub reason: String,
+    /// Whether the input's name ends as the format's files do.
+    pub extension: bool,
+    /// Bytes of the signature that matched: longer is more special.
+    pub specificity: usize,
+    /// Maturity of the format's support.
+    pub tier: Tier,
+}
+
+impl Candidate {
+    /// What decides, best first: a total order that does not depend on registration.
+    fn rank(&self) -> impl Ord + use<> {
+        use std::cmp::Reverse;
+        (Reverse(self.score), Reverse(self.extension), Reverse(self.specificity), self.tier, self.format)
+    }
+
+    fn ties_with(&self, other: &Self) -> bool {
+        (self.score, self.extension, self.specificity, self.tier)
+            == (other.score, other.extension, other.specificity, other.tier)
+    }
+}
+
+/// How an input was recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Detection {
+    /// Everything that spoke up, best first. Empty when nothing did.
+    pub candidates: Vec<Candidate>,
+    /// Set when the format was named by the caller (`--from`) and nothing was weighed.
+    pub forced: bool,
+    /// The input has an extension of a known format, but its content is of another: the ids that claim the extension.
+    pub extension_mismatch: Vec<&'static str>,
+}
+
+impl Detection {
+    pub(crate) fn forced(format: &'static str) -> Self {
+        let candidate = Candidate {
+            format,
+            score: 255,
+            reason: "named by the caller".into(),
+            extension: false,
+            specificity: 0,
+            tier: Tier::Preferred,
+        };
+        Self { candidates: vec![candidate], forced: true, extension_mismatch: Vec::new() }
+    }
+
+    /// Weighs `formats`.
+    pub(crate) fn weigh<'f>(probe: &Probe<'_>, formats: impl Iterator<Item = &'f dyn Format>) -> Self {
+        let mut candidates = Vec::new();
+        let mut claim_extension = Vec::new();
+        for format in formats {
+            let info = format.info();
+            let extension = info.claims(probe.name);
+            if extension {
+                claim_extension.push(info.id);
+            }
+            candidates.extend(consider(format, info, probe, extension));
+        }
+        candidates.sort_by_cached_key(Candidate::rank);
+        let mismatch = candidates.first().is_some_and(|winner| !winner.extension);
+        let extension_mismatch = if mismatch { claim_extension } else { Vec::new() };
+        Self { candidates, forced: false, extension_mismatch }
+    }
+
+    /// The id of the format to read with.
+    ///
+    /// # Errors
+    /// `NotRecognised` when nothing spoke up; `Ambiguous` in strict mode when two formats speak equally well.
+    pub fn winner(&self, strict: bool) -> Result<&'static str> {
+        let hint = "name the format with --from ID; `mediary formats` lists them";
+        match &self.candidates[..] {
+            [] => Err(Error::new(ErrorKind::NotRecognised, "no format recognises the content").with_hint(hint)),
+            [first, second, ..] if strict && first.ties_with(second) => Err(Error::new(
+                ErrorKind::Ambiguous,
+                format!("{} and {} recognise the content equally well", first.format, second.format),
+            )
+            .with_hint(hint)),
+            [first, ..] => Ok(first.format),
+        }
+    }
+}
+
+fn consider(format: &dyn Format, info: &'static FormatInfo, probe: &Probe<'_>, extension: bool) -> Option<Candidate> {
+    if !info.reads {
+        return None;
+    }
+    let signature =
+        info.signatures.iter().filter(|signature| signature.matches(probe.head)).max_by_key(|s| s.bytes.len());
+    if !info.signatures.is_empty() && signature.is_none() && !info.probes_without_signature {
+        return None;
+    }
+    let candidate = |score, reason: String| {
+        let specificity = signature.map_or(0, |signature| signature.bytes.len());
+        Some(Candidate { format: info.id, score, reason, extension, specificity, tier: info.tier })
+    };
+    match (format.probe(probe), signature) {
+        (Confidence::No, _) => None,
+        (Confidence::Yes(score, reason), _) => candidate(score, reason.into_owned()),
+        (Confidence::Unknown, Some(signature)) => {
+            candidate(200, format!("signature {} at byte {}", signature.bytes.escape_ascii(), signature.offset))
+        }
+        (Confidence::Unknown, None) if extension => candidate(0, "only its extension".into()),
+        (Confidence::Unknown, None) => None,
+    }
+}

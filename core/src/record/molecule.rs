@@ -1,0 +1,443 @@
+//! Molecules: atoms in columns, residues, chains, bonds, models.
+
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+use super::elements::{HYDROGEN, SYMBOLS};
+use super::facts::MoleculeFacts;
+use crate::error::{Error, Result};
+
+/// Atomic number; 0 stands for an unknown element, a dummy or a query atom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Element(u8);
+
+impl Element {
+    /// Unknown, dummy, or query atom.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// The element of this atomic number, 0 to 118.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        (usize::from(number) < SYMBOLS.len()).then_some(Self(number))
+    }
+
+    /// The element of this symbol, in any case. `D` and `T` are hydrogen.
+    #[must_use]
+    pub fn from_symbol(symbol: &str) -> Option<Self> {
+        if symbol.eq_ignore_ascii_case("D") || symbol.eq_ignore_ascii_case("T") {
+            return Some(Self(HYDROGEN));
+        }
+        (1_u8..)
+            .zip(&SYMBOLS[1..])
+            .find(|(_, known)| known.eq_ignore_ascii_case(symbol))
+            .map(|(number, _)| Self(number))
+    }
+
+    /// Atomic number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Symbol; `X` for an unknown element.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        SYMBOLS[usize::from(self.0)]
+    }
+
+    /// Standard atomic weight in g/mol (IUPAC 2021, conventional values); 0 for an unknown element.
+    #[must_use]
+    pub fn weight(self) -> f64 {
+        super::elements::WEIGHTS[usize::from(self.0)]
+    }
+}
+
+/// Handedness at an atom as a line notation states it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Chirality {
+    /// Not stated.
+    #[default]
+    None,
+    /// Neighbours in the order of the bonds turn counter-clockwise seen from the first (`@`).
+    CounterClockwise,
+    /// Neighbours in the order of the bonds turn clockwise seen from the first (`@@`).
+    Clockwise,
+    /// Stated to be a mixture or unknown.
+    Either,
+}
+
+/// Columns of atoms. `elements`, `names` and `residues` have one entry an atom; every other column has one an atom or is
+/// empty, which means its default for all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Atoms {
+    /// Elements.
+    pub elements: Vec<Element>,
+    /// Names, e.g. `CA`; may be empty.
+    pub names: Vec<SmolStr>,
+    /// Indices into [`Molecule::residues`].
+    pub residues: Vec<u32>,
+    /// Serial numbers of the source.
+    pub serials: Vec<i64>,
+    /// Alternate location labels; NUL for none.
+    pub altlocs: Vec<char>,
+    /// Occupancies; default 1.
+    pub occupancies: Vec<f32>,
+    /// Isotropic B factors in Å²; default 0.
+    pub b_factors: Vec<f32>,
+    /// Formal charges in units of e; default 0.
+    pub formal_charges: Vec<i8>,
+    /// Partial charges in units of e.
+    pub partial_charges: Vec<f32>,
+    /// Radii in Å.
+    pub radii: Vec<f32>,
+    /// Mass numbers; 0 for the natural mixture.
+    pub isotopes: Vec<u16>,
+    /// Atom types of a force field.
+    pub types: Vec<SmolStr>,
+    /// Implicit hydrogens.
+    pub hydrogens: Vec<u8>,
+    /// Whether the atom is aromatic.
+    pub aromatic: Vec<bool>,
+    /// Handedness.
+    pub chirality: Vec<Chirality>,
+}
+
+impl Atoms {
+    /// Number of atoms.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// Value `index` of an optional column, its default where the column is empty.
+    pub fn value<T: Clone>(column: &[T], index: usize, default: T) -> T {
+        column.get(index).cloned().unwrap_or(default)
+    }
+}
+
+/// A run of atoms under one residue name and number.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Residue {
+    /// Name, e.g. `ALA`; may be empty.
+    pub name: SmolStr,
+    /// Author's number.
+    pub number: Option<i32>,
+    /// Insertion code.
+    pub insertion: Option<char>,
+    /// mmCIF `label_seq_id`.
+    pub label_number: Option<i32>,
+    /// Segment id.
+    pub segment: SmolStr,
+    /// Whether the source marks it as not part of a standard polymer (HETATM).
+    pub hetero: bool,
+    /// Index into [`Molecule::chains`].
+    pub chain: u32,
+}
+
+/// A chain.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chain {
+    /// Author's id; may be empty.
+    pub name: SmolStr,
+    /// mmCIF `label_asym_id`; may be empty.
+    pub label: SmolStr,
+    /// mmCIF entity id; may be empty.
+    pub entity: SmolStr,
+}
+
+/// Order of a bond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum BondOrder {
+    /// Not stated.
+    #[default]
+    Unknown,
+    /// 1.
+    Single,
+    /// 2.
+    Double,
+    /// 3.
+    Triple,
+    /// 4.
+    Quadruple,
+    /// Delocalised, as a file with aromatic bond types states it.
+    Aromatic,
+    /// Two electrons of one partner.
+    Dative,
+}
+
+/// Drawing or configuration of a bond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BondStereo {
+    /// Not stated.
+    #[default]
+    None,
+    /// Wedge: from the first atom towards the viewer.
+    Up,
+    /// Hash: from the first atom away from the viewer.
+    Down,
+    /// Stated to be either.
+    Either,
+    /// Double bond, higher neighbours on one side.
+    Cis,
+    /// Double bond, higher neighbours on opposite sides.
+    Trans,
+}
+
+/// Where a bond comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BondSource {
+    /// Written in the file.
+    #[default]
+    File,
+    /// From the template of the residue.
+    Template,
+    /// Perceived from distances.
+    Distance,
+}
+
+/// A bond between two different atoms.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bond {
+    /// First atom.
+    pub a: u32,
+    /// Second atom.
+    pub b: u32,
+    /// Order.
+    pub order: BondOrder,
+    /// Whether it is part of an aromatic ring, beside a localised order.
+    pub aromatic: bool,
+    /// Drawing or configuration.
+    pub stereo: BondStereo,
+    /// Where it comes from.
+    pub source: BondSource,
+}
+
+/// Positions of all atoms at one time or in one solution.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    /// Number in the source.
+    pub number: i64,
+    /// Title or comment of the frame; may be empty.
+    pub title: String,
+    /// `[x, y, z]` in Å, one an atom, or empty without coordinates.
+    pub positions: Vec<[f64; 3]>,
+    /// `[x, y, z]` in Å/ps, one an atom, or empty.
+    pub velocities: Vec<[f64; 3]>,
+    /// Cell of this frame where it differs from that of the molecule.
+    pub cell: Option<Cell>,
+}
+
+/// A unit cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cell {
+    /// Edges a, b, c in Å.
+    pub lengths: [f64; 3],
+    /// Angles alpha, beta, gamma in degrees.
+    pub angles: [f64; 3],
+}
+
+/// A stretch of secondary structure, between two residues of one chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SecondaryStructure {
+    /// `helix` or `sheet`.
+    pub kind: &'static str,
+    /// First residue, index into [`Molecule::residues`].
+    pub start: u32,
+    /// Last residue.
+    pub end: u32,
+    /// Class as the source numbers it (PDB helix class, strand sense).
+    pub class: i32,
+    /// Identifier in the source.
+    pub id: SmolStr,
+}
+
+/// A molecule or an assembly: what one entry of a file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Molecule {
+    /// Name or identifier.
+    pub name: String,
+    /// Atoms of the first model; all models have the same.
+    pub atoms: Atoms,
+    /// Residues in file order; a file without residues has one without a name.
+    pub residues: Vec<Residue>,
+    /// Chains in file order.
+    pub chains: Vec<Chain>,
+    /// Bonds.
+    pub bonds: Vec<Bond>,
+    /// Models or frames; at least one.
+    pub models: Vec<Model>,
+    /// Unit cell.
+    pub cell: Option<Cell>,
+    /// Space group, Hermann–Mauguin symbol.
+    pub space_group: Option<String>,
+    /// Helices and sheets.
+    pub secondary: Vec<SecondaryStructure>,
+}
+
+impl Molecule {
+    /// Checks the length of every column and every index.
+    ///
+    /// # Errors
+    /// `Malformed` with the element's path.
+    pub fn validate(&self) -> Result<()> {
+        let count = self.atoms.len();
+        let wrong = |what: &str, found: usize| {
+            Err(Error::malformed(format!("expected {count} values, found {found}")).at_element(format!("atoms.{what}")))
+        };
+        let atoms = &self.atoms;
+        for (what, length) in [("names", atoms.names.len()), ("residues", atoms.residues.len())] {
+            if length != count {
+                return wrong(what, length);
+            }
+        }
+        for (what, length) in [
+            ("serials", atoms.serials.len()),
+            ("altlocs", atoms.altlocs.len()),
+            ("occupancies", atoms.occupancies.len()),
+            ("b_factors", atoms.b_factors.len()),
+            ("formal_charges", atoms.formal_charges.len()),
+            ("partial_charges", atoms.partial_charges.len()),
+            ("radii", atoms.radii.len()),
+            ("isotopes", atoms.isotopes.len()),
+            ("types", atoms.types.len()),
+            ("hydrogens", atoms.hydrogens.len()),
+            ("aromatic", atoms.aromatic.len()),
+            ("chirality", atoms.chirality.len()),
+        ] {
+            if length != 0 && length != count {
+                return wrong(what, length);
+            }
+        }
+        let range = |index: u32, count: usize, what: &str, path: String| {
+            if (index as usize) < count {
+                return Ok(());
+            }
+            Err(Error::malformed(format!("{what} {index} is out of range: there are {count}")).at_element(path))
+        };
+        for (a, &residue) in atoms.residues.iter().enumerate() {
+            range(residue, self.residues.len(), "residue", format!("atoms[{a}]"))?;
+        }
+        for (r, residue) in self.residues.iter().enumerate() {
+            range(residue.chain, self.chains.len(), "chain", format!("residues[{r}]"))?;
+        }
+        for (b, bond) in self.bonds.iter().enumerate() {
+            for atom in [bond.a, bond.b] {
+                range(atom, count, "atom", format!("bonds[{b}]"))?;
+            }
+            if bond.a == bond.b {
+                return Err(Error::malformed("a bond joins an atom with itself").at_element(format!("bonds[{b}]")));
+            }
+        }
+        for (s, stretch) in self.secondary.iter().enumerate() {
+            for residue in [stretch.start, stretch.end] {
+                range(residue, self.residues.len(), "residue", format!("secondary[{s}]"))?;
+            }
+        }
+        if self.models.is_empty() {
+            return Err(Error::malformed("expected at least one model, found none"));
+        }
+        for (m, model) in self.models.iter().enumerate() {
+            for length in [model.positions.len(), model.velocities.len()] {
+                if length != 0 && length != count {
+                    return Err(Error::malformed(format!("expected {count} positions, found {length}"))
+                        .at_element(format!("models[{m}]")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sum formula in Hill order: carbon, hydrogen, then the others by symbol; by symbol alone without carbon. Implicit
+    /// hydrogens count; unknown elements and alternate locations after the first do not.
+    #[must_use]
+    pub fn formula(&self) -> String {
+        let atoms = &self.atoms;
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for (index, element) in atoms.elements.iter().enumerate() {
+            let hydrogens = u64::from(Atoms::value(&atoms.hydrogens, index, 0));
+            if hydrogens > 0 {
+                *counts.entry("H").or_default() += hydrogens;
+            }
+            if *element != Element::UNKNOWN && !self.is_alternate(index) {
+                *counts.entry(element.symbol()).or_default() += 1;
+            }
+        }
+        let mut formula = String::new();
+        let mut add = |symbol: &str, count: u64| {
+            formula.push_str(symbol);
+            if count > 1 {
+                formula.push_str(&count.to_string());
+            }
+        };
+        if let Some(carbon) = counts.remove("C") {
+            add("C", carbon);
+            if let Some(hydrogen) = counts.remove("H") {
+                add("H", hydrogen);
+            }
+        }
+        for (symbol, count) in counts {
+            add(symbol, count);
+        }
+        formula
+    }
+
+    /// Whether the atom is an alternate location other than the residue's first (`A`, `1` or the lowest label).
+    fn is_alternate(&self, atom: usize) -> bool {
+        let altlocs = &self.atoms.altlocs;
+        let Some(&label) = altlocs.get(atom) else { return false };
+        if label == '\0' {
+            return false;
+        }
+        // Alternate locations of one atom stand in one residue, which is a run: look back through it.
+        let residue = self.atoms.residues[atom];
+        let name = &self.atoms.names[atom];
+        (0..atom)
+            .rev()
+            .take_while(|&other| self.atoms.residues[other] == residue)
+            .any(|other| altlocs[other] != '\0' && altlocs[other] != label && self.atoms.names[other] == *name)
+    }
+
+    /// The facts of this molecule.
+    #[must_use]
+    pub fn facts(&self) -> MoleculeFacts {
+        let positions = self.models.first().map_or(&[][..], |model| &model.positions);
+        let flat = positions.iter().all(|position| position[2] == 0.0);
+        let mut chains: Vec<&str> = self.chains.iter().map(|chain| chain.name.as_str()).collect();
+        chains.sort_unstable();
+        chains.dedup();
+        MoleculeFacts {
+            molecules: Some(1),
+            atoms: Some(self.atoms.len() as u64),
+            heavy_atoms: Some(self.atoms.elements.iter().filter(|element| element.number() != HYDROGEN).count() as u64),
+            bonds: Some(self.bonds.len() as u64),
+            residues: Some(self.residues.len() as u64),
+            chains: Some(chains.len() as u64),
+            models: Some(self.models.len() as u64),
+            formula: Some(self.formula()),
+            cell: self.cell.map(|cell| {
+                let [a, b, c] = cell.lengths;
+                let [alpha, beta, gamma] = cell.angles;
+                [a, b, c, alpha, beta, gamma]
+            }),
+            has_coordinates: Some(!positions.is_empty()),
+            dimensions: Some(if positions.is_empty() {
+                0
+            } else if flat {
+                2
+            } else {
+                3
+            }),
+        }
+    }
+}

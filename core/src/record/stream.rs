@@ -1,0 +1,115 @@
+//! [`Stream`]: bulk content as a pull of chunks, with a running summary that becomes facts.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, Result};
+use crate::limits::Budget;
+
+/// A piece of bulk content.
+pub trait Chunk: Send + 'static {
+    /// What is known after having seen some chunks: counts, bounds, peak.
+    type Summary: Clone + Default + Send + Sync + 'static;
+
+    /// Adds this chunk to the summary.
+    fn observe(&self, summary: &mut Self::Summary);
+
+    /// Bytes of memory this chunk holds.
+    fn bytes(&self) -> u64;
+}
+
+/// A pull stream of chunks. Memory stays bounded by one chunk; [`collect`](Self::collect) is for who wants it whole.
+pub struct Stream<C: Chunk> {
+    chunks: Box<dyn Iterator<Item = Result<C>> + Send>,
+    summary: C::Summary,
+    finished: bool,
+}
+
+impl<C: Chunk> Stream<C> {
+    /// A stream over `chunks`. After the first error it yields nothing more.
+    pub fn new(chunks: impl Iterator<Item = Result<C>> + Send + 'static) -> Self {
+        Self { chunks: Box::new(chunks), summary: C::Summary::default(), finished: false }
+    }
+
+    /// A stream over chunks in memory.
+    #[must_use]
+    pub fn from_chunks(chunks: Vec<C>) -> Self {
+        Self::new(chunks.into_iter().map(Ok))
+    }
+
+    /// The next chunk, `None` at the end.
+    ///
+    /// # Errors
+    /// What the reader reports. A panic of a decoder comes out as `Malformed`.
+    pub fn next_chunk(&mut self) -> Result<Option<C>> {
+        if self.finished {
+            return Ok(None);
+        }
+        let next =
+            catch_unwind(AssertUnwindSafe(|| self.chunks.next())).unwrap_or_else(|panic| Some(Err(panicked(&*panic))));
+        match next {
+            Some(Ok(chunk)) => {
+                chunk.observe(&mut self.summary);
+                Ok(Some(chunk))
+            }
+            Some(Err(error)) => {
+                self.finished = true;
+                Err(error)
+            }
+            None => {
+                self.finished = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads to the end for the summary alone.
+    ///
+    /// # Errors
+    /// As [`next_chunk`](Self::next_chunk).
+    pub fn drain(&mut self) -> Result<()> {
+        while self.next_chunk()?.is_some() {}
+        Ok(())
+    }
+
+    /// All remaining chunks, paid from the budget. The stream is at its end afterwards.
+    ///
+    /// # Errors
+    /// `Limit` when they do not fit; otherwise as [`next_chunk`](Self::next_chunk).
+    pub fn collect(&mut self, budget: &Budget) -> Result<Vec<C>> {
+        let mut all = Vec::new();
+        while let Some(chunk) = self.next_chunk()? {
+            budget.take(chunk.bytes())?;
+            all.push(chunk);
+        }
+        Ok(all)
+    }
+
+    /// What the chunks so far add up to.
+    #[must_use]
+    pub fn summary(&self) -> &C::Summary {
+        &self.summary
+    }
+
+    /// Whether the end was reached (or an error ended it): the summary is that of the whole content.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+}
+
+impl<C: Chunk> std::fmt::Debug for Stream<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stream(finished: {})", self.finished)
+    }
+}
+
+/// The error that a caught panic of format code becomes.
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into());
+    Error::malformed(format!("the decoder gave up on this data: {text}"))
+        .with_hint("this is a defect of mediary or of a decoder it uses: please report the file")
+}

@@ -1,0 +1,419 @@
+//! [`Registry`]: the formats known, and the way from an input to its records.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::context::{Cancel, Context, Strictness};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{BuiltIn, Format, FormatInfo, FormatReader, Header};
+use crate::limits::{Budget, Limits};
+use crate::options::{OptionUse, Options};
+use crate::output::Output;
+use crate::probe::{Detection, Probe};
+use crate::record::{Description, Media, MediaRecord, SourceInfo, describe, stream};
+use crate::source::Source;
+
+/// How to read. Options are given as on the command line: `obj.up_axis` = `z`.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// Caps.
+    pub limits: Limits,
+    /// The budget to draw on; `None` is a fresh one of `limits.alloc_bytes` for each input.
+    pub budget: Option<Budget>,
+    /// The dial.
+    pub strictness: Strictness,
+    /// Id of the format to read as, without looking at the content.
+    pub from: Option<String>,
+    /// `(format.name, value)`; those of other formats are ignored here, see [`Registry::check_options`].
+    pub options: Vec<(String, String)>,
+    /// Stops reading.
+    pub cancel: Cancel,
+}
+
+/// How to write.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// Caps.
+    pub limits: Limits,
+    /// `(format.name, value)`; those of other formats are ignored here, see [`Registry::check_options`].
+    pub options: Vec<(String, String)>,
+    /// Stops writing.
+    pub cancel: Cancel,
+}
+
+/// Where a format comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// Compiled in.
+    BuiltIn,
+    /// Added by the embedding program.
+    Added,
+}
+
+struct Entry {
+    format: &'static dyn Format,
+    origin: Origin,
+}
+
+/// The formats known, by id.
+#[derive(Default)]
+pub struct Registry {
+    entries: BTreeMap<&'static str, Entry>,
+}
+
+impl Registry {
+    /// No formats: embedders add what they want.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Every format that is linked into the program. Use `mediary::Registry`, or name each family crate in your program:
+    /// a crate that is never named is not linked and registers nothing.
+    ///
+    /// # Panics
+    /// When two linked formats have one id: a mistake of the program, which the suite catches.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let mut registry = Self::empty();
+        for BuiltIn(format) in inventory::iter::<BuiltIn> {
+            if let Err(error) = registry.insert(*format, Origin::BuiltIn) {
+                panic!("{error}");
+            }
+        }
+        registry
+    }
+
+    /// Adds a format.
+    ///
+    /// # Errors
+    /// `Plugin` when its id is taken or not a lower-case name.
+    pub fn add(&mut self, format: &'static dyn Format) -> Result<()> {
+        self.insert(format, Origin::Added)
+    }
+
+    fn insert(&mut self, format: &'static dyn Format, origin: Origin) -> Result<()> {
+        let info = format.info();
+        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        if info.id.is_empty() || !info.id.bytes().all(legal) {
+            return Err(Error::new(
+                ErrorKind::Plugin,
+                format!("{:?} is no format id: lower-case letters and digits", info.id),
+            ));
+        }
+        if let Some(known) = self.entries.get(info.id) {
+            return Err(Error::new(
+                ErrorKind::Plugin,
+                format!(
+                    "the format id {:?} is taken: {:?} ({:?}) and {:?} ({origin:?})",
+                    info.id,
+                    known.format.info().name,
+                    known.origin,
+                    info.name
+                ),
+            ));
+        }
+        self.entries.insert(info.id, Entry { format, origin });
+        Ok(())
+    }
+
+    /// All descriptors, by id.
+    pub fn formats(&self) -> impl Iterator<Item = &'static FormatInfo> {
+        self.entries.values().map(|entry| entry.format.info())
+    }
+
+    /// The format of this id.
+    ///
+    /// # Errors
+    /// `InvalidOption` for an unknown id.
+    pub fn get(&self, id: &str) -> Result<&'static dyn Format> {
+        self.entries.get(id).map(|entry| entry.format).ok_or_else(|| {
+            let known: Vec<_> = self.entries.keys().copied().collect();
+            Error::new(ErrorKind::InvalidOption, format!("there is no format {id:?}"))
+                .with_hint(format!("known: {}", known.join(", ")))
+        })
+    }
+
+    /// Where the format of this id comes from.
+    #[must_use]
+    pub fn origin(&self, id: &str) -> Option<&Origin> {
+        self.entries.get(id).map(|entry| &entry.origin)
+    }
+
+    /// The format that a file of this name is written as: the longest extension wins.
+    ///
+    /// # Errors
+    /// `NotRecognised` when no writable format has the extension.
+    pub fn for_output(&self, name: &str) -> Result<&'static dyn Format> {
+        self.entries
+            .values()
+            .map(|entry| entry.format)
+            .filter(|format| format.info().writes.is_some())
+            .filter_map(|format| {
+                let info = format.info();
+                let longest = info.claimed_extension(name)?.len();
+                Some((longest, std::cmp::Reverse(info.tier), std::cmp::Reverse(info.id), format))
+            })
+            .max_by_key(|(longest, tier, id, _)| (*longest, *tier, *id))
+            .map(|(.., format)| format)
+            .ok_or_else(|| {
+                Error::new(ErrorKind::NotRecognised, format!("no format is written as {name:?}"))
+                    .with_hint("name it with --to ID; `mediary formats` lists what can be written")
+            })
+    }
+
+    /// Checks that every `(format.name, value)` fits the schema of a known format.
+    ///
+    /// # Errors
+    /// `InvalidOption`, naming the valid ones.
+    pub fn check_options(&self, options: &[(String, String)]) -> Result<()> {
+        for (name, value) in options {
+            let (format, name) = self.split_option(name)?;
+            let info = self.get(format)?.info();
+            Options::resolve(info.id, info.options, OptionUse::Read, &[(name.to_owned(), value.clone())])?;
+        }
+        Ok(())
+    }
+
+    /// Splits `pts.json.ascii` into a known id and a name.
+    fn split_option<'o>(&self, name: &'o str) -> Result<(&'o str, &'o str)> {
+        let known = name.match_indices('.').map(|(dot, _)| (&name[..dot], &name[dot + 1..]));
+        known.filter(|(format, _)| self.entries.contains_key(format)).max_by_key(|(format, _)| format.len()).ok_or_else(
+            || {
+                Error::new(ErrorKind::InvalidOption, format!("option {name:?} names no format"))
+                    .with_hint("options are written -o <format>.<name>=<value>, e.g. -o csv.delimiter=;")
+            },
+        )
+    }
+
+    fn resolve(&self, info: &'static FormatInfo, usage: OptionUse, options: &[(String, String)]) -> Result<Options> {
+        let mut own = Vec::new();
+        for (name, value) in options {
+            let (format, name) = self.split_option(name)?;
+            if format == info.id {
+                own.push((name.to_owned(), value.clone()));
+            }
+        }
+        Options::resolve(info.id, info.options, usage, &own)
+    }
+
+    /// Looks at an input and weighs all formats.
+    #[must_use]
+    pub fn detect(&self, source: &Source) -> Detection {
+        let probe = Probe { head: source.head(), tail: source.tail(), len: source.len(), name: source.name() };
+        Detection::weigh(&probe, self.entries.values().map(|entry| entry.format))
+    }
+
+    /// Recognises an input and starts reading it.
+    ///
+    /// # Errors
+    /// `Malformed` for an empty input; `NotRecognised`; `InvalidOption`; what the format reports.
+    pub fn open(&self, source: &Source, options: &ReadOptions) -> Result<Reading> {
+        let shown = source.path().map_or_else(|| source.name().to_owned(), |path| path.display().to_string());
+        self.open_inner(source, options).map_err(|error| error.with_path(shown))
+    }
+
+    fn open_inner(&self, source: &Source, options: &ReadOptions) -> Result<Reading> {
+        if source.is_empty() {
+            return Err(
+                Error::malformed("the input is empty").with_hint("0 bytes hold no media; fetch or copy it again")
+            );
+        }
+        let detection = match &options.from {
+            Some(id) => Detection::forced(self.get(id)?.info().id),
+            None => self.detect(source),
+        };
+        let format = self.get(detection.winner(options.strictness == Strictness::Strict)?)?;
+        let info = format.info();
+        let cx = Context::build(
+            Cow::Borrowed(info.id),
+            options.limits,
+            options.budget.clone(),
+            options.strictness,
+            self.resolve(info, OptionUse::Read, &options.options)?,
+            options.cancel.clone(),
+        );
+        if !detection.extension_mismatch.is_empty() {
+            cx.diagnostics().push(Diagnostic::new(
+                Severity::Warning,
+                "probe.extension-mismatch",
+                format!("the name says {}, the content is {}", detection.extension_mismatch.join(" or "), info.id),
+            ));
+        }
+        let reader = guard(|| format.open(source, &cx)).map_err(|error| error.of_format(info.id))?;
+        Ok(Reading { source: source.clone(), detection, info, cx, reader, next: 0, failed: false, sha256: None })
+    }
+
+    /// Writes a record as `format` and returns what was lost. The losses are also added to the record.
+    ///
+    /// # Errors
+    /// `Unsupported` when the format cannot hold the record's kind; what the format reports.
+    pub fn write(
+        &self,
+        record: &mut MediaRecord,
+        format: &str,
+        out: &mut Output,
+        options: &WriteOptions,
+    ) -> Result<()> {
+        let format = self.get(format)?;
+        let info = format.info();
+        let path = record.source.name.clone();
+        let cx = Context::build(
+            Cow::Borrowed(info.id),
+            options.limits,
+            None,
+            Strictness::Default,
+            self.resolve(info, OptionUse::Write, &options.options)?,
+            options.cancel.clone(),
+        );
+        if info.writes.is_none() {
+            return Err(Error::unsupported(format!("{} can only be read", info.name)).of_format(info.id));
+        }
+        crate::convert::adapt(record, info, &cx).map_err(|error| error.of_format(info.id).with_path(path.clone()))?;
+        guard(|| format.write(record, out, &cx)).map_err(|error| error.of_format(info.id).with_path(path))?;
+        record.loss.extend(cx.losses().to_vec());
+        for diagnostic in cx.diagnostics().to_vec() {
+            record.diagnostics.push(diagnostic);
+        }
+        Ok(())
+    }
+
+    /// The format in which `media` is kept in a store; `None` when its source bytes are kept.
+    #[must_use]
+    pub fn canonical(&self, media: &Media) -> Option<&'static FormatInfo> {
+        self.formats()
+            .filter(|info| info.writes.is_some())
+            .map(|info| (info.canonical_rank(media), std::cmp::Reverse(info.id), info))
+            .filter(|(rank, ..)| *rank > 0)
+            .max_by_key(|(rank, id, _)| (*rank, *id))
+            .map(|(.., info)| info)
+    }
+}
+
+/// An input being read: an iterator of records.
+pub struct Reading {
+    source: Source,
+    detection: Detection,
+    info: &'static FormatInfo,
+    cx: Context,
+    reader: Box<dyn FormatReader>,
+    next: u64,
+    failed: bool,
+    sha256: Option<String>,
+}
+
+impl Reading {
+    /// The format it is read as.
+    #[must_use]
+    pub fn format(&self) -> &'static FormatInfo {
+        self.info
+    }
+
+    /// How it was recognised.
+    #[must_use]
+    pub fn detection(&self) -> &Detection {
+        &self.detection
+    }
+
+    /// The context of the operation.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.cx
+    }
+
+    /// The SHA-256 that records are to carry; ingest has hashed the source before.
+    pub fn set_sha256(&mut self, sha256: impl Into<String>) {
+        self.sha256 = Some(sha256.into());
+    }
+
+    /// Facts of the first record without its payload.
+    ///
+    /// # Errors
+    /// When the header is broken.
+    pub fn header(&mut self) -> Result<Header> {
+        let reader = &mut self.reader;
+        guard(|| reader.header()).map_err(|error| self.at_boundary(error))
+    }
+
+    /// The record JSON of the first record as far as the header tells.
+    ///
+    /// # Errors
+    /// When the header is broken.
+    pub fn header_json(&mut self) -> Result<serde_json::Value> {
+        let header = self.header()?;
+        Ok(describe(&Description {
+            facts: &header.facts,
+            format: self.info.id,
+            media_type: self.info.media_type(),
+            key: "",
+            index: 0,
+            source: &self.source_info(),
+            annotations: &crate::record::Annotations::new(),
+            properties: &serde_json::Map::new(),
+            caption: None,
+            step: None,
+            loss: &[],
+            diagnostics: &self.cx.diagnostics(),
+            assets: &[],
+        }))
+    }
+
+    fn source_info(&self) -> SourceInfo {
+        SourceInfo {
+            name: self.source.name().to_owned(),
+            bytes: self.source.len(),
+            sha256: self.sha256.clone(),
+            siblings: self.source.siblings_used(),
+        }
+    }
+
+    fn at_boundary(&self, error: Error) -> Error {
+        let shown = self.source.path().map_or_else(|| self.source.name().to_owned(), |path| path.display().to_string());
+        error.of_format(self.info.id).with_path(shown)
+    }
+
+    fn read_next(&mut self) -> Result<Option<MediaRecord>> {
+        if self.next > 0 {
+            self.cx.renew_diagnostics();
+        }
+        let reader = &mut self.reader;
+        let Some(mut record) = guard(|| reader.next_record())? else { return Ok(None) };
+        self.cx.limits().check("records", self.next + 1)?;
+        record.media.validate(self.cx.limits().depth)?;
+        record.format = self.info.id.to_owned();
+        if record.media_type.is_empty() {
+            record.media_type = self.info.media_type().to_owned();
+        }
+        record.index = self.next;
+        record.source = self.source_info();
+        record.diagnostics = self.cx.diagnostics();
+        self.next += 1;
+        Ok(Some(record))
+    }
+}
+
+impl Iterator for Reading {
+    type Item = Result<MediaRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.read_next().map_err(|error| self.at_boundary(error)).transpose();
+        self.failed = matches!(next, None | Some(Err(_)));
+        if next.is_none() && self.next == 0 {
+            return Some(Err(self.at_boundary(Error::malformed("the input holds no record"))));
+        }
+        next
+    }
+}
+
+/// Runs format code; a panic becomes an error.
+fn guard<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(stream::panicked(&*panic)))
+}

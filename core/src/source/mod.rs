@@ -1,0 +1,343 @@
+//! [`Source`]: bytes, a name hint and siblings. The only way a reader touches input.
+
+mod map;
+mod reader;
+mod sibling;
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+pub use reader::SourceReader;
+pub use sibling::{FolderSiblings, MemorySiblings, NoSiblings, SiblingUse, Siblings};
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Limits;
+
+/// Bytes of head, and the same of tail, that are read once and shared by all probes: 64 KiB.
+pub const PROBE_BYTES: usize = 64 << 10;
+
+/// Files from this size on are memory-mapped when a reader asks for all bytes: 16 MiB. Smaller ones are read, so that a
+/// file cut by another process while it is read is an error and not a fault.
+const MAP_FROM: u64 = 16 << 20;
+
+/// An input. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Source(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    path: Option<PathBuf>,
+    len: u64,
+    backing: Arc<Backing>,
+    head: OnceLock<Vec<u8>>,
+    tail: OnceLock<Vec<u8>>,
+    siblings: Box<dyn Siblings>,
+    used: Mutex<Vec<SiblingUse>>,
+}
+
+enum Backing {
+    Memory(Arc<[u8]>),
+    File(Mutex<File>),
+}
+
+/// All bytes of an input, borrowed from memory, from a memory map, or owned. Derefs to `[u8]`.
+pub struct SourceBytes(Bytes);
+
+enum Bytes {
+    Shared(Arc<[u8]>),
+    Owned(Vec<u8>),
+    Mapped(map::Map),
+}
+
+impl Deref for SourceBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Bytes::Shared(bytes) => bytes,
+            Bytes::Owned(bytes) => bytes,
+            Bytes::Mapped(map) => map,
+        }
+    }
+}
+
+impl Source {
+    /// Opens a regular file. Its folder resolves its siblings. A FIFO or a device is read as a stream up to
+    /// `limits.input_bytes`.
+    ///
+    /// # Errors
+    /// `Io` for a missing or unreadable file and for a directory; `Limit` when the input is over `input_bytes`.
+    pub fn open(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
+        let path = path.as_ref();
+        let shown = path.display().to_string();
+        let failed = |what: &str, error: std::io::Error| Error::io(what, error).with_path(shown.clone());
+        let metadata = path.metadata().map_err(|error| failed("cannot open", error))?;
+        if metadata.is_dir() {
+            return Err(Error::new(ErrorKind::Io, "expected a file, found a directory")
+                .with_hint("`mediary ingest` walks directories")
+                .with_path(shown));
+        }
+        let file = File::open(path).map_err(|error| failed("cannot open", error))?;
+        let name = path.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+        if !metadata.is_file() {
+            return Self::from_reader(name, file, limits).map_err(|error| error.with_path(shown));
+        }
+        limits.check("input_bytes", metadata.len()).map_err(|error| error.with_path(shown))?;
+        let siblings: Box<dyn Siblings> = match path.parent() {
+            Some(folder) => Box::new(FolderSiblings::new(folder)),
+            None => Box::new(NoSiblings),
+        };
+        Ok(Self::build(
+            name,
+            Some(path.to_owned()),
+            metadata.len(),
+            Arc::new(Backing::File(Mutex::new(file))),
+            siblings,
+        ))
+    }
+
+    /// An input in memory. `name` hints at the format by its extension; it may be empty.
+    #[must_use]
+    pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self::build(name.into(), None, bytes.len() as u64, Arc::new(Backing::Memory(bytes)), Box::new(NoSiblings))
+    }
+
+    /// Reads a stream to its end: into memory up to 16 MiB, beyond that into an unnamed temporary file.
+    ///
+    /// # Errors
+    /// `Io` when reading or spooling fails; `Limit` when the stream is over `input_bytes`.
+    pub fn from_reader(name: impl Into<String>, mut reader: impl Read, limits: &Limits) -> Result<Self> {
+        let mut first = Vec::new();
+        let cap = MAP_FROM.min(limits.input_bytes.saturating_add(1));
+        (&mut reader).take(cap).read_to_end(&mut first).map_err(|error| Error::io("cannot read the stream", error))?;
+        limits.check("input_bytes", first.len() as u64)?;
+        if (first.len() as u64) < MAP_FROM {
+            return Ok(Self::from_bytes(name, first));
+        }
+        let spool = |error| Error::io("cannot spool the stream to a temporary file", error);
+        let mut file = tempfile::tempfile().map_err(spool)?;
+        file.write_all(&first).map_err(spool)?;
+        let rest = limits.input_bytes.saturating_sub(first.len() as u64).saturating_add(1);
+        drop(first);
+        std::io::copy(&mut reader.take(rest), &mut file).map_err(spool)?;
+        let len = file.stream_position().map_err(spool)?;
+        limits.check("input_bytes", len)?;
+        Ok(Self::build(name.into(), None, len, Arc::new(Backing::File(Mutex::new(file))), Box::new(NoSiblings)))
+    }
+
+    /// The same input with another resolver of siblings, e.g. [`MemorySiblings`].
+    #[must_use]
+    pub fn with_siblings(&self, siblings: impl Siblings + 'static) -> Self {
+        let backing = Arc::clone(&self.0.backing);
+        Self::build(self.0.name.clone(), self.0.path.clone(), self.0.len, backing, Box::new(siblings))
+    }
+
+    fn build(
+        name: String,
+        path: Option<PathBuf>,
+        len: u64,
+        backing: Arc<Backing>,
+        siblings: Box<dyn Siblings>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            path,
+            len,
+            backing,
+            head: OnceLock::new(),
+            tail: OnceLock::new(),
+            siblings,
+            used: Mutex::default(),
+        }))
+    }
+
+    /// File name without its folder, or the given name; a hint, never trusted.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Where it was opened, if it is a file.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.0.len
+    }
+
+    /// Whether it has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.len == 0
+    }
+
+    /// The first 64 KiB, or all of a shorter input. Read once. Empty if the input cannot be read: the reader that
+    /// follows reports why.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        self.0.head.get_or_init(|| self.window(0))
+    }
+
+    /// The last 64 KiB, or all of a shorter input. Read once.
+    #[must_use]
+    pub fn tail(&self) -> &[u8] {
+        if self.0.len <= PROBE_BYTES as u64 {
+            return self.head();
+        }
+        self.0.tail.get_or_init(|| self.window(self.0.len - PROBE_BYTES as u64))
+    }
+
+    fn window(&self, offset: u64) -> Vec<u8> {
+        let mut bytes = vec![0; PROBE_BYTES.min(usize::try_from(self.0.len - offset).unwrap_or(PROBE_BYTES))];
+        match self.read_at(offset, &mut bytes) {
+            Ok(read) => bytes.truncate(read),
+            Err(_) => bytes.clear(),
+        }
+        bytes
+    }
+
+    /// Reads up to `buffer.len()` bytes at `offset`; fewer only at the end of the input. Callable from any thread.
+    ///
+    /// # Errors
+    /// `Io` when the file cannot be read.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        match &*self.0.backing {
+            Backing::Memory(bytes) => {
+                let start = usize::try_from(offset).map_or(bytes.len(), |offset| offset.min(bytes.len()));
+                let count = buffer.len().min(bytes.len() - start);
+                buffer[..count].copy_from_slice(&bytes[start..start + count]);
+                Ok(count)
+            }
+            Backing::File(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut filled = 0;
+                let failed = |error| Error::io("cannot read", error).at_byte(offset);
+                file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+                while filled < buffer.len() {
+                    match file.read(&mut buffer[filled..]) {
+                        Ok(0) => break,
+                        Ok(count) => filled += count,
+                        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(failed(error)),
+                    }
+                }
+                Ok(filled)
+            }
+        }
+    }
+
+    /// Reads exactly `buffer.len()` bytes at `offset`.
+    ///
+    /// # Errors
+    /// `Malformed` (truncated) when the input ends before; `Io` when it cannot be read.
+    pub fn read_exact_at(&self, offset: u64, buffer: &mut [u8], what: &str) -> Result<()> {
+        let read = self.read_at(offset, buffer)?;
+        if read == buffer.len() {
+            return Ok(());
+        }
+        Err(Error::truncated(what, buffer.len() as u64, read as u64).at_byte(offset))
+    }
+
+    /// All bytes: shared when in memory, memory-mapped from 16 MiB on, otherwise read into memory the budget allows.
+    ///
+    /// # Errors
+    /// `Limit` when the budget is too small; `Io` when the file cannot be read.
+    pub fn bytes(&self, cx: &Context) -> Result<SourceBytes> {
+        let file = match &*self.0.backing {
+            Backing::Memory(bytes) => return Ok(SourceBytes(Bytes::Shared(Arc::clone(bytes)))),
+            Backing::File(file) => file,
+        };
+        if self.0.len >= MAP_FROM {
+            let file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let map = map::Map::new(&file).map_err(|error| Error::io("cannot map the file", error))?;
+            return Ok(SourceBytes(Bytes::Mapped(map)));
+        }
+        cx.budget().take(self.0.len)?;
+        let mut bytes = vec![0; usize::try_from(self.0.len).unwrap_or(usize::MAX)];
+        let read = self.read_at(0, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(SourceBytes(Bytes::Owned(bytes)))
+    }
+
+    /// A buffered `Read + Seek + BufRead` over the input, with a position of its own. The buffer is 256 KiB.
+    #[must_use]
+    pub fn reader(&self) -> SourceReader {
+        SourceReader::new(self.clone())
+    }
+
+    /// SHA-256 of all bytes, in lower-case hex. Reads the whole input.
+    ///
+    /// # Errors
+    /// `Io` when the input cannot be read.
+    pub fn sha256(&self) -> Result<String> {
+        let mut hasher = Sha256::new();
+        if let Backing::Memory(bytes) = &*self.0.backing {
+            hasher.update(bytes);
+            return Ok(hex(&hasher.finalize()));
+        }
+        let mut buffer = vec![0; 1 << 20];
+        let mut offset = 0;
+        loop {
+            let count = self.read_at(offset, &mut buffer)?;
+            if count == 0 {
+                return Ok(hex(&hasher.finalize()));
+            }
+            hasher.update(&buffer[..count]);
+            offset += count as u64;
+        }
+    }
+
+    /// Opens a file that this input refers to by a relative name: a material library, a texture, a buffer.
+    ///
+    /// # Errors
+    /// `Io` when it is missing; `Malformed` when the name is absolute, has a scheme, climbs with `..` or leaves the folder
+    /// through a link; `Limit` when the input opened too many or too large siblings.
+    pub fn sibling(&self, name: &str, cx: &Context) -> Result<Self> {
+        let relative = sibling::confine(name)?;
+        let mut used = self.0.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = cx.limits();
+        let source = self.0.siblings.open(&relative, limits)?;
+        if let Some(again) = used.iter().find(|known| known.name == relative) {
+            debug_assert_eq!(again.bytes, source.len());
+            return Ok(source);
+        }
+        limits.check("sibling_files", used.len() as u64 + 1)?;
+        limits
+            .check("sibling_bytes", used.iter().map(|known| known.bytes).sum::<u64>().saturating_add(source.len()))?;
+        used.push(SiblingUse { name: relative, bytes: source.len() });
+        Ok(source)
+    }
+
+    /// The siblings opened so far, in order.
+    #[must_use]
+    pub fn siblings_used(&self) -> Vec<SiblingUse> {
+        self.0.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({:?}, {} bytes)", self.0.name, self.0.len)
+    }
+}
+
+/// Lower-case hex of `bytes`.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,1 @@
+//! Tables, arrays, histograms and documents.
