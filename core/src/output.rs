@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Output {
     target: Target,
     siblings: Vec<(String, Target)>,
+    overwrite: bool,
     limit: u64,
     written: u64,
 }
@@ -33,7 +34,7 @@ impl Output {
     /// In memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self::new(Target::Memory(Cursor::new(Vec::new())))
+        Self::new(Target::Memory(Cursor::new(Vec::new())), true)
     }
 
     /// A file: written as an unnamed-looking temporary beside `path`, renamed on [`finish`](Self::finish).
@@ -42,18 +43,8 @@ impl Output {
     /// `Io` when `path` exists and `overwrite` is false, is not a regular file, or when its folder cannot be written.
     pub fn file(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let path = path.as_ref();
-        if let Ok(known) = path.symlink_metadata() {
-            let shown = path.display().to_string();
-            if known.is_dir() {
-                return Err(Error::new(ErrorKind::Io, "expected a file to write, found a directory").with_path(shown));
-            }
-            if !overwrite {
-                return Err(Error::new(ErrorKind::Io, "the output exists")
-                    .with_hint("--force overwrites it")
-                    .with_path(shown));
-            }
-        }
-        Ok(Self::new(temporary(path)?))
+        vacant(path, overwrite)?;
+        Ok(Self::new(temporary(path)?, overwrite))
     }
 
     /// An unnamed temporary file, for streams that cannot seek such as standard output: write, then
@@ -63,11 +54,11 @@ impl Output {
     /// `Io` when no temporary file can be made.
     pub fn spool() -> Result<Self> {
         let file = tempfile::tempfile().map_err(|error| Error::io("cannot make a temporary file", error))?;
-        Ok(Self::new(Target::Spool(BufWriter::with_capacity(1 << 18, file))))
+        Ok(Self::new(Target::Spool(BufWriter::with_capacity(1 << 18, file)), true))
     }
 
-    fn new(target: Target) -> Self {
-        Self { target, siblings: Vec::new(), limit: u64::MAX, written: 0 }
+    fn new(target: Target, overwrite: bool) -> Self {
+        Self { target, siblings: Vec::new(), overwrite, limit: u64::MAX, written: 0 }
     }
 
     /// The same output with a cap in bytes (`Limits::output_bytes`).
@@ -96,14 +87,18 @@ impl Output {
     /// Opens a file beside the output. `name` is a plain file name.
     ///
     /// # Errors
-    /// `Io` when it cannot be made; `Unsupported` when the output has no folder; `Malformed` for a name with separators.
+    /// `Io` when it cannot be made or exists and may not be overwritten; `Unsupported` when the output has no folder; `Malformed` for a name with separators.
     pub fn sibling(&mut self, name: &str) -> Result<&mut dyn Write> {
         if name.is_empty() || name.contains(['/', '\\', '\0']) || name == "." || name == ".." {
             return Err(Error::malformed(format!("{name:?} is no plain file name")));
         }
         let target = match &self.target {
             Target::Memory(_) => Target::Memory(Cursor::new(Vec::new())),
-            Target::File { path, .. } => temporary(&path.with_file_name(name))?,
+            Target::File { path, .. } => {
+                let path = path.with_file_name(name);
+                vacant(&path, self.overwrite)?;
+                temporary(&path)?
+            }
             Target::Spool(_) => return Err(Error::unsupported("a stream has no files beside it")),
         };
         self.siblings.push((name.to_owned(), target));
@@ -146,6 +141,19 @@ impl Output {
             Target::File { .. } => Err(Error::unsupported("a named output is finished, not copied")),
         }
     }
+}
+
+/// Refuses to take the place of a directory, or of a file that may not be overwritten.
+fn vacant(path: &Path, overwrite: bool) -> Result<()> {
+    let Ok(known) = path.symlink_metadata() else { return Ok(()) };
+    let shown = path.display().to_string();
+    if known.is_dir() {
+        return Err(Error::new(ErrorKind::Io, "expected a file to write, found a directory").with_path(shown));
+    }
+    if overwrite {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Io, "the output exists").with_hint("--force overwrites it").with_path(shown))
 }
 
 fn temporary(path: &Path) -> Result<Target> {
@@ -218,5 +226,62 @@ impl Seek for Output {
             Target::File { file, .. } => file.seek(to),
             Target::Spool(file) => file.seek(to),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn files_appear_whole_and_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.obj");
+        let mut out = Output::file(&target, false).unwrap();
+        out.write_all(b"mesh").unwrap();
+        out.sibling("a.mtl").unwrap().write_all(b"material").unwrap();
+        assert!(!target.exists());
+        drop(out);
+        assert!(names(folder.path()).is_empty(), "nothing is left of an unfinished output");
+
+        let mut out = Output::file(&target, false).unwrap();
+        out.write_all(b"mash").unwrap();
+        out.seek(SeekFrom::Start(1)).unwrap();
+        out.write_all(b"e").unwrap();
+        out.sibling("a.mtl").unwrap().write_all(b"material").unwrap();
+        out.finish().unwrap();
+        assert_eq!(names(folder.path()), ["a.mtl", "a.obj"]);
+        assert_eq!(std::fs::read(&target).unwrap(), b"mesh");
+    }
+
+    #[test]
+    fn nothing_is_overwritten_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.mtl"), b"mine").unwrap();
+        let mut out = Output::file(folder.path().join("a.obj"), false).unwrap();
+        assert_eq!(out.sibling("a.mtl").err().unwrap().kind(), ErrorKind::Io);
+        assert!(Output::file(folder.path().join("a.mtl"), false).is_err());
+        assert!(Output::file(folder.path().join("a.mtl"), true).is_ok());
+        assert!(Output::file(folder.path(), true).is_err(), "a directory");
+        for name in ["../b", "b/c", "", ".."] {
+            assert_eq!(out.sibling(name).err().unwrap().kind(), ErrorKind::Malformed, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_stops_the_writer() {
+        let mut out = Output::memory().with_limit(10);
+        out.write_all(b"0123456789").unwrap();
+        let error = Error::from(out.write_all(b"x").unwrap_err());
+        assert_eq!(error.limit_name(), Some("output_bytes"));
     }
 }
