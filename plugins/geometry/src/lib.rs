@@ -1,1 +1,8 @@
 //! Scenes and point clouds.
+#![forbid(unsafe_code)]
+
+mod mtl;
+mod obj;
+mod text;
+mod vertex;
+mod world;

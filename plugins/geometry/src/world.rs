@@ -1,0 +1,146 @@
+//! A scene as formats without a node tree see it: meshes in world space, and what they lose of it.
+
+use mediary_core::Context;
+use mediary_core::record::Scene;
+use mediary_core::record::scene::{Mesh, Node, Primitive, Topology, Transform, transform_point};
+
+use crate::vertex::unit;
+
+/// A mesh at its place in the world.
+pub(crate) struct Placed<'s> {
+    /// The node that places it.
+    pub(crate) node: &'s Node,
+    /// What it places.
+    pub(crate) mesh: &'s Mesh,
+    offset: [f64; 3],
+    world: Option<[f64; 16]>,
+    /// Row-major inverse transpose of the upper left 3 x 3, up to a positive factor.
+    normals: [[f64; 3]; 3],
+    /// The placement mirrors: faces are to be wound the other way.
+    pub(crate) mirrors: bool,
+}
+
+impl Placed<'_> {
+    /// A position in world space.
+    pub(crate) fn position(&self, position: [f32; 3]) -> [f64; 3] {
+        let mut position = position.map(f64::from);
+        if let Some(world) = &self.world {
+            position = transform_point(world, position);
+        }
+        [0, 1, 2].map(|axis| position[axis] + self.offset[axis])
+    }
+
+    /// A unit normal in world space.
+    pub(crate) fn normal(&self, normal: [f32; 3]) -> [f32; 3] {
+        if self.world.is_none() {
+            return normal;
+        }
+        let turned = self.normals.map(|row| (0..3).map(|axis| row[axis] * f64::from(normal[axis])).sum());
+        unit(turned).unwrap_or(normal)
+    }
+}
+
+/// All placed meshes, in the order of the node tree.
+pub(crate) fn placed(scene: &Scene) -> Vec<Placed<'_>> {
+    let identity = Transform::IDENTITY.matrix();
+    let mut all = Vec::new();
+    scene.walk(|index, world| {
+        let node = &scene.nodes[index as usize];
+        let Some(mesh) = node.mesh else { return };
+        let (normals, mirrors) = cofactors(world);
+        let world = (*world != identity).then_some(*world);
+        all.push(Placed {
+            node,
+            mesh: &scene.meshes[mesh as usize],
+            offset: scene.world_offset,
+            world,
+            normals,
+            mirrors,
+        });
+    });
+    all
+}
+
+/// The matrix that turns normals, and whether the determinant is negative.
+fn cofactors(m: &[f64; 16]) -> ([[f64; 3]; 3], bool) {
+    let at = |row: usize, column: usize| m[(column % 3) * 4 + row % 3];
+    let minor = |row: usize, column: usize| {
+        at(row + 1, column + 1) * at(row + 2, column + 2) - at(row + 1, column + 2) * at(row + 2, column + 1)
+    };
+    let determinant: f64 = (0..3).map(|column| at(0, column) * minor(0, column)).sum();
+    let sign = if determinant < 0.0 { -1.0 } else { 1.0 };
+    ([0, 1, 2].map(|row| [0, 1, 2].map(|column| sign * minor(row, column))), determinant < 0.0)
+}
+
+/// Calls `visit` with the corners of every face, wound counter-clockwise in world space. `corners` is scratch.
+pub(crate) fn faces(primitive: &Primitive, mirrors: bool, mut visit: impl FnMut(&[u32])) {
+    let corner = |at: usize| primitive.indices.as_ref().map_or(at as u32, |indices| indices[at]);
+    let mut corners = Vec::new();
+    let mut at = 0;
+    let mut face = |size: usize| {
+        corners.clear();
+        corners.extend((at..at + size).map(corner));
+        if mirrors {
+            corners.reverse();
+        }
+        at += size;
+        visit(&corners);
+    };
+    match primitive.topology {
+        Topology::Triangles => (0..primitive.corners() / 3).for_each(|_| face(3)),
+        Topology::Polygons => primitive.face_sizes.iter().for_each(|&size| face(size as usize)),
+        _ => {}
+    }
+}
+
+/// Reports what no format without a node tree keeps. `names` says whether mesh names and their partition survive.
+pub(crate) fn lose_tree(scene: &Scene, names: bool, cx: &Context) {
+    // The tree that a reader of such a format makes: one root a mesh, in order, in place, under the same name.
+    let trivial = scene.nodes.len() == scene.meshes.len()
+        && scene.roots.len() == scene.nodes.len()
+        && scene.nodes.iter().zip(0_u32..).zip(&scene.roots).all(|((node, index), &root)| {
+            root == index
+                && node.mesh == Some(index)
+                && node.children.is_empty()
+                && node.transform.matrix() == Transform::IDENTITY.matrix()
+                && (!names || node.name == scene.meshes[index as usize].name)
+        });
+    if !trivial {
+        cx.lose("node-tree", scene.nodes.len() as u64, "nodes: meshes are written in world space");
+    }
+    let mut used = vec![false; scene.meshes.len()];
+    scene.walk(|node, _| {
+        if let Some(mesh) = scene.nodes[node as usize].mesh {
+            used[mesh as usize] = true;
+        }
+    });
+    let count = |length: usize| length as u64;
+    cx.lose("unplaced-meshes", count(used.iter().filter(|used| !**used).count()), "meshes that no node places");
+    cx.lose("animations", count(scene.animations.len()), "animations");
+    cx.lose("skins", count(scene.skins.len()), "skins");
+    cx.lose("cameras", count(scene.cameras.len()), "cameras");
+    cx.lose("lights", count(scene.lights.len()), "lights");
+    let primitives = || scene.primitives();
+    cx.lose("morph-targets", primitives().map(|part| count(part.targets.len())).sum(), "morph targets");
+    cx.lose("tangents", count(primitives().filter(|part| !part.tangents.is_empty()).count()), "tangents");
+    let extra = |sets: usize| count(sets.saturating_sub(1));
+    cx.lose("texcoord-sets", primitives().map(|part| extra(part.texcoords.len())).sum(), "further texture coordinates");
+    cx.lose("color-sets", primitives().map(|part| extra(part.colors.len())).sum(), "further colours");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_turns_normals_and_winding() {
+        let mirror =
+            Transform::Trs { translation: [5.0, 0.0, 0.0], rotation: [0.0, 0.0, 0.0, 1.0], scale: [-2.0, 1.0, 1.0] };
+        let mut scene = Scene::of_meshes(vec![Mesh::default()]);
+        scene.nodes[0].transform = mirror;
+        let all = placed(&scene);
+        assert!(all[0].mirrors);
+        assert_eq!(all[0].position([1.0, 2.0, 3.0]), [3.0, 2.0, 3.0]);
+        assert_eq!(all[0].normal([1.0, 0.0, 0.0]), [-1.0, 0.0, 0.0]);
+    }
+}
