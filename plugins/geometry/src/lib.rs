@@ -3,6 +3,7 @@
 
 mod mtl;
 mod obj;
+mod stl;
 mod text;
 mod vertex;
 mod world;

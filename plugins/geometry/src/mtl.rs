@@ -17,7 +17,7 @@
 //! Lost on writing: `alpha-mask`, `double-sided`, `occlusion-textures`, `texture-transforms` (rotation), `samplers` (mirroring,
 //! nearest), `texcoord-sets` (a texture on a further set), `textures` and `materials` where the output has no folder.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use mediary_core::record::Scene;
@@ -478,7 +478,7 @@ fn ending(media_type: &str) -> &'static str {
 
 /// Names under which materials are written: single lines, all distinct, so that each is found again.
 pub(crate) fn material_names(scene: &Scene) -> Vec<String> {
-    let mut taken = HashSet::new();
+    let mut taken = HashMap::new();
     scene
         .materials
         .iter()
@@ -491,13 +491,16 @@ pub(crate) fn material_names(scene: &Scene) -> Vec<String> {
         .collect()
 }
 
-fn distinct(base: String, taken: &mut HashSet<String>) -> String {
+/// `base`, or `base_2`, `base_3`, … where it is taken in any case. `taken` holds the next number to try.
+fn distinct(base: String, taken: &mut HashMap<String, u32>) -> String {
     let mut name = base.clone();
-    let mut again = 2;
-    while !taken.insert(name.to_lowercase()) {
+    let mut again = taken.get(&base.to_lowercase()).copied().unwrap_or(2);
+    while taken.contains_key(&name.to_lowercase()) {
         name = format!("{base}_{again}");
         again += 1;
     }
+    taken.insert(base.to_lowercase(), again);
+    taken.entry(name.to_lowercase()).or_insert(2);
     name
 }
 
@@ -515,7 +518,7 @@ pub(crate) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<Str
 }
 
 fn write_textures(scene: &Scene, stem: &str, out: &mut Output, cx: &Context) -> Result<Vec<String>> {
-    let mut taken = HashSet::from([format!("{stem}.mtl").to_lowercase(), format!("{stem}.obj").to_lowercase()]);
+    let mut taken = HashMap::new();
     let mut known: HashMap<(&str, &Arc<[u8]>), String> = HashMap::new();
     let mut files = Vec::new();
     for (index, texture) in scene.textures.iter().enumerate() {
@@ -534,12 +537,8 @@ fn write_textures(scene: &Scene, stem: &str, out: &mut Output, cx: &Context) -> 
             Some((base, end)) if legal(bare) && !base.is_empty() => (base.to_owned(), end.to_owned()),
             _ => (format!("{stem}_{index}"), ending(&texture.media_type).to_owned()),
         };
-        let mut file = format!("{base}.{end}");
-        let mut again = 2;
-        while !taken.insert(file.to_lowercase()) {
-            file = format!("{base}_{again}.{end}");
-            again += 1;
-        }
+        // Distinct stems, so that no picture takes the name of another, whatever its ending.
+        let file = format!("{}.{end}", distinct(base, &mut taken));
         if !texture.bytes.is_empty() {
             out.sibling(&file)?.write_all(&texture.bytes)?;
         }
@@ -574,9 +573,9 @@ fn put_material(text: &mut Vec<u8>, material: &Material, name: &str, scene: &Sce
     }
     for (key, value) in &material.original {
         let word = !key.is_empty() && !key.contains(char::is_whitespace) && !key.starts_with('#');
-        let plain = !matches!(&*key.to_ascii_lowercase(), "newmtl" | "kd" | "ke" | "d" | "tr" | "pr" | "pm")
-            && !(material.unlit && key == "illum");
-        if word && plain && !value.contains(['\n', '\r']) {
+        let written = matches!(&*key.to_ascii_lowercase(), "newmtl" | "kd" | "ke" | "d" | "tr" | "pr" | "pm")
+            || material.unlit && key == "illum";
+        if word && !written && !value.contains(['\n', '\r']) {
             line(&format!("{key} {value}"), &[]);
         }
     }
