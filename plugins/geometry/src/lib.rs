@@ -1,1 +1,9 @@
 //! Scenes and point clouds.
+#![forbid(unsafe_code)]
+
+mod mtl;
+mod obj;
+mod stl;
+mod text;
+mod vertex;
+mod world;
