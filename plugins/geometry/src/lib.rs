@@ -1,9 +1,12 @@
 //! Scenes and point clouds.
 #![forbid(unsafe_code)]
 
+mod glb;
 mod mtl;
 mod obj;
+mod pts_json;
 mod stl;
 mod text;
+mod triangulate;
 mod vertex;
 mod world;
