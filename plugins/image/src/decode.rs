@@ -105,8 +105,8 @@ fn turn<T: Copy + Default>(
     Ok(to)
 }
 
-/// The profile if it is one and is made for pictures of `channels`, which are gray or RGB here; otherwise a diagnostic says
-/// why it is left out.
+/// The profile if it is one and is made for pixels of `channels`, which are gray or RGB; otherwise a diagnostic says why it is
+/// left out.
 pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Option<Vec<u8>> {
     let expected: &[u8; 4] = if channels <= 2 { b"GRAY" } else { b"RGB " };
     let problem = match (profile.get(36..40), profile.get(16..20)) {

@@ -4,4 +4,5 @@
 
 mod decode;
 mod exif;
+mod jpeg;
 mod png;
