@@ -4,5 +4,6 @@
 
 mod decode;
 mod exif;
+mod gif;
 mod jpeg;
 mod png;
