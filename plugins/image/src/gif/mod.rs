@@ -221,9 +221,10 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
 
 fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let mut it = Overview::scan(source, cx)?;
-    if it.unsized_screen {
-        let text =
-            format!("a screen of no pixels, the size is that of the first picture: {} x {}", it.width, it.height);
+    if it.enlarged {
+        let (width, height) = (it.blocks.screen.width, it.blocks.screen.height);
+        let (wide, tall) = (it.width, it.height);
+        let text = format!("a screen of {width} x {height}, made {wide} x {tall} to hold the first picture");
         cx.tolerate("screen", text, Location::byte(6))?;
     }
     if let Some((at, count)) = it.outside {
