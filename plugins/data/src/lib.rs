@@ -1,1 +1,6 @@
 //! Tables, arrays, histograms and documents.
+
+#![forbid(unsafe_code)]
+
+mod csv;
+mod parquet;
