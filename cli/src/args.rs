@@ -50,7 +50,15 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_parser = parse_duration, value_name = "TIME", hide_short_help = true)]
     pub(crate) timeout: Option<Duration>,
     /// Preset of limits
-    #[arg(long, global = true, value_enum, default_value_t, env = "MEDIARY_LIMITS", value_name = "PRESET", hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "MEDIARY_LIMITS",
+        value_name = "PRESET",
+        hide_short_help = true
+    )]
     pub(crate) limits: Preset,
     /// One limit over the preset, e.g. elements=50M, input_bytes=unlimited; `mediary doctor` lists them. K, M, G and T
     /// are powers of 1024
@@ -125,6 +133,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
     /// Files; `-` is stdin
+    #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
     /// Read every record to its end, and hash the input, instead of reading the header
     #[arg(long)]
@@ -134,6 +143,7 @@ pub(crate) struct InfoArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DetectArgs {
     /// Files; `-` is stdin
+    #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
     /// Show every candidate and what decided
     #[arg(long)]
@@ -164,6 +174,7 @@ pub(crate) struct FormatsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
     /// Files, folders and globs; `-` is stdin
+    #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
     /// Folder of the store; made if there is none
     #[arg(long, value_name = "STORE")]
@@ -178,7 +189,7 @@ pub(crate) struct LsArgs {
     #[arg(long, value_parser = kinds())]
     pub(crate) kind: Option<String>,
     /// Rows of this status only
-    #[arg(long, value_parser = ["ok", "error"])]
+    #[arg(long, value_parser = ["ok", "error", "skipped"])]
     pub(crate) status: Option<String>,
 }
 
@@ -494,7 +505,8 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), Ok(value), "{text}");
         }
-        for bad in ["", "G", "-1", "1.5", "1..5K", "2X", "1e3", "0x10", "99999999T", "18446744073709551616", "inf", "ä"] {
+        for bad in ["", "G", "-1", "1.5", "1..5K", "2X", "1e3", "0x10", "99999999T", "18446744073709551616", "inf", "ä"]
+        {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
     }

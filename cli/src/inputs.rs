@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use mediary::{Error, ErrorKind, Limits, Source};
 
-use crate::args::Global;
 use crate::Usage;
+use crate::args::Global;
 
 /// One input.
 #[derive(Clone, Debug, PartialEq, Eq)]

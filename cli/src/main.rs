@@ -172,6 +172,7 @@ fn exit_of(error: &Error) -> Exit {
     match error.kind() {
         ErrorKind::InvalidOption => Exit::Usage,
         ErrorKind::Cancelled => Exit::Interrupted,
+        ErrorKind::Locked => Exit::Locked,
         _ => Exit::Failed,
     }
 }
@@ -199,6 +200,7 @@ mod tests {
     fn exits_follow_the_error() {
         assert_eq!(exit_of(&Error::new(ErrorKind::InvalidOption, "")), Exit::Usage);
         assert_eq!(exit_of(&Error::new(ErrorKind::Cancelled, "")), Exit::Interrupted);
+        assert_eq!(exit_of(&Error::new(ErrorKind::Locked, "")), Exit::Locked);
         assert_eq!(exit_of(&Error::malformed("")), Exit::Failed);
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Output {
     target: Target,
     siblings: Vec<(String, Target)>,
+    overwrite: bool,
     limit: u64,
     written: u64,
 }
@@ -42,18 +43,8 @@ impl Output {
     /// `Io` when `path` exists and `overwrite` is false, is not a regular file, or when its folder cannot be written.
     pub fn file(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let path = path.as_ref();
-        if let Ok(known) = path.symlink_metadata() {
-            let shown = path.display().to_string();
-            if known.is_dir() {
-                return Err(Error::new(ErrorKind::Io, "expected a file to write, found a directory").with_path(shown));
-            }
-            if !overwrite {
-                return Err(Error::new(ErrorKind::Io, "the output exists")
-                    .with_hint("--force overwrites it")
-                    .with_path(shown));
-            }
-        }
-        Ok(Self::new(temporary(path)?))
+        refuse_existing(path, overwrite)?;
+        Ok(Self { overwrite, ..Self::new(temporary(path)?) })
     }
 
     /// An unnamed temporary file, for streams that cannot seek such as standard output: write, then
@@ -67,7 +58,7 @@ impl Output {
     }
 
     fn new(target: Target) -> Self {
-        Self { target, siblings: Vec::new(), limit: u64::MAX, written: 0 }
+        Self { target, siblings: Vec::new(), overwrite: false, limit: u64::MAX, written: 0 }
     }
 
     /// The same output with a cap in bytes (`Limits::output_bytes`).
@@ -96,14 +87,19 @@ impl Output {
     /// Opens a file beside the output. `name` is a plain file name.
     ///
     /// # Errors
-    /// `Io` when it cannot be made; `Unsupported` when the output has no folder; `Malformed` for a name with separators.
+    /// `Io` when it cannot be made, or exists and the output does not overwrite; `Unsupported` when the output has no
+    /// folder; `Malformed` for a name with separators.
     pub fn sibling(&mut self, name: &str) -> Result<&mut dyn Write> {
         if name.is_empty() || name.contains(['/', '\\', '\0']) || name == "." || name == ".." {
             return Err(Error::malformed(format!("{name:?} is no plain file name")));
         }
         let target = match &self.target {
             Target::Memory(_) => Target::Memory(Cursor::new(Vec::new())),
-            Target::File { path, .. } => temporary(&path.with_file_name(name))?,
+            Target::File { path, .. } => {
+                let path = path.with_file_name(name);
+                refuse_existing(&path, self.overwrite)?;
+                temporary(&path)?
+            }
             Target::Spool(_) => return Err(Error::unsupported("a stream has no files beside it")),
         };
         self.siblings.push((name.to_owned(), target));
@@ -146,6 +142,23 @@ impl Output {
             Target::File { .. } => Err(Error::unsupported("a named output is finished, not copied")),
         }
     }
+}
+
+/// The final rename replaces whatever has the name: only a file, and only when that was asked for. A device or a FIFO is
+/// never replaced.
+fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
+    let Ok(known) = path.symlink_metadata() else { return Ok(()) };
+    let refused = |message: &str| Error::new(ErrorKind::Io, message).with_path(path.display().to_string());
+    if known.is_dir() {
+        return Err(refused("expected a file to write, found a directory"));
+    }
+    if !known.is_file() && !known.is_symlink() {
+        return Err(refused("expected a regular file to write, found a device, a socket or a FIFO"));
+    }
+    if !overwrite {
+        return Err(refused("the output exists").with_hint("--force overwrites it"));
+    }
+    Ok(())
 }
 
 fn temporary(path: &Path) -> Result<Target> {
@@ -218,5 +231,32 @@ impl Seek for Output {
             Target::File { file, .. } => file.seek(to),
             Target::Spool(file) => file.seek(to),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_exists_is_replaced_only_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (main, beside) = (folder.path().join("a.obj"), folder.path().join("a.mtl"));
+        std::fs::write(&beside, "old").unwrap();
+        let mut out = Output::file(&main, false).unwrap();
+        assert_eq!(out.sibling("a.mtl").map(drop).unwrap_err().hint(), Some("--force overwrites it"));
+        let mut out = Output::file(&main, true).unwrap();
+        out.sibling("a.mtl").unwrap().write_all(b"new").unwrap();
+        assert_eq!(std::fs::read(&beside).unwrap(), b"old");
+        out.finish().unwrap();
+        assert_eq!(std::fs::read(&beside).unwrap(), b"new");
+        assert!(Output::file(&main, false).is_err());
+        assert!(Output::file(folder.path(), true).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_are_never_replaced() {
+        assert!(Output::file("/dev/null", true).is_err());
     }
 }

@@ -104,8 +104,7 @@ impl Job<'_> {
             let record = record?;
             let name = file_name(pattern).replace(INDEX, &record.index.to_string());
             let path = pattern.with_file_name(name);
-            let mut out =
-                Output::file(&path, self.session.global.force)?.with_limit(self.session.limits.output_bytes);
+            let mut out = Output::file(&path, self.session.global.force)?.with_limit(self.session.limits.output_bytes);
             self.write(record, &mut out)?;
             let finished = out.finish()?;
             written.siblings.extend(finished.siblings.iter().map(|(name, _)| path.with_file_name(name)));
@@ -123,7 +122,10 @@ impl Job<'_> {
     fn too_many(&self) -> Error {
         Error::unsupported(format!("the input holds several records, {} holds one a file", self.format.name))
             .of_format(self.format.id)
-            .with_hint(format!("put {INDEX} into the name of the output for one file a record, e.g. out-{INDEX}.{}", self.format.extension()))
+            .with_hint(format!(
+                "put {INDEX} into the name of the output for one file a record, e.g. out-{INDEX}.{}",
+                self.format.extension()
+            ))
             .with_path(self.shown.clone())
     }
 }

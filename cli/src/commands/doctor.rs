@@ -18,13 +18,24 @@ pub(crate) fn run(session: &Session, screen: &mut Screen) -> anyhow::Result<Exit
     let rows = rows(session);
     let missing = missing(session);
     if screen.json {
-        let mut report: Map<String, Value> = rows.iter().map(|(name, value, _)| ((*name).into(), value.clone())).collect();
-        report.insert("formats_by_kind".into(), by_kind(session).into_iter().map(|(kind, reads, writes)| {
-            (kind.to_string(), json!({ "read": reads, "write": writes }))
-        }).collect::<Map<_, _>>().into());
-        report.insert("limits".into(), limits.iter().map(|it| {
-            (it.name.to_owned(), json!({ "value": finite(it.value), "origin": it.origin }))
-        }).collect::<Map<_, _>>().into());
+        let mut report: Map<String, Value> =
+            rows.iter().map(|(name, value, _)| ((*name).into(), value.clone())).collect();
+        report.insert(
+            "formats_by_kind".into(),
+            by_kind(session)
+                .into_iter()
+                .map(|(kind, reads, writes)| (kind.to_string(), json!({ "read": reads, "write": writes })))
+                .collect::<Map<_, _>>()
+                .into(),
+        );
+        report.insert(
+            "limits".into(),
+            limits
+                .iter()
+                .map(|it| (it.name.to_owned(), json!({ "value": finite(it.value), "origin": it.origin })))
+                .collect::<Map<_, _>>()
+                .into(),
+        );
         report.insert("missing".into(), missing.into());
         screen.json(&report.into())?;
         return Ok(Exit::Good);
@@ -113,7 +124,10 @@ fn by_kind(session: &Session) -> Vec<(Kind, usize, usize)> {
     let count = |kind, wanted: fn(&mediary::FormatInfo) -> bool| {
         session.registry.formats().filter(|info| info.kinds.contains(&kind) && wanted(info)).count()
     };
-    Kind::ALL.iter().map(|&kind| (kind, count(kind, |info| info.reads), count(kind, |info| info.writes.is_some()))).collect()
+    Kind::ALL
+        .iter()
+        .map(|&kind| (kind, count(kind, |info| info.reads), count(kind, |info| info.writes.is_some())))
+        .collect()
 }
 
 /// What this build cannot do.

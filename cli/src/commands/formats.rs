@@ -19,7 +19,8 @@ pub(crate) fn run(session: &Session, args: &FormatsArgs, screen: &mut Screen) ->
         }
     } else if args.markdown {
         let rows: Vec<_> = formats.iter().map(|info| markdown_row(info)).collect();
-        let heading = ["Id", "Name", "Kinds", "Extensions", "Read", "Write", "Records", "Tier", "Survives a round trip"];
+        let heading =
+            ["Id", "Name", "Kinds", "Extensions", "Read", "Write", "Records", "Tier", "Survives a round trip"];
         screen.text(&text::markdown(&heading, &rows))?;
     } else if let (Some(_), [info]) = (&args.id, &formats[..]) {
         screen.text(&details(screen.paint, info))?;
@@ -52,14 +53,7 @@ fn can(info: &FormatInfo) -> &'static str {
 }
 
 fn row(info: &FormatInfo) -> Vec<String> {
-    vec![
-        info.id.into(),
-        info.name.into(),
-        kinds(info),
-        info.extensions.join(" "),
-        can(info).into(),
-        word(info.tier),
-    ]
+    vec![info.id.into(), info.name.into(), kinds(info), info.extensions.join(" "), can(info).into(), word(info.tier)]
 }
 
 fn markdown_row(info: &FormatInfo) -> Vec<String> {
@@ -158,7 +152,9 @@ mod tests {
     #[test]
     fn everything_about_a_format_is_shown() {
         let page = details(Paint(false), &INFO);
-        for part in ["\"O\\xff?\" at byte 1", "mesh-names, polygons", "off.ascii", "yes | no", ".off .coff", "read, write"] {
+        for part in
+            ["\"O\\xff?\" at byte 1", "mesh-names, polygons", "off.ascii", "yes | no", ".off .coff", "read, write"]
+        {
             assert!(page.contains(part), "{part} in {page}");
         }
     }

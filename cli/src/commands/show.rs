@@ -1,1 +1,4 @@
-use crate::{args, output::Screen, Exit}; pub(crate) fn run(_: &args::ShowArgs, _: &mut Screen) -> anyhow::Result<Exit> { anyhow::bail!("later") }
+use crate::{Exit, args, output::Screen};
+pub(crate) fn run(_: &args::ShowArgs, _: &mut Screen) -> anyhow::Result<Exit> {
+    anyhow::bail!("later")
+}

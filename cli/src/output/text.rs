@@ -70,13 +70,15 @@ pub(crate) fn bytes(count: u64) -> String {
     if count < 1000 {
         return format!("{count} B");
     }
-    for unit in ["kB", "MB", "GB", "TB", "PB"] {
-        value /= 1000.0;
+    let mut unit = "B";
+    for larger in ["kB", "MB", "GB", "TB", "PB", "EB"] {
         if value < 999.95 {
-            return format!("{value:.1} {unit}");
+            break;
         }
+        value /= 1000.0;
+        unit = larger;
     }
-    format!("{value:.1} EB")
+    format!("{value:.1} {unit}")
 }
 
 /// `1 record`, `2 records`.
