@@ -1,33 +1,206 @@
 //! The `mediary` command.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the terminal is the interface of this crate")]
+//!
+//! Results go to stdout, everything else to stderr. See `docs/cli.md` for commands, flags and exit codes.
+#![forbid(unsafe_code)]
 
-use mediary::{Limits, ReadOptions, Registry, Source};
+mod args;
+mod commands;
+mod inputs;
+mod interrupt;
+mod output;
 
-fn main() {
-    let registry = Registry::builtin();
-    let mut failed = false;
-    for path in std::env::args().skip(1).filter(|argument| !argument.starts_with("--") && argument != "info") {
-        let opened =
-            Source::open(&path, &Limits::default()).and_then(|source| registry.open(&source, &ReadOptions::default()));
-        match opened {
-            Err(error) => {
-                failed = true;
-                println!("{}", error.to_json());
-                eprintln!("{error}");
-            }
-            Ok(reading) => {
-                for record in reading {
-                    match record.and_then(|mut record| record.media.drain().map(|()| record)) {
-                        Ok(record) => println!("{}", record.to_json()),
-                        Err(error) => {
-                            failed = true;
-                            println!("{}", error.to_json());
-                            eprintln!("{error}");
-                        }
-                    }
-                }
-            }
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use mediary::{Error, ErrorKind, Limits, ReadOptions, Registry, WriteOptions};
+
+use args::{Cli, Command, Global, Origins};
+use interrupt::Interrupt;
+use output::{Screen, error_to_stderr, text::Paint};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All good.
+    Good = 0,
+    /// Nothing usable came of it.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Finished, but some inputs failed.
+    Partial = 3,
+    /// The store is damaged.
+    Damaged = 4,
+    /// The store is in use.
+    Locked = 5,
+    /// Stopped by Ctrl-C or SIGTERM.
+    Interrupted = 130,
+}
+
+/// A wrong command line that the parser cannot know of.
+#[derive(Debug)]
+pub(crate) struct Usage(String);
+
+impl Usage {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// What every command works with.
+pub(crate) struct Session {
+    pub(crate) registry: Registry,
+    pub(crate) global: Global,
+    pub(crate) origins: Origins,
+    pub(crate) limits: Limits,
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Session {
+    /// The read options that the flags ask for.
+    pub(crate) fn read_options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.limits = self.limits;
+        options.strictness = self.global.strictness();
+        options.from = self.global.from.clone();
+        options.options = self.global.option.clone();
+        options.cancel = self.interrupt.cancel();
+        options
+    }
+
+    /// The write options that the flags ask for.
+    pub(crate) fn write_options(&self) -> WriteOptions {
+        let mut options = WriteOptions::default();
+        options.limits = self.limits;
+        options.options = self.global.option.clone();
+        options.cancel = self.interrupt.cancel();
+        options
+    }
+}
+
+/// The code of a defect of mediary itself, as every Rust program has it.
+const DEFECT: u8 = 101;
+
+fn main() -> ExitCode {
+    let verbose = std::env::args_os().any(|word| word == "-v" || word == "--verbose" || word == "-vv");
+    // Core turns panics of format code into errors of their input, `start` does so with those of the command itself. The
+    // default hook would print a trace for each of them first.
+    std::panic::set_hook(Box::new(move |panic| {
+        if verbose {
+            output::to_stderr(&format!("caught: {panic}\n"));
+        }
+    }));
+    match catch_unwind(AssertUnwindSafe(start)) {
+        Ok(code) => code,
+        Err(_) => {
+            let hint = "please report it with the command line; -v shows where";
+            error_to_stderr(Paint(false), "mediary has a defect and had to stop", Some(hint));
+            ExitCode::from(DEFECT)
         }
     }
-    std::process::exit(i32::from(failed));
+}
+
+fn start() -> ExitCode {
+    let registry = Registry::builtin();
+    let (cli, origins) = match args::parse(&registry, std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Help and version end here too. A closed stdout is no reason to complain.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
+    let Cli { global, command } = cli;
+    let (limits, _) = args::limits_in_force(&global, &origins);
+    let mut screen = Screen::new(&global);
+    let session = Session { registry, global, origins, limits, interrupt: Interrupt::install() };
+    let done = run(&session, command, &mut screen).and_then(|exit| {
+        screen.flush()?;
+        Ok(exit)
+    });
+    let exit = done.unwrap_or_else(|failure| finish(&failure, &mut screen));
+    ExitCode::from(exit as u8)
+}
+
+fn run(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
+    session.registry.check_options(&session.global.option)?;
+    match command {
+        Command::Info(args) => commands::info::run(session, &args, screen),
+        Command::Detect(args) => commands::detect::run(session, &args, screen),
+        Command::Convert(args) => commands::convert::run(session, &args, screen),
+        Command::Formats(args) => commands::formats::run(session, &args, screen),
+        Command::Ingest(args) => commands::ingest::run(session, &args, screen),
+        Command::Ls(args) => commands::ls::run(&args, screen),
+        Command::Show(args) => commands::show::run(&args, screen),
+        Command::Verify(args) => commands::verify::run(session, &args, screen),
+        Command::Doctor => commands::doctor::run(session, screen),
+        Command::Completions(args) => commands::completions::run(session, &args, screen),
+        Command::Man(args) => commands::man::run(session, &args, screen),
+    }
+}
+
+/// Tells why a command failed, and how it ends.
+fn finish(failure: &anyhow::Error, screen: &mut Screen) -> Exit {
+    if is_broken_pipe(failure) {
+        // The reader of our output has seen enough: `mediary info … | head`.
+        return Exit::Good;
+    }
+    if let Some(error) = failure.downcast_ref::<Error>() {
+        // A closed stdout cannot be told of; stderr was still written.
+        let _ = screen.error(error);
+        return exit_of(error);
+    }
+    let _ = screen.flush();
+    error_to_stderr(screen.paint_stderr(), &format!("{failure:#}"), None);
+    if failure.is::<Usage>() {
+        output::to_stderr("For more information, try '--help'.\n");
+        return Exit::Usage;
+    }
+    Exit::Failed
+}
+
+/// How a run ends that failed with `error`.
+fn exit_of(error: &Error) -> Exit {
+    match error.kind() {
+        ErrorKind::InvalidOption => Exit::Usage,
+        ErrorKind::Cancelled => Exit::Interrupted,
+        ErrorKind::Locked => Exit::Locked,
+        _ => Exit::Failed,
+    }
+}
+
+fn is_broken_pipe(failure: &anyhow::Error) -> bool {
+    failure
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_found_below_other_errors() {
+        let pipe = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&anyhow::Error::new(pipe())));
+        assert!(is_broken_pipe(&anyhow::Error::new(Error::from(pipe()))));
+        assert!(!is_broken_pipe(&anyhow::Error::new(Error::malformed("broken pipe"))));
+    }
+
+    #[test]
+    fn exits_follow_the_error() {
+        assert_eq!(exit_of(&Error::new(ErrorKind::InvalidOption, "")), Exit::Usage);
+        assert_eq!(exit_of(&Error::new(ErrorKind::Cancelled, "")), Exit::Interrupted);
+        assert_eq!(exit_of(&Error::new(ErrorKind::Locked, "")), Exit::Locked);
+        assert_eq!(exit_of(&Error::malformed("")), Exit::Failed);
+    }
 }

@@ -34,7 +34,7 @@ impl Output {
     /// In memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self::new(Target::Memory(Cursor::new(Vec::new())), true)
+        Self::new(Target::Memory(Cursor::new(Vec::new())))
     }
 
     /// A file: written as an unnamed-looking temporary beside `path`, renamed on [`finish`](Self::finish).
@@ -43,8 +43,8 @@ impl Output {
     /// `Io` when `path` exists and `overwrite` is false, is not a regular file, or when its folder cannot be written.
     pub fn file(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
         let path = path.as_ref();
-        vacant(path, overwrite)?;
-        Ok(Self::new(temporary(path)?, overwrite))
+        refuse_existing(path, overwrite)?;
+        Ok(Self { overwrite, ..Self::new(temporary(path)?) })
     }
 
     /// An unnamed temporary file, for streams that cannot seek such as standard output: write, then
@@ -54,11 +54,11 @@ impl Output {
     /// `Io` when no temporary file can be made.
     pub fn spool() -> Result<Self> {
         let file = tempfile::tempfile().map_err(|error| Error::io("cannot make a temporary file", error))?;
-        Ok(Self::new(Target::Spool(BufWriter::with_capacity(1 << 18, file)), true))
+        Ok(Self::new(Target::Spool(BufWriter::with_capacity(1 << 18, file))))
     }
 
-    fn new(target: Target, overwrite: bool) -> Self {
-        Self { target, siblings: Vec::new(), overwrite, limit: u64::MAX, written: 0 }
+    fn new(target: Target) -> Self {
+        Self { target, siblings: Vec::new(), overwrite: false, limit: u64::MAX, written: 0 }
     }
 
     /// The same output with a cap in bytes (`Limits::output_bytes`).
@@ -87,7 +87,8 @@ impl Output {
     /// Opens a file beside the output. `name` is a plain file name.
     ///
     /// # Errors
-    /// `Io` when it cannot be made or exists and may not be overwritten; `Unsupported` when the output has no folder; `Malformed` for a name with separators.
+    /// `Io` when it cannot be made, or exists and the output does not overwrite; `Unsupported` when the output has no
+    /// folder; `Malformed` for a name with separators.
     pub fn sibling(&mut self, name: &str) -> Result<&mut dyn Write> {
         if name.is_empty() || name.contains(['/', '\\', '\0']) || name == "." || name == ".." {
             return Err(Error::malformed(format!("{name:?} is no plain file name")));
@@ -96,7 +97,7 @@ impl Output {
             Target::Memory(_) => Target::Memory(Cursor::new(Vec::new())),
             Target::File { path, .. } => {
                 let path = path.with_file_name(name);
-                vacant(&path, self.overwrite)?;
+                refuse_existing(&path, self.overwrite)?;
                 temporary(&path)?
             }
             Target::Spool(_) => return Err(Error::unsupported("a stream has no files beside it")),
@@ -143,17 +144,21 @@ impl Output {
     }
 }
 
-/// Refuses to take the place of a directory, or of a file that may not be overwritten.
-fn vacant(path: &Path, overwrite: bool) -> Result<()> {
+/// The final rename replaces whatever has the name: only a file, and only when that was asked for. A device or a FIFO is
+/// never replaced.
+fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
     let Ok(known) = path.symlink_metadata() else { return Ok(()) };
-    let shown = path.display().to_string();
+    let refused = |message: &str| Error::new(ErrorKind::Io, message).with_path(path.display().to_string());
     if known.is_dir() {
-        return Err(Error::new(ErrorKind::Io, "expected a file to write, found a directory").with_path(shown));
+        return Err(refused("expected a file to write, found a directory"));
     }
-    if overwrite {
-        return Ok(());
+    if !known.is_file() && !known.is_symlink() {
+        return Err(refused("expected a regular file to write, found a device, a socket or a FIFO"));
     }
-    Err(Error::new(ErrorKind::Io, "the output exists").with_hint("--force overwrites it").with_path(shown))
+    if !overwrite {
+        return Err(refused("the output exists").with_hint("--force overwrites it"));
+    }
+    Ok(())
 }
 
 fn temporary(path: &Path) -> Result<Target> {

@@ -1,0 +1,581 @@
+//! The command line: what the flags are, how their values are spelled, and where a value in force comes from.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use mediary::{FormatInfo, Limits, OptionUse, Registry, Strictness};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all good, 1 failed, 2 usage, 3 finished but some inputs failed, 4 store damaged, 5 store locked, \
+130 interrupted. Any other code is a failure.";
+
+/// Any media file in, one canonical media record out.
+#[derive(Debug, Parser)]
+#[command(name = "mediary", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that mean the same in every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Machine output on stdout: one JSON object, or one a line for several
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Errors only on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// More on stderr
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// When to colour; `auto` heeds NO_COLOR and CLICOLOR_FORCE
+    #[arg(long, global = true, value_enum, default_value_t, env = "MEDIARY_COLOR", value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Workers of `ingest`; the default is one a core
+    #[arg(short, long, global = true, env = "MEDIARY_JOBS", value_name = "N", hide_short_help = true)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Memory for decoded media, e.g. 2G: of all workers in `ingest`, of one input elsewhere (sets alloc_bytes)
+    #[arg(long, global = true, env = "MEDIARY_MEMORY", value_parser = parse_size, value_name = "SIZE", hide_short_help = true)]
+    pub(crate) memory: Option<u64>,
+    /// Time for one input, e.g. 60s, 500ms, 5m (sets wall_ms)
+    #[arg(long, global = true, value_parser = parse_duration, value_name = "TIME", hide_short_help = true)]
+    pub(crate) timeout: Option<Duration>,
+    /// Preset of limits
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "MEDIARY_LIMITS",
+        value_name = "PRESET",
+        hide_short_help = true
+    )]
+    pub(crate) limits: Preset,
+    /// One limit over the preset, e.g. elements=50M, input_bytes=unlimited; `mediary doctor` lists them. K, M, G and T
+    /// are powers of 1024
+    #[arg(long = "limit", global = true, value_parser = parse_limit, value_name = "NAME=VALUE", hide_short_help = true)]
+    pub(crate) limit: Vec<(String, u64)>,
+    /// Read as this format, without looking at the content
+    #[arg(long, global = true, value_name = "ID", hide_possible_values = true)]
+    pub(crate) from: Option<String>,
+    /// Every deviation from a specification is an error
+    #[arg(long, global = true, conflicts_with = "lenient")]
+    pub(crate) strict: bool,
+    /// Read whatever can be shown; what is broken is left out, with a diagnostic
+    #[arg(long, global = true)]
+    pub(crate) lenient: bool,
+    /// Option of a format; `mediary formats ID` explains them
+    #[arg(short, long = "option", global = true, value_parser = parse_option, value_name = "FORMAT.NAME=VALUE")]
+    pub(crate) option: Vec<(String, String)>,
+    /// What to do after an input failed
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHAT", hide_short_help = true)]
+    pub(crate) on_error: OnError,
+    /// Take inputs also from this file, one a line; `-` is stdin
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) files_from: Option<PathBuf>,
+    /// Names in --files-from end with a NUL byte instead of a line feed
+    #[arg(short = '0', long = "null", global = true, requires = "files_from", hide_short_help = true)]
+    pub(crate) null: bool,
+    /// Overwrite outputs that exist
+    #[arg(long, global = true)]
+    pub(crate) force: bool,
+    /// Progress on stderr; `auto` is a bar on a terminal and nothing elsewhere
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW", hide_short_help = true)]
+    pub(crate) progress: ProgressMode,
+}
+
+impl Global {
+    /// The one dial.
+    pub(crate) fn strictness(&self) -> Strictness {
+        match (self.strict, self.lenient) {
+            (true, _) => Strictness::Strict,
+            (_, true) => Strictness::Lenient,
+            _ => Strictness::Default,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What an input is: facts and diagnostics, without conversion
+    Info(InfoArgs),
+    /// Which format an input has, and why
+    Detect(DetectArgs),
+    /// Write one input as another format
+    Convert(ConvertArgs),
+    /// The formats known, or everything about one
+    Formats(FormatsArgs),
+    /// Turn files, folders and globs into records of a store; resumable
+    Ingest(IngestArgs),
+    /// List the records of a store
+    Ls(LsArgs),
+    /// Show one record of a store as JSON
+    Show(ShowArgs),
+    /// Check a store; exit code 4 when it is damaged
+    Verify(VerifyArgs),
+    /// What this build is and which settings are in force
+    Doctor,
+    /// Print a completion script
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all of them
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// Files; `-` is stdin
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<OsString>,
+    /// Read every record to its end, and hash the input, instead of reading the header
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DetectArgs {
+    /// Files; `-` is stdin
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<OsString>,
+    /// Show every candidate and what decided
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// File; `-` is stdin
+    pub(crate) input: OsString,
+    /// File; `-` is stdout. `{index}` in the name gives every record a file of its own
+    pub(crate) output: OsString,
+    /// Format to write, instead of what the output's extension says
+    #[arg(long, value_name = "ID", hide_possible_values = true)]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FormatsArgs {
+    /// Id of one format
+    #[arg(hide_possible_values = true)]
+    pub(crate) id: Option<String>,
+    /// The table of docs/formats.md
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// Files, folders and globs; `-` is stdin
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<OsString>,
+    /// Folder of the store; made if there is none
+    #[arg(long, value_name = "STORE")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// Folder of the store
+    pub(crate) store: PathBuf,
+    /// Records of this kind only
+    #[arg(long, value_parser = kinds())]
+    pub(crate) kind: Option<String>,
+    /// Rows of this status only
+    #[arg(long, value_parser = ["ok", "error", "skipped"])]
+    pub(crate) status: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Folder of the store
+    pub(crate) store: PathBuf,
+    /// Path or name of a source, key of a record, or the first digits of a hash
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Folder of the store
+    pub(crate) store: PathBuf,
+    /// Hash every object anew
+    #[arg(long)]
+    pub(crate) deep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Write the page of every command into this folder
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// One's own files: generous, still bounded
+    #[default]
+    Desktop,
+    /// A server that converts what its users send
+    Service,
+    /// Files from anywhere
+    Untrusted,
+}
+
+impl Preset {
+    fn limits(self) -> Limits {
+        match self {
+            Self::Desktop => Limits::desktop(),
+            Self::Service => Limits::service(),
+            Self::Untrusted => Limits::untrusted(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    #[default]
+    Continue,
+    Stop,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    #[default]
+    Auto,
+    /// A line of text every few seconds
+    Plain,
+    /// A line of JSON every few seconds
+    Json,
+    None,
+}
+
+/// Where the values of the settings with several origins come from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Origins {
+    pub(crate) color: &'static str,
+    pub(crate) jobs: &'static str,
+    pub(crate) memory: &'static str,
+    pub(crate) limits: &'static str,
+}
+
+/// A limit with its value and where that comes from.
+pub(crate) struct LimitInForce {
+    pub(crate) name: &'static str,
+    pub(crate) value: u64,
+    pub(crate) origin: String,
+}
+
+/// The command tree, with the ids and options of the formats known filled in: help, errors and completions show them.
+pub(crate) fn command(registry: &Registry) -> clap::Command {
+    let ids = |wanted: fn(&FormatInfo) -> bool| {
+        PossibleValuesParser::new(registry.formats().filter(|info| wanted(info)).map(|info| info.id))
+    };
+    Cli::command()
+        .mut_arg("from", |arg| arg.value_parser(ids(|info| info.reads)))
+        .mut_arg("option", |arg| arg.long_help(option_help(registry)))
+        .mut_subcommand("convert", |convert| {
+            convert.mut_arg("to", |arg| arg.value_parser(ids(|info| info.writes.is_some())))
+        })
+        .mut_subcommand("formats", |formats| formats.mut_arg("id", |arg| arg.value_parser(ids(|_| true))))
+}
+
+/// Parses the process's arguments.
+pub(crate) fn parse(
+    registry: &Registry,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<(Cli, Origins), clap::Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut command = command(registry).color(early_color(&arguments));
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let origin = |id, env, flag| origin(&matches, id, env, flag);
+    let origins = Origins {
+        color: origin("color", "MEDIARY_COLOR", "--color"),
+        jobs: origin("jobs", "MEDIARY_JOBS", "--jobs"),
+        memory: origin("memory", "MEDIARY_MEMORY", "--memory"),
+        limits: origin("limits", "MEDIARY_LIMITS", "--limits"),
+    };
+    Ok((cli, origins))
+}
+
+fn origin(matches: &ArgMatches, id: &str, env: &'static str, flag: &'static str) -> &'static str {
+    match matches.value_source(id) {
+        Some(ValueSource::CommandLine) => flag,
+        Some(ValueSource::EnvVariable) => env,
+        _ => "default",
+    }
+}
+
+/// `--color` as far as it is needed before the rest is parsed: for the parser's own errors.
+fn early_color(arguments: &[OsString]) -> clap::ColorChoice {
+    let mut choice = clap::ColorChoice::Auto;
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        let value = if word == "--color" { words.next() } else { word.strip_prefix("--color=") };
+        match value {
+            Some("never") => choice = clap::ColorChoice::Never,
+            Some("always") => choice = clap::ColorChoice::Always,
+            _ => {}
+        }
+    }
+    choice
+}
+
+fn option_help(registry: &Registry) -> String {
+    use std::fmt::Write as _;
+    let mut help = String::from("Option of a format; may be given several times:\n");
+    let mut any = false;
+    for info in registry.formats() {
+        for option in info.options {
+            any = true;
+            let usage = match option.usage {
+                OptionUse::Read => "read",
+                OptionUse::Write => "write",
+            };
+            let _ = writeln!(
+                help,
+                "  {}.{}={}  {} ({usage}; default {:?})",
+                info.id,
+                option.name,
+                option.kind.describe().replace(" | ", "|"),
+                option.help,
+                option.default
+            );
+        }
+    }
+    if !any {
+        help.push_str("  (no format of this build has any)");
+    }
+    help
+}
+
+/// The limits in force: preset, then `--memory` and `--timeout`, then each `--limit`.
+pub(crate) fn limits_in_force(global: &Global, origins: &Origins) -> (Limits, Vec<LimitInForce>) {
+    let mut limits = global.limits.limits();
+    let preset = match global.limits {
+        Preset::Desktop => "desktop",
+        Preset::Service => "service",
+        Preset::Untrusted => "untrusted",
+    };
+    let preset = format!("preset {preset} ({})", origins.limits);
+    let mut table: Vec<_> = Limits::NAMES
+        .iter()
+        .map(|name| LimitInForce { name, value: limits.get(name).unwrap_or(u64::MAX), origin: preset.clone() })
+        .collect();
+    let mut set = |name: &str, value: u64, origin: &str| {
+        limits.set(name, value);
+        if let Some(row) = table.iter_mut().find(|row| row.name == name) {
+            row.value = value;
+            row.origin = origin.to_owned();
+        }
+    };
+    if let Some(memory) = global.memory {
+        set("alloc_bytes", memory, origins.memory);
+    }
+    if let Some(timeout) = global.timeout {
+        set("wall_ms", u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX), "--timeout");
+    }
+    for (name, value) in &global.limit {
+        set(name, *value, "--limit");
+    }
+    (limits, table)
+}
+
+/// `512`, `64K`, `1.5G`, `2GiB`, `unlimited`: K, M, G and T are powers of 1024.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    if text.eq_ignore_ascii_case("unlimited") {
+        return Ok(u64::MAX);
+    }
+    let wrong = || "expected a number with an optional K, M, G or T (powers of 1024), or `unlimited`".to_owned();
+    let upper = text.trim().to_ascii_uppercase();
+    let number = upper.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let factor: u64 = match &upper[number.len()..] {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        "T" | "TB" | "TIB" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(wrong());
+    }
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor).ok_or_else(|| "too large".to_owned());
+    }
+    let value = number.parse::<f64>().map_err(|_| wrong())? * factor as f64;
+    if factor == 1 || value >= u64::MAX as f64 {
+        return Err(wrong());
+    }
+    Ok(value as u64)
+}
+
+/// `60s`, `500ms`, `5m`, `1h`, `90` (seconds), `1.5s`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a time above 0 such as 60s, 500ms, 5m or 1h".to_owned();
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(wrong());
+    }
+    let seconds = number.parse::<f64>().map_err(|_| wrong())? * unit;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        _ => Err(wrong()),
+    }
+}
+
+/// `name=value` of a known limit.
+fn parse_limit(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    if !Limits::NAMES.contains(&name) {
+        return Err(format!("there is no limit {name:?}; known: {}", Limits::NAMES.join(", ")));
+    }
+    Ok((name.to_owned(), parse_size(value)?))
+}
+
+/// `format.name=value`; whether there is such an option is checked against the registry.
+fn parse_option(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected FORMAT.NAME=VALUE")?;
+    if !name.contains('.') {
+        return Err(format!("expected FORMAT.NAME=VALUE, found no format in {name:?}"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(mediary::Kind::ALL.iter().map(|kind| kind.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<(Cli, Origins), clap::Error> {
+        parse(&Registry::empty(), line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_tree_is_consistent() {
+        command(&Registry::builtin()).debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, value) in [
+            ("0", 0),
+            ("512", 512),
+            ("64K", 64 << 10),
+            ("64k", 64 << 10),
+            ("2G", 2 << 30),
+            ("2GiB", 2 << 30),
+            ("1.5G", 3 << 29),
+            ("1T", 1 << 40),
+            ("10B", 10),
+            ("unlimited", u64::MAX),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(parse_size(text), Ok(value), "{text}");
+        }
+        for bad in ["", "G", "-1", "1.5", "1..5K", "2X", "1e3", "0x10", "99999999T", "18446744073709551616", "inf", "ä"]
+        {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (text, millis) in
+            [("60s", 60_000), ("60", 60_000), ("500ms", 500), ("1.5s", 1500), ("5m", 300_000), ("1h", 3_600_000)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in ["", "s", "0", "0ms", "-1s", "1d", "inf", "nan", "1e400s", "99999999999999999999h", "ä"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_are_set_in_order_and_keep_their_origin() {
+        let line = "mediary info a --limits untrusted --memory 1G --timeout 2s --limit elements=3K --limit wall_ms=7";
+        let (cli, origins) = parsed(line).unwrap();
+        let (limits, table) = limits_in_force(&cli.global, &origins);
+        assert_eq!((limits.alloc_bytes, limits.elements, limits.wall_ms), (1 << 30, 3072, 7));
+        assert_eq!(limits.input_bytes, Limits::untrusted().input_bytes);
+        let origin = |name| table.iter().find(|row| row.name == name).map(|row| row.origin.as_str());
+        assert_eq!(origin("alloc_bytes"), Some("--memory"));
+        assert_eq!(origin("wall_ms"), Some("--limit"));
+        assert_eq!(origin("depth"), Some("preset untrusted (--limits)"));
+        assert_eq!(table.len(), Limits::NAMES.len());
+    }
+
+    #[test]
+    fn usage_errors_have_code_2() {
+        for line in [
+            "mediary",
+            "mediary frobnicate",
+            "mediary info a --limit nonsense=1",
+            "mediary info a --limit elements",
+            "mediary info a --limit elements=many",
+            "mediary info a --strict --lenient",
+            "mediary info a -o nodot=1",
+            "mediary info a -o a.b",
+            "mediary info a --from nosuchformat",
+            "mediary info a --timeout soon",
+            "mediary info a -j 0",
+            "mediary info a -q -v",
+            "mediary info a -0",
+            "mediary convert a",
+            "mediary convert a b --to nosuchformat",
+            "mediary ingest a",
+            "mediary ls s --kind nosuchkind",
+        ] {
+            assert_eq!(parsed(line).map(drop).map_err(|error| error.exit_code()), Err(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_command() {
+        for line in ["mediary --json -o a.b=c=d info x", "mediary info x --json -o a.b=c=d"] {
+            let (cli, _) = parsed(line).unwrap();
+            assert!(cli.global.json);
+            assert_eq!(cli.global.option, [("a.b".to_owned(), "c=d".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn colour_is_known_before_parsing() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(early_color(&words("mediary --color never info")), clap::ColorChoice::Never);
+        assert_eq!(early_color(&words("mediary info --color=always")), clap::ColorChoice::Always);
+        assert_eq!(early_color(&words("mediary info --color")), clap::ColorChoice::Auto);
+    }
+}
