@@ -3,6 +3,7 @@
 
 mod mtl;
 mod obj;
+mod ply;
 mod stl;
 mod text;
 mod vertex;
