@@ -6,6 +6,9 @@ use mediary_core::record::scene::{Mesh, Node, Primitive, Topology, Transform, tr
 
 use crate::vertex::unit;
 
+/// Beyond this single precision has fewer than seven bits for the fraction.
+const LARGE: f64 = 65_536.0;
+
 /// A mesh at its place in the world.
 pub(crate) struct Placed<'s> {
     /// The node that places it.
@@ -70,6 +73,22 @@ fn cofactors(m: &[f64; 16]) -> ([[f64; 3]; 3], bool) {
     let determinant: f64 = (0..3).map(|column| at(0, column) * minor(0, column)).sum();
     let sign = if determinant < 0.0 { -1.0 } else { 1.0 };
     ([0, 1, 2].map(|row| [0, 1, 2].map(|column| sign * minor(row, column))), determinant < 0.0)
+}
+
+/// The middle of what single precision would round, in whole units; 0 on axes that do not need it.
+pub(crate) fn offset(positions: &[[f64; 3]]) -> [f64; 3] {
+    [0, 1, 2].map(|axis| {
+        let (mut least, mut most, mut rounds) = (f64::INFINITY, f64::NEG_INFINITY, false);
+        for value in positions.iter().map(|position| position[axis]).filter(|value| value.is_finite()) {
+            least = least.min(value);
+            most = most.max(value);
+            #[expect(clippy::cast_possible_truncation, reason = "whether it truncates is the question")]
+            let single = f64::from(value as f32);
+            rounds |= value.abs() > LARGE && single != value;
+        }
+        // An offset helps only where the extent is smaller than the distance from the origin.
+        if rounds && most - least < least.abs().max(most.abs()) { (least + (most - least) / 2.0).round() } else { 0.0 }
+    })
 }
 
 /// Calls `visit` with the corners of every face, wound counter-clockwise in world space. `corners` is scratch.

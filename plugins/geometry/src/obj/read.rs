@@ -9,12 +9,10 @@ use mediary_core::{Context, Error, Location, MediaRecord, Result, Source};
 use crate::mtl::Libraries;
 use crate::text::{self, Scanner};
 use crate::vertex::{Corners, NONE, srgb_to_linear, unit};
+use crate::world;
 
 /// Bytes between checks of budget and deadline.
 const CHECK_EVERY: usize = 1 << 20;
-
-/// Beyond this single precision has fewer than seven bits for the fraction.
-const LARGE: f64 = 65_536.0;
 
 /// The colour of a vertex that has none.
 const NO_COLOR: [f64; 4] = [-1.0; 4];
@@ -340,7 +338,7 @@ fn build(file: &File<'_>, source: &Source, cx: &Context) -> Result<Scene> {
     let bytes = file.corners.len() as u64 * 20 + file.positions.len() as u64 * 28;
     cx.budget().take(bytes)?;
     let (names, parts) = divide(file, cx)?;
-    let offset = world_offset(&file.positions);
+    let offset = world::offset(&file.positions);
     let mut libraries = Libraries::default();
     for (name, line) in &file.libraries {
         libraries.open(&text::decode(name), source, *line, cx)?;
@@ -488,22 +486,6 @@ fn out_of_range(corners: &[[u32; 3]], counts: [usize; 3]) -> Option<Error> {
         }
     }
     None
-}
-
-/// The middle of what single precision would round, in whole units; 0 on axes that do not need it.
-fn world_offset(positions: &[[f64; 3]]) -> [f64; 3] {
-    [0, 1, 2].map(|axis| {
-        let (mut least, mut most, mut rounds) = (f64::INFINITY, f64::NEG_INFINITY, false);
-        for value in positions.iter().map(|position| position[axis]).filter(|value| value.is_finite()) {
-            least = least.min(value);
-            most = most.max(value);
-            #[expect(clippy::cast_possible_truncation, reason = "whether it truncates is the question")]
-            let single = f64::from(value as f32);
-            rounds |= value.abs() > LARGE && single != value;
-        }
-        // An offset helps only where the extent is smaller than the distance from the origin.
-        if rounds && most - least < least.abs().max(most.abs()) { (least + (most - least) / 2.0).round() } else { 0.0 }
-    })
 }
 
 /// What colours are multiplied by: files that hold a value above 1 count to 255.
