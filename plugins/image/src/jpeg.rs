@@ -17,7 +17,8 @@
 //! Read: baseline, extended sequential and progressive Huffman coding of 8 bits, one component (gray), three (YCbCr or RGB)
 //! and four (CMYK or YCCK, inverted as Adobe writes them; they become RGB without a profile). The EXIF orientation is applied.
 //! Density, comment and EXIF tags become properties; the position only with the option `gps`. Unsupported: arithmetic coding,
-//! lossless and hierarchical pictures, 12 bits, a height that only follows the first scan (DNL).
+//! lossless and hierarchical pictures, 12 bits, a height that only follows the first scan (DNL), and baseline scans of two of
+//! three components, which the decoder gets wrong.
 //!
 //! Not written: PNG keeps the pixels.
 //!
@@ -67,6 +68,8 @@ const MAX_PROFILE: u64 = 16 << 20;
 /// Passes over the picture; files have about ten.
 const MAX_SCANS: usize = 100;
 
+const OTHER_DECODER: &str = "`djpeg` of libjpeg-turbo reads more codings; convert the file with it";
+
 const INFO: FormatInfo = FormatInfo::new("jpeg", "JPEG", &[Kind::Image])
     .extensions(&["jpg", "jpeg", "jpe", "jfif"])
     .media_types(&["image/jpeg"])
@@ -104,6 +107,7 @@ struct Frame {
     components: u8,
     /// Bytes of the coefficients, should all of them be kept until the last scan.
     coefficient_bytes: u64,
+    progressive: bool,
     /// Whether the picture comes in several scans.
     many_scans: bool,
     /// Part, parts, place and length of each piece of the profile.
@@ -116,8 +120,10 @@ struct Frame {
     density: Option<(u8, u16, u16)>,
     /// Bytes that are no segment: the place of the first, and their number.
     stray: Option<(u64, u64)>,
-    /// Where the entropy-coded data begin.
-    data: u64,
+    /// Identifiers of the components.
+    ids: Vec<u8>,
+    /// Where the first scan begins, with its marker.
+    scans: u64,
 }
 
 impl Frame {
@@ -154,14 +160,13 @@ impl Frame {
             frame.segment(source, marker, body, length)?;
             reader.seek(SeekFrom::Start(body + length))?;
             if marker == SOS {
-                frame.data = body + length;
+                frame.scans = at;
                 break;
             }
         }
         if frame.components == 0 {
-            return Err(
-                Error::malformed("expected a frame header (SOF) before the first scan, found none").at_byte(frame.data)
-            );
+            return Err(Error::malformed("expected a frame header (SOF) before the first scan, found none")
+                .at_byte(frame.scans));
         }
         Ok(frame)
     }
@@ -235,7 +240,7 @@ impl Frame {
         if let Some(coding) = coding {
             return Err(Error::unsupported(format!("expected baseline or progressive Huffman coding, found {coding}"))
                 .at_byte(body)
-                .with_hint("`djpeg` of libjpeg-turbo reads more codings; convert the file with it"));
+                .with_hint(OTHER_DECODER));
         }
         if self.components > 0 {
             return Err(Error::malformed("expected one frame header (SOF), found a second").at_byte(body));
@@ -275,7 +280,9 @@ impl Frame {
         let blocks: u64 = sampling().map(|(h, v)| u64::from(h) * u64::from(v)).sum();
         self.coefficient_bytes = units * blocks * 64 * 2;
         self.components = components;
-        self.many_scans = marker == SOF2;
+        self.ids = rest.chunks_exact(3).map(|component| component[0]).collect();
+        self.progressive = marker == SOF2;
+        self.many_scans = self.progressive;
         Ok(())
     }
 
@@ -323,40 +330,52 @@ impl Frame {
     }
 }
 
-/// How the entropy-coded data end.
-enum End {
-    /// With EOI; this is the place behind it.
-    Whole(usize),
-    /// With the file.
-    Cut,
+/// The scans of a picture, followed without decoding.
+struct Scans {
+    /// The place behind EOI; `None` when the file ends before.
+    end: Option<usize>,
+    /// Components that are in some scan.
+    seen: Vec<u8>,
+    /// Place of a scan of more than one component, but not of all.
+    partial: Option<usize>,
 }
 
-/// Follows the scans from `at` to the end of the picture, without decoding.
-fn find_end(bytes: &[u8], mut at: usize, cx: &Context) -> Result<End> {
-    let mut checked = at;
-    loop {
-        if at - checked > 1 << 20 {
-            cx.checkpoint()?;
-            checked = at;
-        }
-        let Some(step) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) else {
-            return Ok(End::Cut);
-        };
-        at += step + 1;
-        match bytes.get(at).copied() {
-            None => return Ok(End::Cut),
-            Some(EOI) => return Ok(End::Whole(at + 1)),
-            // A stuffed zero, a fill byte (its own marker may follow), a restart.
-            Some(0 | TEM | RST0..=RST7) => at += 1,
-            Some(0xFF) => {}
-            Some(_) => {
-                let length = bytes.get(at + 1..at + 3).map(|pair| usize::from(u16::from_be_bytes([pair[0], pair[1]])));
-                match length {
-                    Some(length) => at += 1 + length.max(2),
-                    None => return Ok(End::Cut),
+impl Scans {
+    /// Goes from the marker at `at` to the end of the picture.
+    fn follow(bytes: &[u8], mut at: usize, frame: &Frame, cx: &Context) -> Result<Self> {
+        let mut scans = Self { end: None, seen: Vec::new(), partial: None };
+        let mut checked = at;
+        while let Some(step) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) {
+            at += step + 1;
+            if at - checked > 1 << 20 {
+                cx.checkpoint()?;
+                checked = at;
+            }
+            match bytes.get(at).copied() {
+                None => break,
+                Some(EOI) => {
+                    scans.end = Some(at + 1);
+                    break;
+                }
+                // A stuffed zero, a restart.
+                Some(0 | TEM | RST0..=RST7) => at += 1,
+                // A fill byte: the marker follows.
+                Some(0xFF) => {}
+                Some(marker) => {
+                    let Some(&[high, low]) = bytes.get(at + 1..at + 3).and_then(<[u8]>::first_chunk) else { break };
+                    if marker == SOS {
+                        let count = usize::from(bytes.get(at + 3).copied().unwrap_or(0));
+                        let listed = bytes.get(at + 4..).unwrap_or_default().chunks(2).take(count.min(4));
+                        scans.seen.extend(listed.map(|component| component[0]));
+                        if count > 1 && count < frame.ids.len() {
+                            scans.partial.get_or_insert(at - 1);
+                        }
+                    }
+                    at += 1 + usize::from(u16::from_be_bytes([high, low])).max(2);
                 }
             }
         }
+        Ok(scans)
     }
 }
 
@@ -393,17 +412,28 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         cx.tolerate("stray-bytes", format!("{count} bytes between segments"), Location::byte(at))?;
     }
     let bytes = source.bytes(cx)?;
-    let mut cut = false;
-    match find_end(&bytes, frame.data as usize, cx)? {
-        End::Cut => {
-            cut = true;
-            broken(cx, "truncated", "expected the end of the picture (EOI), found the end of the file", bytes.len())?;
-        }
-        End::Whole(end) if end < bytes.len() => {
-            cx.note("trailing-bytes", format!("{} bytes behind the end of the picture", bytes.len() - end));
-        }
-        End::Whole(_) => {}
+    let scans = Scans::follow(&bytes, frame.scans as usize, &frame, cx)?;
+    if let (Some(at), false) = (scans.partial, frame.progressive) {
+        return Err(Error::unsupported(
+            "expected scans of one component or of all, found one of some, not progressive",
+        )
+        .at_byte(at as u64)
+        .with_hint(OTHER_DECODER));
     }
+    match scans.end {
+        None => {
+            broken(cx, "truncated", "expected the end of the picture (EOI), found the end of the file", bytes.len())?
+        }
+        Some(end) => {
+            if let Some(missing) = frame.ids.iter().find(|id| !scans.seen.contains(id)) {
+                broken(cx, "damaged", format!("the component {missing} is in no scan"), end)?;
+            }
+            if end < bytes.len() {
+                cx.note("trailing-bytes", format!("{} bytes behind the end of the picture", bytes.len() - end));
+            }
+        }
+    }
+    let cut = scans.end.is_none();
 
     let samples = decode_pixels(&bytes, &frame, pixels, cut, cx)?;
     drop(bytes);
@@ -452,10 +482,10 @@ fn decode_pixels(bytes: &[u8], frame: &Frame, pixels: u64, cut: bool, cx: &Conte
     let strictly = if cut { Err(DecodeErrors::ExhaustedData) } else { run(true) };
     if let Err(error) = strictly {
         if !cut {
-            broken(cx, "damaged", described(&error), frame.data as usize)?;
+            broken(cx, "damaged", described(&error), frame.scans as usize)?;
         }
         cx.checkpoint()?;
-        run(false).map_err(|error| Error::malformed(described(&error)).at_byte(frame.data))?;
+        run(false).map_err(|error| Error::malformed(described(&error)).at_byte(frame.scans))?;
     }
     cx.checkpoint()?;
     cx.budget().give_back(kept);
@@ -463,7 +493,9 @@ fn decode_pixels(bytes: &[u8], frame: &Frame, pixels: u64, cut: bool, cx: &Conte
 }
 
 fn described(error: &DecodeErrors) -> String {
-    format!("the image data are broken: {error}").trim_end_matches('.').to_owned()
+    let text = format!("{error:?}").replace('"', "");
+    let words: Vec<_> = text.split_whitespace().collect();
+    format!("the image data are broken: {}", words.join(" ").trim_end_matches('.'))
 }
 
 /// Density, comment and EXIF tags.

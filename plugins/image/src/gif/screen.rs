@@ -20,6 +20,8 @@ pub(super) struct Painter {
     /// What the last picture asks to be done before the next.
     pending: Option<Pending>,
     indices: Vec<u8>,
+    /// Whether nothing has been painted yet.
+    first: bool,
     cx: Context,
 }
 
@@ -41,7 +43,15 @@ impl Painter {
     /// A transparent screen. The caller has taken the memory from the budget.
     pub(super) fn new(width: u32, height: u32, cx: &Context) -> Self {
         let (width, height) = (width as usize, height as usize);
-        Self { width, height, screen: vec![CLEAR; width * height], pending: None, indices: Vec::new(), cx: cx.clone() }
+        Self {
+            width,
+            height,
+            screen: vec![CLEAR; width * height],
+            pending: None,
+            indices: Vec::new(),
+            first: true,
+            cx: cx.clone(),
+        }
     }
 
     /// Paints a picture and returns the whole screen.
@@ -102,8 +112,9 @@ impl Painter {
             None => [index as u8, index as u8, index as u8, 255],
         });
         let transparent = frame.control.transparent;
+        // The first picture keeps the colour behind its transparent index, as other readers do; it cannot be seen.
         if let Some(index) = transparent {
-            colors[usize::from(index)] = CLEAR;
+            colors[usize::from(index)][3] = 0;
         }
         if palette.is_none() {
             self.cx.tolerate("palette", "a picture without any palette, gray is used", Location::byte(frame.at))?;
@@ -111,6 +122,7 @@ impl Painter {
         let width = usize::from(frame.width);
         let known = palette.map_or(256, Vec::len);
         let mut unknown = false;
+        let first = std::mem::replace(&mut self.first, false);
         for (stored, row) in rows(usize::from(frame.height), frame.interlaced).enumerate() {
             let line = area.top + row;
             let (start, end) = (stored * width, ((stored + 1) * width).min(decoded));
@@ -120,8 +132,8 @@ impl Painter {
             let indices = &self.indices[start..end];
             let target = &mut self.screen[line * self.width + area.left..line * self.width + area.right.max(area.left)];
             for (pixel, &index) in target.iter_mut().zip(indices) {
-                if transparent != Some(index) {
-                    unknown |= usize::from(index) >= known;
+                if first || transparent != Some(index) {
+                    unknown |= usize::from(index) >= known && transparent != Some(index);
                     *pixel = colors[usize::from(index)];
                 }
             }
