@@ -89,8 +89,9 @@ pub(crate) fn float(field: &[u8]) -> Option<f64> {
             return Some(if negative { -value } else { value });
         }
     }
-    let digits = if field.first() == Some(&b'+') { digits } else { field };
-    fast_float2::parse::<f64, _>(digits).ok().filter(|value| value.is_finite())
+    let unsigned = digits.first().is_some_and(|first| !b"+-".contains(first));
+    let value = fast_float2::parse::<f64, _>(digits).ok().filter(|value| unsigned && value.is_finite())?;
+    Some(if negative { -value } else { value })
 }
 
 /// A whole decimal number with blanks around it.

@@ -247,6 +247,10 @@ impl Reader {
                 _ => {}
             }
         }
+        if positions.is_empty() {
+            build.findings.warn("empty-model", before.lines, || "expected the atoms of a model, found none".into());
+            return Ok(true);
+        }
         if positions.len() != build.starts.len() {
             self.cursor = before;
             return Ok(false);
@@ -552,8 +556,10 @@ impl Build {
             Err(error) => return cx.unless_lenient("bad-atom", error),
         };
         let count = self.starts.len();
-        if count.is_multiple_of(BLOCK) {
+        if count as u64 >= cx.limits().elements {
             cx.limits().check("elements", count as u64 + 1)?;
+        }
+        if count.is_multiple_of(BLOCK) {
             cx.budget().take(BLOCK as u64 * ATOM_BYTES)?;
         }
         // The same residue as the line before, unless its columns say otherwise.
