@@ -117,7 +117,7 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let quicktime = major == *b"qt  ";
     let fragmented = movie.fragmented;
     let (timescale, declared) = (movie.timescale, movie.duration.filter(|&duration| duration > 0));
-    let readings: Vec<Reading> = movie.tracks.into_iter().map(Reading::finish).collect();
+    let readings: Vec<Reading> = movie.tracks.into_iter().map(|reading| reading.finish(timescale)).collect();
     let has = |kind| readings.iter().any(|reading| reading.track.kind == kind);
     if !has(TrackKind::Video) && has(TrackKind::Audio) {
         return Err(Error::unsupported("expected a track of pictures, found sound alone")
@@ -132,11 +132,8 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let duration = if fragmented { longest.or(stated) } else { stated.or(longest) };
     let obstacle = obstacle(&readings, quicktime);
     if let Some(picture) = readings.iter().find(|reading| reading.track.kind == TrackKind::Video) {
-        let codec = picture.track.codec_string.as_ref().unwrap_or(&picture.track.codec);
-        cx.note(
-            "no-decoder",
-            format!("{} ({codec}) has no built-in decoder: the record has no frames", picture.track.codec),
-        );
+        let codec = described(picture);
+        cx.note("no-decoder", format!("{codec} has no built-in decoder: the record has no frames"));
     }
     if let Some(obstacle) = &obstacle {
         cx.note("not-playable", format!("browsers do not play {obstacle}"));
@@ -173,10 +170,18 @@ fn obstacle(readings: &[Reading], quicktime: bool) -> Option<String> {
     let picture = of(TrackKind::Video).find(|r| !PLAYED_PICTURES.contains(&r.track.codec.as_str()) || !r.common);
     let sound = of(TrackKind::Audio).find(|r| !PLAYED_SOUNDS.contains(&r.track.codec.as_str()));
     if let Some(reading) = picture.or(sound) {
-        let track = &reading.track;
-        return Some(format!("{} ({})", track.codec, track.codec_string.as_ref().unwrap_or(&track.codec)));
+        return Some(described(reading));
     }
     quicktime.then(|| "the QuickTime container".into())
+}
+
+/// The codec, with its string where there is one.
+fn described(reading: &Reading) -> String {
+    let track = &reading.track;
+    match &track.codec_string {
+        Some(string) => format!("{} ({string})", track.codec),
+        None => track.codec.clone(),
+    }
 }
 
 /// The boxes of the file.

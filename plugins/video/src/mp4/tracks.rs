@@ -22,11 +22,13 @@ pub(super) struct Reading {
     samples: u64,
     /// Sample duration of fragments, unless they state another.
     fragment_duration: u32,
+    /// What the edit list shows of it, in the time scale of the movie; 0 where it does not say.
+    edited: u64,
 }
 
 impl Reading {
-    /// Fills in what follows from the sums.
-    pub(super) fn finish(mut self) -> Self {
+    /// Fills in what follows from the sums and the time scale of the movie.
+    pub(super) fn finish(mut self, movie_timescale: u32) -> Self {
         let scale = f64::from(self.timescale);
         let ticks = if self.ticks > 0 { Some(self.ticks) } else { self.declared };
         self.track.frames = Some(self.samples);
@@ -35,6 +37,9 @@ impl Reading {
             if self.track.kind == TrackKind::Video && self.ticks > 0 && self.samples > 0 {
                 self.track.frame_rate = Some(self.samples as f64 * scale / self.ticks as f64);
             }
+        }
+        if self.edited > 0 && movie_timescale > 0 {
+            self.track.duration_seconds = Some(self.edited as f64 / f64::from(movie_timescale));
         }
         self
     }
@@ -136,7 +141,13 @@ fn track(fields: &mut Fields, trak: Atom, quicktime: bool, cx: &Context) -> Resu
         declared: None,
         samples: 0,
         fragment_duration: 0,
+        edited: 0,
     };
+    if let Some(edts) = find(&children, b"edts")
+        && let Some(elst) = find(&fields.inside(edts)?, b"elst")
+    {
+        reading.edited = edits(fields, elst)?;
+    }
     media_header(fields, mdhd, &mut reading, cx)?;
     if kind == TrackKind::Video {
         reading.track.rotation = rotation(fields, tkhd.body + matrix_at, cx)?;
@@ -153,6 +164,22 @@ fn track(fields: &mut Fields, trak: Atom, quicktime: bool, cx: &Context) -> Resu
     }
     sample_tables(fields, &tables, &mut reading, cx)?;
     Ok(reading)
+}
+
+/// `elst`: how long samples are shown in all. Empty edits only delay them.
+fn edits(fields: &mut Fields, elst: Atom) -> Result<u64> {
+    fields.need(elst, 8)?;
+    let version = fields.u8(elst.body)?;
+    let (width, empty) = if version == 1 { (8, u64::MAX) } else { (4, u32::MAX.into()) };
+    let (count, at) = table(fields, elst, 4, 2 * width + 4)?;
+    let mut shown = 0_u64;
+    fields.entries(at, count, 2 * width + 4, |fields, at| {
+        if fields.wide(at + width, version)? != empty {
+            shown = shown.saturating_add(fields.wide(at, version)?);
+        }
+        Ok(())
+    })?;
+    Ok(shown)
 }
 
 fn media_header(fields: &mut Fields, mdhd: Atom, reading: &mut Reading, cx: &Context) -> Result<()> {
