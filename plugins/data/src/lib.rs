@@ -3,4 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod csv;
+mod histogram;
+mod html;
 mod parquet;
