@@ -5,4 +5,5 @@
 mod csv;
 mod histogram;
 mod html;
+mod npy;
 mod parquet;
