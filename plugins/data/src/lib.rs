@@ -3,4 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod csv;
+mod histogram;
+mod html;
+mod npy;
 mod parquet;

@@ -113,7 +113,8 @@ fn look(probe: &Probe<'_>) -> Confidence {
     let score = match (shape.delimiter, shape.columns, shape.records) {
         (b',', 3.., 3..) => 55,
         (b',' | b';', ..) => 40,
-        _ => 20,
+        // Chemists' lists and logs have tabs too.
+        _ => 10,
     };
     let reason =
         format!("{} records of {} cells between {:?}", shape.records, shape.columns, char::from(shape.delimiter));
