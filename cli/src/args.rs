@@ -173,12 +173,27 @@ pub(crate) struct FormatsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// Files, folders and globs; `-` is stdin
+    /// Files, folders and globs
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
     /// Folder of the store; made if there is none
     #[arg(long, value_name = "STORE")]
     pub(crate) to: PathBuf,
+    /// What to keep of a record
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) assets: Assets,
+    /// When data is forced to the disk
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) durability: Durability,
+    /// Take only files of folders that match this glob; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+    /// Leave out files of folders that match this glob; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Take files and folders whose names start with a dot too
+    #[arg(long)]
+    pub(crate) hidden: bool,
 }
 
 #[derive(Debug, Args)]
@@ -197,7 +212,7 @@ pub(crate) struct LsArgs {
 pub(crate) struct ShowArgs {
     /// Folder of the store
     pub(crate) store: PathBuf,
-    /// Path or name of a source, key of a record, or the first digits of a hash
+    /// Path of an input, or the first digits of the SHA-256 of an input or an asset
     pub(crate) key: String,
 }
 
@@ -269,6 +284,49 @@ pub(crate) enum ProgressMode {
     /// A line of JSON every few seconds
     Json,
     None,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Assets {
+    /// The canonical form of its kind
+    #[default]
+    Canonical,
+    /// The bytes of the input
+    Source,
+    Both,
+    None,
+}
+
+impl From<Assets> for mediary_ingest::AssetPolicy {
+    fn from(assets: Assets) -> Self {
+        match assets {
+            Assets::Canonical => Self::Canonical,
+            Assets::Source => Self::Source,
+            Assets::Both => Self::Both,
+            Assets::None => Self::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// When the system likes: survives a crash of mediary, not of the machine
+    None,
+    /// Before the rows of a batch are committed
+    #[default]
+    Batch,
+    /// After every input
+    Full,
+}
+
+impl From<Durability> for mediary_ingest::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::None => Self::None,
+            Durability::Batch => Self::Batch,
+            Durability::Full => Self::Full,
+        }
+    }
 }
 
 /// Where the values of the settings with several origins come from.

@@ -40,9 +40,4 @@ impl Interrupt {
     pub(crate) fn graceful(&self) {
         self.nothing_to_lose.store(false, Ordering::Relaxed);
     }
-
-    /// Whether a signal came.
-    pub(crate) fn is_set(&self) -> bool {
-        self.cancel.is_cancelled()
-    }
 }

@@ -140,7 +140,7 @@ fn run(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Resu
         Command::Ingest(args) => commands::ingest::run(session, &args, screen),
         Command::Ls(args) => commands::ls::run(&args, screen),
         Command::Show(args) => commands::show::run(&args, screen),
-        Command::Verify(args) => commands::verify::run(session, &args, screen),
+        Command::Verify(args) => commands::verify::run(&args, screen),
         Command::Doctor => commands::doctor::run(session, screen),
         Command::Completions(args) => commands::completions::run(session, &args, screen),
         Command::Man(args) => commands::man::run(session, &args, screen),

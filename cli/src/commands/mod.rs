@@ -105,6 +105,15 @@ pub(crate) fn open(session: &Session, input: &Input) -> mediary::Result<Source> 
     Ok(source)
 }
 
+/// How a command ends that cannot read its store: rows that are not readable are damage.
+pub(crate) fn store_failure(error: Error, screen: &mut Screen) -> anyhow::Result<Exit> {
+    if error.kind() != ErrorKind::Malformed {
+        return Err(error.into());
+    }
+    screen.error(&error.with_hint("the store is damaged: `mediary verify` tells how much"))?;
+    Ok(Exit::Damaged)
+}
+
 /// What a panic outside of core's guard becomes: a failed input like any other.
 fn defect() -> Error {
     Error::new(ErrorKind::Plugin, "a format broke down on this input")
