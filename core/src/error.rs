@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Plugin,
     /// A worker process died.
     Worker,
+    /// Another process holds the store's lock.
+    Locked,
 }
 
 impl ErrorKind {
@@ -49,6 +51,7 @@ impl ErrorKind {
             Self::Cancelled => "cancelled",
             Self::Plugin => "plugin",
             Self::Worker => "worker",
+            Self::Locked => "locked",
         }
     }
 }
