@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mediary_core::{
-    FolderSiblings, FormatInfo, Limits, OptionType, OptionUse, Options, Registry, Result, Siblings, Source, Strictness, hex,
+    FolderSiblings, FormatInfo, Limits, OptionType, OptionUse, Options, Registry, Result, Siblings, Source, Strictness,
+    hex,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -21,7 +22,11 @@ use crate::pipeline::{AssetPolicy, IngestOptions};
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What the key covers beside the source and the format.
-pub(crate) fn settings(registry: &Registry, info: Option<&'static FormatInfo>, options: &IngestOptions) -> Result<String> {
+pub(crate) fn settings(
+    registry: &Registry,
+    info: Option<&'static FormatInfo>,
+    options: &IngestOptions,
+) -> Result<String> {
     let strictness = match options.read.strictness {
         Strictness::Lenient => "lenient",
         Strictness::Default => "default",
@@ -120,9 +125,7 @@ impl WatchedSiblings {
         names
             .iter()
             .map(|name| match hashes.get(&self.folder.join(name), || self.inner.open(name, &Limits::default())) {
-                Some((bytes, sha256)) => {
-                    SiblingState { name: name.clone(), bytes: Some(bytes), sha256: Some(sha256) }
-                }
+                Some((bytes, sha256)) => SiblingState { name: name.clone(), bytes: Some(bytes), sha256: Some(sha256) },
                 None => SiblingState { name: name.clone(), bytes: None, sha256: None },
             })
             .collect()

@@ -51,7 +51,8 @@ impl Journal {
     pub(crate) fn append<'r>(&mut self, rows: impl IntoIterator<Item = &'r Row>) -> Result<()> {
         let mut lines = Vec::new();
         for row in rows {
-            serde_json::to_writer(&mut lines, row).map_err(|error| Error::io("cannot write the journal", error.into()))?;
+            serde_json::to_writer(&mut lines, row)
+                .map_err(|error| Error::io("cannot write the journal", error.into()))?;
             lines.push(b'\n');
         }
         let failed = |error| Error::io("cannot write the journal", error);
@@ -148,9 +149,8 @@ impl JournalReader {
         self.file.seek(SeekFrom::Start(place.offset)).map_err(failed)?;
         let mut line = vec![0; place.bytes];
         self.file.read_exact(&mut line).map_err(failed)?;
-        serde_json::from_slice(&line).map_err(|error| {
-            Error::malformed(format!("the journal's line is no row: {error}")).at_byte(place.offset)
-        })
+        serde_json::from_slice(&line)
+            .map_err(|error| Error::malformed(format!("the journal's line is no row: {error}")).at_byte(place.offset))
     }
 }
 

@@ -64,11 +64,7 @@ fn schema() -> Result<TypePtr> {
         };
         fields.push(Arc::new(builder.with_repetition(repetition).build().map_err(failed("manifest schema"))?));
     }
-    Type::group_type_builder("manifest")
-        .with_fields(fields)
-        .build()
-        .map(Arc::new)
-        .map_err(failed("manifest schema"))
+    Type::group_type_builder("manifest").with_fields(fields).build().map(Arc::new).map_err(failed("manifest schema"))
 }
 
 /// Values of one column of one row group.
@@ -93,8 +89,8 @@ impl ManifestWriter {
             .set_compression(Compression::SNAPPY)
             .set_key_value_metadata(Some(vec![KeyValue::new("schema".into(), SCHEMA.to_owned())]))
             .build();
-        let writer =
-            SerializedFileWriter::new(file, schema()?, Arc::new(properties)).map_err(failed("cannot write the manifest"))?;
+        let writer = SerializedFileWriter::new(file, schema()?, Arc::new(properties))
+            .map_err(failed("cannot write the manifest"))?;
         Ok(Self { writer, columns: Self::empty(), rows: 0, bytes: 0 })
     }
 

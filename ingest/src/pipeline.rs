@@ -326,9 +326,7 @@ impl<'c, 'i> Commit<'c, 'i> {
     fn new(store: &'c Store, options: &'c IngestOptions, progress: &'c dyn Fn(Event<'_>)) -> Result<Self> {
         // A run that was interrupted goes on; one that has nothing to write leaves no trace.
         let run = match store.unfinished()? {
-            Some(run) => {
-                Some((run, Journal::resume(&store.run_folder(run).join(JOURNAL), options.durability)?))
-            }
+            Some(run) => Some((run, Journal::resume(&store.run_folder(run).join(JOURNAL), options.durability)?)),
             None => None,
         };
         Ok(Self {

@@ -123,9 +123,7 @@ impl Store {
             !hash.is_empty() && value.as_ref().is_some_and(|value| value.starts_with(&hash))
         };
         Ok(self.records()?.filter(move |row| match row {
-            Ok(row) => {
-                starts(&row.source_sha256) || starts(&row.asset_sha256) || row.input == key || row.path() == key
-            }
+            Ok(row) => starts(&row.source_sha256) || starts(&row.asset_sha256) || row.input == key || row.path() == key,
             Err(_) => true,
         }))
     }
@@ -244,9 +242,13 @@ fn check_version(root: &Path) -> Result<()> {
     if found.trim_end() == VERSION.trim_end() {
         return Ok(());
     }
-    Err(Error::unsupported(format!("expected a store of version {:?}, found {:?}", VERSION.trim_end(), found.trim_end()))
-        .with_hint("another version of mediary made it")
-        .with_path(shown))
+    Err(Error::unsupported(format!(
+        "expected a store of version {:?}, found {:?}",
+        VERSION.trim_end(),
+        found.trim_end()
+    ))
+    .with_hint("another version of mediary made it")
+    .with_path(shown))
 }
 
 fn lock(root: &Path, exclusive: bool) -> Result<File> {

@@ -166,9 +166,8 @@ fn single(path: &Path, problem: Option<Problem>) -> Found {
 /// The files a glob means; `None` when the argument is no glob or nothing matches.
 fn expand(argument: &Path) -> Result<Option<Vec<PathBuf>>> {
     let Some(pattern) = argument.to_str().filter(|pattern| pattern.contains(['*', '?', '['])) else { return Ok(None) };
-    let paths = glob::glob(pattern).map_err(|error| {
-        Error::new(ErrorKind::InvalidOption, format!("{pattern:?} is no glob: {}", error.msg))
-    })?;
+    let paths = glob::glob(pattern)
+        .map_err(|error| Error::new(ErrorKind::InvalidOption, format!("{pattern:?} is no glob: {}", error.msg)))?;
     // What cannot be listed cannot be matched; a file that cannot be read still is.
     let paths: Vec<_> = paths.filter_map(std::result::Result::ok).filter(|path| !path.is_dir()).collect();
     Ok((!paths.is_empty()).then_some(paths))

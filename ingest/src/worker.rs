@@ -197,7 +197,8 @@ impl<'i> Worker<'_, 'i> {
     fn estimate(&self, input: &Input) -> u64 {
         let len = input.path.metadata().map_or(0, |metadata| metadata.len());
         let held = if len < IN_MEMORY { len } else { 0 };
-        let mut formats = self.shared.registry.formats().filter(|info| info.reads && info.claims(&input.name)).peekable();
+        let mut formats =
+            self.shared.registry.formats().filter(|info| info.reads && info.claims(&input.name)).peekable();
         let streams = formats.peek().is_some() && formats.all(|info| info.kinds.iter().all(|kind| streams(*kind)));
         let wanted = if streams { STREAM_GRANT } else { WHOLE_GRANT.saturating_add(len.saturating_mul(WHOLE_FACTOR)) };
         wanted.saturating_add(held).min(self.whole(held))
@@ -305,7 +306,9 @@ impl<'i> Worker<'_, 'i> {
     ) -> Option<Done<'i>> {
         let prior = prior.filter(|prior| !self.shared.options.force && prior.key == key && !prior.retry)?;
         // An unrecognised file is decided anew at the end: another input may use it now, or no longer.
-        if prior.last.1.as_deref() == Some(ErrorKind::NotRecognised.as_str()) || prior.last.0 == Status::Skipped.as_str() {
+        if prior.last.1.as_deref() == Some(ErrorKind::NotRecognised.as_str())
+            || prior.last.0 == Status::Skipped.as_str()
+        {
             return None;
         }
         let before: Vec<SiblingState> = match &prior.siblings {
@@ -396,7 +399,14 @@ impl<'i> Worker<'_, 'i> {
                     if error.kind() == ErrorKind::Cancelled {
                         let (siblings, unrecognised) = (Vec::new(), None);
                         let outcome = Outcome::Interrupted;
-                        return Ok(Attempt::Done(Done { input, outcome, records: 0, bytes: 0, siblings, unrecognised }));
+                        return Ok(Attempt::Done(Done {
+                            input,
+                            outcome,
+                            records: 0,
+                            bytes: 0,
+                            siblings,
+                            unrecognised,
+                        }));
                     }
                     if row.format.is_none() {
                         row.index = records + errors;
