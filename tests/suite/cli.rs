@@ -113,8 +113,11 @@ fn convert_writes_whole_files_or_nothing() {
     assert_eq!(run(&["convert", "--force", PDB, &path("crambin.cif")]).status.code(), Some(0));
 
     // A failure leaves nothing behind, under no name.
-    fs::write(path("cut.glb"), &fs::read(crate::common::root().join("tests/data/sample/BoxTextured.glb")).unwrap()[..900])
-        .unwrap();
+    fs::write(
+        path("cut.glb"),
+        &fs::read(crate::common::root().join("tests/data/sample/BoxTextured.glb")).unwrap()[..900],
+    )
+    .unwrap();
     let before = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(run(&["convert", &path("cut.glb"), &path("cut.obj")]).status.code(), Some(1));
     assert_eq!(run(&["convert", PDB, &path("x.png")]).status.code(), Some(1), "a molecule is no picture yet");

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use mediary::record::{Media, PointChunk, TableChunk, VideoFrame};
 use mediary::record::AudioChunk;
+use mediary::record::{Media, PointChunk, TableChunk, VideoFrame};
 use mediary::{Error, FormatInfo, MediaRecord, ReadOptions, Registry, Result, Source};
 use serde_json::Value;
 

@@ -91,7 +91,8 @@ fn reading_twice_gives_the_same_records() {
 
 /// Offsets to cut a file of `len` bytes at: every one of the first 40, then 40 spread over the rest.
 fn cuts(len: usize) -> Vec<usize> {
-    let mut cuts: Vec<_> = (1..len.min(41)).chain((1..41).map(|i| len * i / 41)).chain([len.saturating_sub(1)]).collect();
+    let mut cuts: Vec<_> =
+        (1..len.min(41)).chain((1..41).map(|i| len * i / 41)).chain([len.saturating_sub(1)]).collect();
     cuts.sort_unstable();
     cuts.dedup();
     cuts.retain(|&cut| cut > 0 && cut < len);

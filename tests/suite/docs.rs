@@ -95,7 +95,8 @@ fn check(document: &str, folder: &std::path::Path, command: &str, expected: &str
         .output()
         .unwrap();
     let found = String::from_utf8_lossy(&output.stdout).into_owned();
-    let (expected, found_lines): (Vec<_>, Vec<_>) = (expected.trim_end().lines().collect(), found.trim_end().lines().collect());
+    let (expected, found_lines): (Vec<_>, Vec<_>) =
+        (expected.trim_end().lines().collect(), found.trim_end().lines().collect());
     let same = expected.len() == found_lines.len()
         && expected.iter().zip(&found_lines).all(|(expected, found)| fits(expected.trim_end(), found.trim_end()));
     assert!(same, "{document}: $ {command}\nprints\n{found}\nnot\n{}", expected.join("\n"));

@@ -36,10 +36,7 @@ fn the_sample_becomes_a_store_with_one_record_a_kind() {
     assert_eq!(rows.len(), 10);
     let mut kinds: Vec<_> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
     kinds.sort_unstable();
-    assert_eq!(
-        kinds,
-        ["audio", "histogram", "html", "image", "molecule", "point_cloud", "scene", "table", "video"]
-    );
+    assert_eq!(kinds, ["audio", "histogram", "html", "image", "molecule", "point_cloud", "scene", "table", "video"]);
     assert_eq!(verify(&store).status.code(), Some(0));
 
     let (again, summary) = ingest(&data("sample"), &store);
