@@ -120,6 +120,31 @@ impl Buffers {
         }
         Ok(Self(list))
     }
+
+    /// Adds a buffer and gives its number.
+    pub(super) fn push(&mut self, bytes: Vec<u8>) -> Int {
+        self.0.push(Some(Bytes::Owned(bytes)));
+        Int(self.0.len() as u64 - 1)
+    }
+
+    /// `length` bytes of a buffer from `offset` on.
+    pub(super) fn slice(&self, buffer: Int, offset: Int, length: Int, path: &str) -> Result<&[u8]> {
+        let wrong = |message: String| Error::malformed(message).at_element(path.to_owned());
+        let known = usize::try_from(buffer.0).ok().and_then(|buffer| self.0.get(buffer));
+        let bytes: &[u8] = match known {
+            None => return Err(wrong(format!("buffer {} is out of range: there are {}", buffer.0, self.0.len()))),
+            Some(None) => return Err(wrong(format!("buffer {} has no bytes", buffer.0))),
+            Some(Some(bytes)) => bytes,
+        };
+        offset
+            .0
+            .checked_add(length.0)
+            .filter(|&end| end <= bytes.len() as u64)
+            .and_then(|end| bytes.get(usize::try_from(offset.0).ok()?..usize::try_from(end).ok()?))
+            .ok_or_else(|| {
+                wrong(format!("{} bytes from {} exceed the buffer of {} bytes", length.0, offset.0, bytes.len()))
+            })
+    }
 }
 
 /// Reads accessors.
@@ -167,34 +192,7 @@ impl<'a> Accessors<'a> {
                 .at_element(path.to_owned())
         })?;
         let path = format!("bufferViews[{}]", index.0);
-        let known = usize::try_from(view.buffer.0).ok().and_then(|buffer| self.buffers.0.get(buffer));
-        let bytes = match known {
-            None => {
-                let count = self.buffers.0.len();
-                return Err(Error::malformed(format!("buffer {} is out of range: there are {count}", view.buffer.0))
-                    .at_element(path));
-            }
-            Some(None) => {
-                let compressed: Vec<_> = view.extensions.keys().map(String::as_str).collect();
-                if compressed.is_empty() {
-                    return Err(Error::malformed(format!("buffer {} has no bytes", view.buffer.0)).at_element(path));
-                }
-                return Err(Error::unsupported(format!("data compressed with {}", compressed.join(", ")))
-                    .at_element(path)
-                    .with_hint("export the file without compression"));
-            }
-            Some(Some(bytes)) => &**bytes,
-        };
-        let (start, length) = (view.byte_offset.0, view.byte_length.0);
-        let slice = start
-            .checked_add(length)
-            .filter(|&end| end <= bytes.len() as u64)
-            .and_then(|end| Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?))
-            .and_then(|range| bytes.get(range))
-            .ok_or_else(|| {
-                let message = format!("{length} bytes from {start} exceed the buffer of {} bytes", bytes.len());
-                Error::malformed(message).at_element(path)
-            })?;
+        let slice = self.buffers.slice(view.buffer, view.byte_offset, view.byte_length, &path)?;
         Ok((slice, view.byte_stride.map(|stride| stride.0)))
     }
 

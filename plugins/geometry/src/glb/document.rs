@@ -50,6 +50,19 @@ macro_rules! document {
     };
 }
 
+impl BufferView {
+    /// `length` bytes of buffer 0 from its start.
+    pub(super) fn plain(length: u64) -> Self {
+        Self {
+            buffer: Int(0),
+            byte_offset: Int(0),
+            byte_length: Int(length),
+            byte_stride: None,
+            extensions: Extensions::new(),
+        }
+    }
+}
+
 document! {
     /// The root.
     Document {

@@ -20,8 +20,8 @@ pub(super) struct Decoded {
 pub(super) struct Values {
     /// Component type as glTF numbers it: 5120 i8, 5121 u8, 5122 i16, 5123 u16, 5125 u32, 5126 f32.
     pub(super) component_type: u32,
-    /// Components a value.
-    pub(super) components: usize,
+    /// Number of values, one a vertex.
+    pub(super) count: usize,
     /// The values.
     pub(super) bytes: Vec<u8>,
 }
@@ -35,7 +35,10 @@ pub(super) fn decode(data: &[u8], indices: u64, vertices: u64, cx: &Context) -> 
     if let Some(faces) = announced_faces(data)
         && faces.saturating_mul(3) != indices
     {
-        return Err(Error::malformed(format!("expected {} triangles, the Draco stream announces {faces}", indices / 3)));
+        return Err(Error::malformed(format!(
+            "expected {} triangles, the Draco stream announces {faces}",
+            indices / 3
+        )));
     }
     // What the decoder holds at its peak: corner tables of several indices a corner, and the attributes as 32-bit values.
     cx.budget().take(indices.saturating_mul(32).saturating_add(vertices.saturating_mul(128)))?;
@@ -43,7 +46,11 @@ pub(super) fn decode(data: &[u8], indices: u64, vertices: u64, cx: &Context) -> 
         .map_err(|error| Error::malformed(format!("Draco stream: {error}")).caused_by(error))?;
     let found = mesh.get_faces();
     if found.len() as u64 * 3 != indices {
-        return Err(Error::malformed(format!("expected {} triangles, the Draco stream has {}", indices / 3, found.len())));
+        return Err(Error::malformed(format!(
+            "expected {} triangles, the Draco stream has {}",
+            indices / 3,
+            found.len()
+        )));
     }
     let indices: Vec<u32> = found.iter().flatten().map(|&point| usize::from(point) as u32).collect();
     let mut attributes = BTreeMap::new();
@@ -59,17 +66,19 @@ pub(super) fn decode(data: &[u8], indices: u64, vertices: u64, cx: &Context) -> 
             9 => 5126,
             other => return Err(Error::malformed(format!("Draco data type {other} has no counterpart in glTF"))),
         };
-        let components = attribute.get_num_components();
-        let (size, unique) = (components * kind.size(), attribute.get_data_as_bytes());
+        let (size, unique) = (attribute.get_num_components() * kind.size(), attribute.get_data_as_bytes());
         let mut bytes = Vec::new();
         for point in 0..attribute.len() {
             let at = usize::from(attribute.get_unique_val_idx(point.into())) * size;
             match unique.get(at..at + size) {
                 Some(value) => bytes.extend_from_slice(value),
-                None => return Err(Error::malformed(format!("Draco point {point} refers to a value that is not there"))),
+                None => {
+                    return Err(Error::malformed(format!("Draco point {point} refers to a value that is not there")));
+                }
             }
         }
-        attributes.insert(attribute.get_id().as_usize() as u32, Values { component_type, components, bytes });
+        attributes
+            .insert(attribute.get_id().as_usize() as u32, Values { component_type, count: attribute.len(), bytes });
     }
     Ok(Decoded { indices, attributes })
 }

@@ -15,7 +15,9 @@
 //! (`glb.extension`), `extras` beyond the limit (`glb.extras`). Only one scene is shown (`glb.scenes`). Names of buffers,
 //! accessors and samplers and the choice of mipmap filters are not kept.
 //!
-//! **Refused**: glTF 1.0; required extensions other than those above, Draco and meshopt compression among them.
+//! Compression is undone: KHR_draco_mesh_compression (bitstream 2.2) and EXT_meshopt_compression (version 0 of attributes).
+//!
+//! **Refused**: glTF 1.0; required extensions other than those above.
 //!
 //! **Written**: everything of the scene, deterministically; a scene that is not in metres, y-up and near its origin stands
 //! below a frame node (`frame.rs`) and is read back as it was. The record's properties are kept in the asset's `extras`.
@@ -30,8 +32,11 @@
 
 mod accessor;
 mod container;
+mod decompress;
 mod document;
+mod draco;
 mod frame;
+mod meshopt;
 mod plan;
 mod reader;
 mod uri;
@@ -153,7 +158,7 @@ impl FormatReader for Reader {
             return Ok(None);
         }
         self.done = true;
-        let Parsed { document, tree, bin } = match self.parsed.take() {
+        let Parsed { mut document, tree, bin } = match self.parsed.take() {
             Some(parsed) => parsed,
             None => self.parse()?,
         };
@@ -163,13 +168,14 @@ impl FormatReader for Reader {
             // A header may be asked for after the record too; it is cheap while the document is there.
             self.header = Some(Header::single(Facts::Scene(facts(&document, &tree, cx)?.0)));
         }
-        let buffers = Buffers::open(&document, source, bin.as_ref(), cx)?;
+        let mut buffers = Buffers::open(&document, source, bin.as_ref(), cx)?;
+        let compressed = decompress::decompress(&mut document, &mut buffers, cx)?;
         let accessors = Accessors { document: &document, buffers: &buffers, cx };
         let read = reader::read(&accessors, tree, source)?;
         let mut record = MediaRecord::new(read.scene);
         record.properties = read.properties;
         // Whole in itself, clean, and readable without extensions.
-        let is_whole = source.siblings_used().is_empty() && document.extensions_required.is_empty();
+        let is_whole = source.siblings_used().is_empty() && document.extensions_required.is_empty() && !compressed;
         record.source_is_canonical = is_whole && cx.diagnostics().is_empty();
         Ok(Some(record))
     }

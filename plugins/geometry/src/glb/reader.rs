@@ -12,6 +12,7 @@ use serde::de::{Deserialize, DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::accessor::Accessors;
+use super::decompress::{KHR_DRACO, MESHOPT};
 use super::document::{
     Document, Extensions, Int, LightUse, Lights, MaterialObject, NodeObject, PrimitiveObject, TextureInfo,
     TextureObject, TextureTransform,
@@ -24,7 +25,6 @@ pub(super) const KHR_UNLIT: &str = "KHR_materials_unlit";
 pub(super) const KHR_EMISSIVE_STRENGTH: &str = "KHR_materials_emissive_strength";
 pub(super) const KHR_TEXTURE_TRANSFORM: &str = "KHR_texture_transform";
 pub(super) const KHR_QUANTIZATION: &str = "KHR_mesh_quantization";
-const KHR_DRACO: &str = "KHR_draco_mesh_compression";
 
 /// Extensions that give a texture another image; its bytes are kept as they are.
 pub(super) const IMAGE_EXTENSIONS: [(&str, &str); 4] = [
@@ -37,6 +37,8 @@ pub(super) const IMAGE_EXTENSIONS: [(&str, &str); 4] = [
 /// Extensions whose meaning the record holds.
 fn is_supported(extension: &str) -> bool {
     [KHR_LIGHTS, KHR_UNLIT, KHR_EMISSIVE_STRENGTH, KHR_TEXTURE_TRANSFORM, KHR_QUANTIZATION].contains(&extension)
+        || extension == KHR_DRACO
+        || MESHOPT.contains(&extension)
         || IMAGE_EXTENSIONS.iter().any(|(name, _)| *name == extension)
 }
 
@@ -48,14 +50,9 @@ pub(super) fn check_extensions(document: &Document, cx: &Context) -> Result<()> 
     let unknown = |list: &[String]| list.iter().filter(|name| !is_supported(name)).cloned().collect::<Vec<_>>();
     let required = unknown(&document.extensions_required);
     if !required.is_empty() {
-        let hint = if required.iter().any(|name| name == KHR_DRACO || name.ends_with("meshopt_compression")) {
-            "export it without compression; --lenient reads what needs no decompression"
-        } else {
-            "--lenient reads what can be read without them"
-        };
         let error = Error::unsupported(format!("the file requires extensions: {}", required.join(", ")))
             .at_element("extensionsRequired")
-            .with_hint(hint);
+            .with_hint("--lenient reads what can be read without them");
         cx.unless_lenient("required-extension", error)?;
     }
     let optional: Vec<_> =
@@ -417,13 +414,6 @@ fn read_primitive(
         cx.warn_at("no-positions", "a primitive without positions is empty", place());
         return Ok(primitive);
     };
-    if object.extensions.contains_key(KHR_DRACO) && accessors.get(position, path)?.buffer_view.is_none() {
-        let error = Error::unsupported(format!("positions compressed with {KHR_DRACO}"))
-            .at_element(path.to_owned())
-            .with_hint("export the file without compression");
-        cx.unless_lenient("compressed", error)?;
-        return Ok(primitive);
-    }
     let at = |name: &str| format!("{path}.attributes.{name}");
     primitive.positions = accessors.floats(position, &["VEC3"], [0.0; 3], &at("POSITION"))?;
     if let Some(&normal) = object.attributes.get("NORMAL") {
