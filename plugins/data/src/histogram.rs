@@ -230,7 +230,7 @@ mod tests {
         let record = open(text).unwrap();
         assert_eq!(
             counts(&record).counts()[..],
-            [0.1 + 0.2, 9_007_199_254_740_992.0, 1e-320, 2.225_073_858_507_201_1e-308]
+            [0.1 + 0.2, 9_007_199_254_740_992.0, 1e-320, 2.225_073_858_507_201e-308]
         );
         assert_eq!(record.diagnostics.to_vec()[0].code, "histogram.inexact");
         let mut record = record;

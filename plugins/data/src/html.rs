@@ -28,7 +28,8 @@
 //!
 //! Diagnostics: `encoding` (none is named and it is not UTF-8; an error in strict mode), `undecodable` (byte sequences that
 //! are not of the encoding: U+FFFD stands for them; an error in strict mode), `nul` (NUL characters), `truncated` (the input
-//! ends inside of a tag, a comment, or an element of raw text such as `script`; an error in strict mode), `unclosed` (the document
+//! ends inside of a tag, a comment, or an element of raw text such as `script`; an error in strict mode), `no-markup` (no tag at all; an
+//! error in strict mode), `unclosed` (the document
 //! opens `html` and never closes it: a note, the end tag is optional). Lenient is as default.
 //!
 //! Written: the text in UTF-8. A `meta` that names another encoding is pointed out (`html.charset`): the text is not changed.
@@ -157,6 +158,8 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     }
     if let Some((at, what)) = scan.truncated {
         cx.tolerate("truncated", format!("the document ends inside of {what}"), Location::byte(at as u64))?;
+    } else if !scan.markup {
+        cx.tolerate("no-markup", "the document holds no tag: it is plain text", Location::default())?;
     } else if scan.html_opened && !scan.html_closed {
         cx.report(Severity::Info, "unclosed", "the document opens html and does not close it", None);
     }
@@ -247,6 +250,8 @@ fn charset_of(content: &str) -> Option<&str> {
 struct Scan {
     title: Option<String>,
     external: bool,
+    /// Whether there is a tag at all.
+    markup: bool,
     html_opened: bool,
     html_closed: bool,
     truncated: Option<(usize, &'static str)>,
@@ -276,6 +281,7 @@ fn scan(text: &str, cx: &Context) -> Result<Scan> {
                 found.external |= name.eq_ignore_ascii_case("style") && style_loads(text);
             }
             Token::Open { name, attributes } => {
+                found.markup = true;
                 found.html_opened |= name.eq_ignore_ascii_case("html");
                 if name.eq_ignore_ascii_case("svg") && !attributes.trim_end().ends_with('/') {
                     svg += 1;
@@ -701,6 +707,11 @@ mod tests {
             let record = document(text.as_bytes());
             assert_eq!(record.diagnostics.to_vec()[0].code, "html.truncated", "{text:?}");
         }
+        let mut forced = ReadOptions::default();
+        forced.from = Some("html".into());
+        let plain = Source::from_bytes("a", &b"a < b"[..]);
+        let record = Registry::builtin().open(&plain, &forced).unwrap().next().unwrap().unwrap();
+        assert_eq!(record.diagnostics.to_vec()[0].code, "html.no-markup");
         assert_eq!(document(b"<html><p>").diagnostics.to_vec()[0].code, "html.unclosed");
     }
 

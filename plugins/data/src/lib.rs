@@ -7,3 +7,6 @@ mod histogram;
 mod html;
 mod npy;
 mod parquet;
+
+#[cfg(test)]
+mod tests;

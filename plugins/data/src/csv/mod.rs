@@ -113,8 +113,8 @@ fn look(probe: &Probe<'_>) -> Confidence {
     let score = match (shape.delimiter, shape.columns, shape.records) {
         (b',', 3.., 3..) => 55,
         (b',' | b';', ..) => 40,
-        // Chemists' lists and logs have tabs too.
-        _ => 10,
+        // Lists of molecules and logs have tabs and bars too.
+        _ => return Confidence::Unknown,
     };
     let reason =
         format!("{} records of {} cells between {:?}", shape.records, shape.columns, char::from(shape.delimiter));
