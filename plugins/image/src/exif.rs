@@ -115,7 +115,8 @@ impl Exif {
         let mut problem = Ok(());
         for index in 0..count {
             let at = start + 2 + index * 12;
-            let Some(tag) = tiff.u16(at) else {
+            let entry = tiff.block.get(at..at + 12).and_then(|_| tiff.u16(at));
+            let Some(tag) = entry else {
                 return Err(format!("the directory at byte {start} announces {count} entries, found {index}"));
             };
             match tag {

@@ -24,7 +24,7 @@
 //!
 //! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as it
 //! goes with a diagnostic of severity error, the rest is gray; so are bytes between segments (`jpeg.stray-bytes`). Strict
-//! makes errors of them. Bytes behind the end (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
+//! makes errors of them. Data that are missing while the end is there are not noticed, by this decoder and by most. Bytes behind the end (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
 
 use std::io::{BufRead, Seek, SeekFrom};
 
@@ -522,4 +522,137 @@ fn properties(frame: &Frame, source: &Source, exif: Exif, properties: &mut Map<S
         properties.insert("exif".into(), exif.tags.into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use mediary_core::{ErrorKind, ReadOptions};
+
+    use super::*;
+    use crate::testing;
+
+    /// What Pillow 13.0.0 states: name, width, height, channels, means of red, green and blue.
+    const PILLOW: &[(&str, u32, u32, u8, [f64; 3])] = &[
+        ("flower.jpg", 480, 360, 3, [119.302, 131.992, 94.103]),
+        ("go-turns-two-280x360.jpeg", 280, 360, 3, [160.059, 132.022, 149.665]),
+        ("pil_sample_cmyk.jpg", 100, 100, 3, [30.232, 5.444, 7.386]),
+        ("tower_grayscale.jpg", 512, 512, 1, [146.515, 146.515, 146.515]),
+        ("tower_progressive.jpg", 512, 512, 3, [109.678, 153.273, 188.682]),
+    ];
+
+    fn good(name: &str) -> Vec<u8> {
+        testing::data(&format!("jpeg/{name}"))
+    }
+
+    fn bad(name: &str) -> Vec<u8> {
+        testing::data(&format!("jpeg/malformed/{name}"))
+    }
+
+    #[test]
+    fn pixels_are_close_to_those_of_pillow() {
+        for &(name, width, height, channels, expected) in PILLOW {
+            let record = testing::read(name, good(name)).unwrap();
+            let image = testing::image(&record);
+            assert_eq!((image.width(), image.height(), image.channels()), (width, height, channels), "{name}");
+            assert_eq!(testing::codes(&record), Vec::<String>::new(), "{name}");
+            let found = testing::means(&testing::rgba8(image));
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() < 0.5, "{name}: expected a mean of {expected}, found {found}");
+            }
+        }
+        assert_eq!(PILLOW.len(), testing::names("jpeg").len());
+    }
+
+    #[test]
+    fn tags_are_kept_and_the_position_only_when_asked() {
+        let record = testing::read("a.jpg", good("flower.jpg")).unwrap();
+        assert_eq!(record.properties["exif"]["model"], "Canon PowerShot S40");
+        assert_eq!(record.properties["pixels_per_inch"], serde_json::json!([72, 72]));
+
+        let mut bytes = good("go-turns-two-280x360.jpeg");
+        let exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\x88\x25\0\x04\0\0\0\x01\0\0\0\x26\
+            \0\0\0\0\0\x01\0\x01\0\x02\0\0\0\x02N\0\0\0\0\0\0\0";
+        let segment = [&[0xFF, APP1, 0, exif.len() as u8 + 2], &exif[..]].concat();
+        bytes.splice(2..2, segment);
+        let record = testing::read("a.jpg", bytes.clone()).unwrap();
+        let image = testing::image(&record);
+        assert_eq!((image.width(), image.height(), image.orientation_applied), (360, 280, true));
+        assert_eq!(record.properties["exif"], serde_json::json!({"orientation": 6}));
+        let mut options = ReadOptions::default();
+        options.options = vec![("jpeg.gps".into(), "true".into())];
+        let record = testing::read_with("a.jpg", bytes, &options).unwrap();
+        assert_eq!(record.properties["exif"]["gps_latitude_ref"], "N");
+    }
+
+    #[test]
+    fn malformed_files_are_told() {
+        let error = testing::read("a.jpg", bad("bomb-65500x65500.jpg")).unwrap_err();
+        assert_eq!((error.kind(), error.limit_name()), (ErrorKind::Limit, Some("pixels")));
+        let record = testing::read("a.jpg", bad("corrupt-exif-recursive-ifd.jpg")).unwrap();
+        assert_eq!(testing::codes(&record), ["jpeg.exif"]);
+        let cut = bad("truncated-tower_progressive.jpg");
+        let record = testing::read("a.jpg", cut.clone()).unwrap();
+        assert_eq!(testing::codes(&record), ["jpeg.truncated"]);
+        let error = testing::read_with("a.jpg", cut, &testing::strictly(Strictness::Strict)).unwrap_err();
+        assert_eq!(error.location().and_then(|location| location.byte), Some(30_000));
+        // Its end is there, one byte before the end of the file.
+        let record = testing::read("a.jpg", bad("dc-predictor-overflow.jpg")).unwrap();
+        assert_eq!(testing::codes(&record), ["jpeg.trailing-bytes"]);
+    }
+
+    /// The file with the marker of its frame header replaced.
+    fn coded(name: &str, marker: u8) -> Vec<u8> {
+        let mut bytes = good(name);
+        let at = bytes.windows(5).rposition(|w| w[0] == 0xFF && w[1] == SOF0 && w[4] == 8).unwrap();
+        bytes[at + 1] = marker;
+        bytes
+    }
+
+    #[test]
+    fn codings_that_no_decoder_here_knows_are_named() {
+        for (marker, text) in [(0xC9, "arithmetic"), (0xC3, "lossless"), (0xC5, "hierarchical")] {
+            let error = testing::read("a.jpg", coded("flower.jpg", marker)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains(text) && error.hint().is_some(), "{error}");
+        }
+    }
+
+    #[test]
+    fn damage_in_the_data_is_told() {
+        let mut bytes = good("flower.jpg");
+        let middle = bytes.len() / 2;
+        // A marker that has no place there.
+        bytes.splice(middle..middle, [0xFF, JPG, 0, 2]);
+        let record = testing::read("a.jpg", bytes.clone()).unwrap();
+        assert_eq!(testing::codes(&record), ["jpeg.damaged"]);
+        assert!(testing::read_with("a.jpg", bytes, &testing::strictly(Strictness::Strict)).is_err());
+    }
+
+    #[test]
+    fn the_parts_of_a_profile_are_put_together() {
+        let mut profile = vec![7; 200];
+        profile[16..20].copy_from_slice(b"RGB ");
+        profile[36..40].copy_from_slice(b"acsp");
+        let part = |number: u8, bytes: &[u8]| {
+            let length = (bytes.len() as u16 + 16).to_be_bytes();
+            [&[0xFF, APP2], &length[..], b"ICC_PROFILE\0", &[number, 2], bytes].concat()
+        };
+        let with = |parts: Vec<u8>| {
+            let mut bytes = good("flower.jpg");
+            bytes.splice(2..2, parts);
+            testing::read("a.jpg", bytes).unwrap()
+        };
+        // In the wrong order, which is legal.
+        let record = with([part(2, &profile[150..]), part(1, &profile[..150])].concat());
+        assert_eq!(testing::image(&record).icc.as_ref(), Some(&profile));
+        assert_eq!(testing::image(&record).color_space, ColorSpace::Icc);
+        let record = with(part(1, &profile));
+        assert_eq!(testing::codes(&record), ["jpeg.icc"]);
+        assert_eq!(testing::image(&record).color_space, ColorSpace::Srgb);
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        testing::torture("jpeg");
+    }
 }

@@ -626,7 +626,7 @@ fn write(image: &Image, properties: &Map<String, Value>, out: &mut Output, cx: &
     match (&image.icc, image.color_space) {
         (Some(profile), ColorSpace::Icc) => info.icc_profile = Some(profile.into()),
         // Floats are brought to the curve of sRGB below.
-        (_, ColorSpace::Linear) if !float => info.gama_chunk = Some(png::ScaledFloat::from_scaled(100_000)),
+        (_, ColorSpace::Linear) if !float => info.source_gamma = Some(png::ScaledFloat::from_scaled(100_000)),
         (_, ColorSpace::Srgb | ColorSpace::Linear) => info.srgb = Some(png::SrgbRenderingIntent::Perceptual),
         _ => {}
     }
@@ -704,5 +704,217 @@ fn unwritten(error: EncodingError) -> Error {
     match error {
         EncodingError::IoError(error) => error.into(),
         other => IoError::other(other).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    /// Facts and pixels that Pillow 13.0.0 states: name, channels, bits, colour space, frames, SHA-256 of the RGBA pixels.
+    const PILLOW: &[(&str, u8, u8, &str, u64, &str)] = &[
+        ("apng_ball.png", 4, 8, "srgb", 20, "46bff92f931cf247608bdb68b541d14559e7968969de2192190b0a65f735cde4"),
+        ("basi6a08.png", 4, 8, "linear", 1, "2eb6a2cb3166e9c188add371157e9f81caa18fdf34d218844ed930b53b7431d2"),
+        ("basn0g01.png", 1, 1, "linear", 1, "661985e83f94a569510ded43e65edb11f4ced1121c611209f7abe9a9c40c71a8"),
+        ("basn2c16.png", 3, 16, "linear", 1, "7c4b73e829f02793549b4480e25f0c0b332abcb24ac059dbad855fd1d726c17a"),
+        ("basn3p04.png", 3, 8, "linear", 1, "a7abc212cf1a44c85df377773f3722dc118f0c4159df89fdac2dfe6911abe378"),
+        ("basn6a16.png", 4, 16, "linear", 1, "f6912d034804dc6b009afea0108cd07b524f79ac84d670f92ce077eec63bead7"),
+        ("paris_icc_exif_xmp.png", 3, 8, "icc", 1, "c6fc13486823361383f210d842979f06464a38c6ed4b811c915b470bc5d869ad"),
+        ("tbrn2c08.png", 4, 8, "linear", 1, "053eb9d28b7ac85c3639b5169a175df61856cef7ffdaa7ad218cafdde9646d08"),
+    ];
+
+    fn read(name: &str) -> MediaRecord {
+        testing::read(name, testing::data(&format!("png/{name}"))).unwrap()
+    }
+
+    #[test]
+    fn pixels_are_those_of_pillow() {
+        for &(name, channels, bits, space, frames, sha256) in PILLOW {
+            let record = read(name);
+            let image = testing::image(&record);
+            let facts = image.facts();
+            assert_eq!(facts.channels, Some(channels), "{name}");
+            assert_eq!((facts.bit_depth, facts.frames), (Some(bits), Some(frames)), "{name}");
+            assert_eq!(facts.color_space, Some(space), "{name}");
+            assert_eq!(testing::sha256(&testing::rgba8(image)), sha256, "{name}");
+            assert_eq!(record.source_is_canonical, frames == 1, "{name}");
+        }
+        assert_eq!(PILLOW.len(), testing::names("png").len());
+    }
+
+    #[test]
+    fn profile_and_tags_are_kept() {
+        let record = read("paris_icc_exif_xmp.png");
+        assert_eq!(testing::image(&record).icc.as_ref().map(Vec::len), Some(596));
+        assert_eq!(record.properties["exif"]["model"], "Pixel 4a");
+        assert_eq!(testing::codes(&record), Vec::<String>::new());
+        assert_eq!(testing::codes(&read("apng_ball.png")), ["png.animation"]);
+    }
+
+    #[test]
+    fn malformed_files_are_refused_where_they_break() {
+        for (name, byte, text) in [
+            ("xc9n2c08.png", Some(25), "found 9"),
+            ("xcrn0g04.png", Some(0), "signature"),
+            ("xcsn0g01.png", Some(148), "checksum of IDAT"),
+            ("xdtn0g01.png", Some(61), "IDAT"),
+            ("xhdn0g08.png", Some(29), "checksum of IHDR"),
+            ("xs1n0g01.png", Some(0), "signature"),
+            ("truncated-basn6a16.png", Some(57), "ends early"),
+            ("bomb.png", None, "pixels: 2147395600"),
+        ] {
+            let error = testing::read(name, testing::data(&format!("png/malformed/{name}"))).unwrap_err();
+            assert!(error.message().contains(text), "{name}: {error}");
+            assert_eq!(error.location().and_then(|location| location.byte), byte, "{name}: {error}");
+        }
+        assert_eq!(testing::names("png/malformed").len(), 8);
+    }
+
+    #[test]
+    fn lenient_reads_what_is_there() {
+        let lenient = testing::strictly(Strictness::Lenient);
+        let record = testing::read_with("a.png", testing::data("png/malformed/xcsn0g01.png"), &lenient).unwrap();
+        assert_eq!(testing::codes(&record), ["png.damaged"]);
+        // The pixels of basn0g01, of which this is a copy with a wrong checksum.
+        assert_eq!(testing::sha256(&testing::rgba8(testing::image(&record))), PILLOW[2].5);
+        assert!(!record.source_is_canonical);
+
+        let cut = testing::data("png/malformed/truncated-basn6a16.png");
+        let record = testing::read_with("a.png", cut, &lenient).unwrap();
+        assert_eq!(testing::codes(&record), ["png.damaged"]);
+        let whole = read("basn6a16.png");
+        let half = 32 * 16 * 4;
+        let (Samples::U16(part), Samples::U16(all)) =
+            (testing::image(&record).samples(), testing::image(&whole).samples())
+        else {
+            panic!("expected 16 bits")
+        };
+        assert_eq!(part[..half], all[..half]);
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_told() {
+        let mut bytes = testing::data("png/basn0g01.png");
+        bytes.extend(b"tail");
+        let record = testing::read("a.png", bytes.clone()).unwrap();
+        assert_eq!(testing::codes(&record), ["png.trailing-bytes"]);
+        assert!(!record.source_is_canonical);
+        assert!(testing::read_with("a.png", bytes, &testing::strictly(Strictness::Strict)).is_err());
+    }
+
+    /// A chunk with a right checksum.
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let length = (data.len() as u32).to_be_bytes();
+        [&length[..], kind, data, &crc32(&[kind, data]).to_be_bytes()].concat()
+    }
+
+    /// A file with `extra` before its first IDAT.
+    fn with(name: &str, extra: &[u8]) -> Vec<u8> {
+        let mut bytes = testing::data(&format!("png/{name}"));
+        let at = bytes.windows(4).position(|four| four == b"IDAT").unwrap() - 4;
+        bytes.splice(at..at, extra.iter().copied());
+        bytes
+    }
+
+    #[test]
+    fn the_orientation_of_exif_is_applied() {
+        let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let bytes = with("paris_icc_exif_xmp.png", &chunk(b"eXIf", exif));
+        let record = testing::read("a.png", bytes).unwrap();
+        let (turned, stored) = (testing::image(&record), read("paris_icc_exif_xmp.png"));
+        assert_eq!((turned.width(), turned.height(), turned.orientation_applied), (302, 403, true));
+        // The first pixel is the one that stood at the bottom left.
+        let first = testing::rgba8(turned)[..4].to_vec();
+        let stored = testing::rgba8(testing::image(&stored));
+        assert_eq!(first, stored[301 * 403 * 4..301 * 403 * 4 + 4]);
+        assert!(!record.source_is_canonical);
+    }
+
+    #[test]
+    fn color_chunks_decide_in_their_order() {
+        let space = |extra: &[u8]| {
+            let record = testing::read("a.png", with("apng_ball.png", extra)).unwrap();
+            testing::image(&record).color_space
+        };
+        let gamma = |value: u32| chunk(b"gAMA", &value.to_be_bytes());
+        assert_eq!(space(&[]), ColorSpace::Srgb);
+        assert_eq!(space(&gamma(45_455)), ColorSpace::Srgb);
+        assert_eq!(space(&gamma(100_000)), ColorSpace::Linear);
+        assert_eq!(space(&gamma(55_556)), ColorSpace::Unknown);
+        assert_eq!(space(&[gamma(100_000), chunk(b"sRGB", &[0])].concat()), ColorSpace::Srgb);
+        assert_eq!(space(&chunk(b"cICP", &[9, 16, 0, 1])), ColorSpace::Unknown);
+        assert_eq!(space(&[chunk(b"cICP", &[1, 8, 0, 1]), chunk(b"sRGB", &[0])].concat()), ColorSpace::Linear);
+    }
+
+    #[test]
+    fn a_bomb_in_a_profile_is_left_out() {
+        let mut deflate = vec![0; 64 << 20];
+        let mut profile = Vec::new();
+        {
+            // The PNG encoder is at hand to make a zlib stream of zeros: the IDAT of a black image.
+            let mut info = Info::with_size(8192, 8192);
+            info.color_type = ColorType::Grayscale;
+            info.bit_depth = BitDepth::Eight;
+            let mut bytes = Vec::new();
+            let mut writer = Encoder::with_info(&mut bytes, info).unwrap().write_header().unwrap();
+            writer.write_image_data(&deflate[..8192 * 8192]).unwrap();
+            writer.finish().unwrap();
+            let mut at = 8;
+            while at < bytes.len() {
+                let length = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+                if &bytes[at + 4..at + 8] == b"IDAT" {
+                    profile.extend_from_slice(&bytes[at + 8..at + 8 + length]);
+                }
+                at += 12 + length;
+            }
+        }
+        deflate.clear();
+        let bomb = chunk(b"iCCP", &[b"bomb\0\0", &profile[..]].concat());
+        let record = testing::read("a.png", with("apng_ball.png", &bomb)).unwrap();
+        assert!(testing::codes(&record).contains(&"png.icc".to_owned()), "{:?}", testing::codes(&record));
+        assert_eq!(testing::image(&record).icc, None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for &(name, ..) in PILLOW {
+            for level in ["fast", "default", "best"] {
+                let mut record = read(name);
+                let bytes = testing::write(&mut record, "png", &[("png.level", level)]);
+                assert_eq!(
+                    bytes,
+                    testing::write(&mut record, "png", &[("png.level", level)]),
+                    "{name} is deterministic"
+                );
+                let again = testing::read("a.png", bytes).unwrap();
+                let (before, after) = (testing::image(&record), testing::image(&again));
+                assert_eq!(before.samples(), after.samples(), "{name}");
+                assert_eq!(before.icc, after.icc, "{name}");
+                assert_eq!(before.color_space, after.color_space, "{name}");
+                assert!(again.source_is_canonical, "{name}");
+            }
+        }
+        let mut record = read("paris_icc_exif_xmp.png");
+        record.properties.insert("text".into(), serde_json::json!({"Title": "a \u{e9}", "Author": "b"}));
+        let bytes = testing::write(&mut record, "png", &[]);
+        assert_eq!(testing::read("a.png", bytes).unwrap().properties["text"], record.properties["text"]);
+        assert_eq!(record.loss.len(), 1, "{:?}", record.loss);
+        assert_eq!((record.loss[0].code.as_ref(), record.loss[0].count), ("png.properties", 1));
+    }
+
+    #[test]
+    fn floats_are_rounded_with_a_loss() {
+        let samples = Samples::F32(vec![0.0, 0.5, 1.0, 2.0, f32::NAN, -1.0]);
+        let mut record = MediaRecord::new(Image::new(3, 2, 1, samples).unwrap());
+        let again = testing::read("a.png", testing::write(&mut record, "png", &[])).unwrap();
+        assert_eq!(testing::image(&again).samples(), &Samples::U16(vec![0, 32768, 65535, 65535, 0, 0]));
+        let losses: Vec<_> = record.loss.iter().map(|loss| (loss.code.as_ref(), loss.count)).collect();
+        assert_eq!(losses, [("png.float", 6), ("png.range", 3)]);
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        testing::torture("png");
     }
 }

@@ -121,8 +121,12 @@ mod tests {
 
     #[test]
     fn decodes_what_another_encoder_codes() {
-        let patterns: [fn(u32) -> u8; 4] =
-            [|_| 0, |index| (index % 3) as u8, |index| (index * index / 7) as u8, |index| (index / 300) as u8];
+        let patterns: [fn(u32) -> u8; 4] = [
+            |_| 0,
+            |index| (index % 3) as u8,
+            |index| (index.wrapping_mul(index) / 7) as u8,
+            |index| (index / 300) as u8,
+        ];
         for pattern in patterns {
             for length in [1, 2, 5, 300, 70_000] {
                 let indices: Vec<u8> = (0..length).map(pattern).collect();
