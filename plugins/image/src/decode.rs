@@ -1,7 +1,7 @@
 //! What all pixel decoders share: sizes against limits, orientation, colour profiles, 16-bit samples.
 
 use mediary_core::record::{Image, Samples};
-use mediary_core::{Context, Error, Result};
+use mediary_core::{Context, Error, Location, Result};
 
 /// Up to this many decoded bytes no compression is taken for a bomb: 16 MiB. A blank page compresses a thousandfold.
 const HARMLESS: u64 = 16 << 20;
@@ -106,12 +106,12 @@ fn turn<T: Copy + Default>(
 }
 
 /// The profile if it is one and is made for pixels of `channels`, which are gray or RGB; otherwise a diagnostic says why it is
-/// left out.
-pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Option<Vec<u8>> {
+/// left out, an error when strict.
+pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Result<Option<Vec<u8>>> {
     let expected: &[u8; 4] = if channels <= 2 { b"GRAY" } else { b"RGB " };
     let problem = match (profile.get(36..40), profile.get(16..20)) {
         _ if profile.len() < ICC_HEADER => format!("{} bytes are no profile", profile.len()),
-        (Some(b"acsp"), Some(space)) if space == expected => return Some(profile),
+        (Some(b"acsp"), Some(space)) if space == expected => return Ok(Some(profile)),
         (Some(b"acsp"), Some(space)) => format!(
             "it is made for {:?}, the pixels are {:?}",
             String::from_utf8_lossy(space),
@@ -119,8 +119,8 @@ pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Op
         ),
         (found, _) => format!("expected the signature \"acsp\" at byte 36, found {found:?}"),
     };
-    cx.warn("icc", format!("the colour profile is left out: {problem}"));
-    None
+    cx.tolerate("icc", format!("the colour profile is left out: {problem}"), Location::element("icc"))?;
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -156,9 +156,9 @@ mod tests {
         let mut profile = vec![0; 128];
         profile[16..20].copy_from_slice(b"CMYK");
         profile[36..40].copy_from_slice(b"acsp");
-        assert_eq!(usable_profile(&cx, profile.clone(), 3), None);
+        assert_eq!(usable_profile(&cx, profile.clone(), 3).unwrap(), None);
         assert_eq!(cx.diagnostics().to_vec()[0].code, "test.icc");
         profile[16..20].copy_from_slice(b"RGB ");
-        assert_eq!(usable_profile(&cx, profile.clone(), 3), Some(profile));
+        assert_eq!(usable_profile(&cx, profile.clone(), 3).unwrap(), Some(profile));
     }
 }

@@ -12,7 +12,7 @@
 //! Read: the orientation, and the few tags of [`TAGS`] that tell a picture's origin. The position ([`GPS_IFD`]) only when asked
 //! for. The thumbnail and maker notes are left alone. Nothing here fails: what is broken is told in [`Exif::problem`].
 
-use mediary_core::Context;
+use mediary_core::{Context, Location, Result};
 use serde_json::{Map, Value};
 
 const ORIENTATION: u16 = 0x0112;
@@ -63,11 +63,11 @@ impl Exif {
         exif
     }
 
-    /// Reports a broken block to `cx`.
-    pub(crate) fn report(&self, cx: &Context) {
-        if let Some(problem) = &self.problem {
-            cx.warn("exif", format!("the EXIF block is broken, what could be read of it is kept: {problem}"));
-        }
+    /// Reports a broken block: an error when strict.
+    pub(crate) fn report(&self, cx: &Context) -> Result<()> {
+        let Some(problem) = &self.problem else { return Ok(()) };
+        let text = format!("the EXIF block is broken, what could be read of it is kept: {problem}");
+        cx.tolerate("exif", text, Location::element("exif"))
     }
 
     fn read(&mut self, block: &[u8], with_position: bool) -> Result<(), String> {

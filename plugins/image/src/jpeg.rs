@@ -23,7 +23,8 @@
 //! Not written: PNG keeps the pixels.
 //!
 //! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as it
-//! goes with a diagnostic of severity error, the rest is gray; so are bytes between segments (`jpeg.stray-bytes`). Strict
+//! goes with a diagnostic of severity error, the rest is gray; so are bytes between segments (`jpeg.stray-bytes`),
+//! a broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also is left out when it is made for CMYK. Strict
 //! makes errors of them. Data that are missing while the end is there are not noticed, by this decoder and by most. Bytes behind the end (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
 
 use std::io::{BufRead, Seek, SeekFrom};
@@ -313,10 +314,8 @@ impl Frame {
         let length: u64 = parts.iter().map(|(.., length)| length).sum();
         if !whole || length > MAX_PROFILE {
             let numbers: Vec<_> = parts.iter().map(|(number, ..)| number).collect();
-            cx.warn(
-                "icc",
-                format!("the colour profile is left out: expected its parts 1 to {count}, found {numbers:?}"),
-            );
+            let text = format!("the colour profile is left out: expected its parts 1 to {count}, found {numbers:?}");
+            cx.tolerate("icc", text, Location::element("icc"))?;
             return Ok(None);
         }
         let mut profile = decode::buffer::<u8>(cx, length)?;
@@ -326,7 +325,7 @@ impl Frame {
             source.read_exact_at(at, part, "the colour profile")?;
             rest = behind;
         }
-        Ok(decode::usable_profile(cx, profile, self.channels()))
+        decode::usable_profile(cx, profile, self.channels())
     }
 }
 
@@ -438,7 +437,7 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let samples = decode_pixels(&bytes, &frame, pixels, cut, cx)?;
     drop(bytes);
     let exif = frame.exif(source, cx)?;
-    exif.report(cx);
+    exif.report(cx)?;
     let samples = Samples::U8(samples);
     let mut image = decode::upright(cx, frame.width, frame.height, frame.channels(), samples, exif.orientation)?;
     image.icc = frame.profile(source, cx)?;

@@ -19,8 +19,8 @@
 //! Written: 8 and 16 bits, 1 to 4 channels, colour profile, texts. Lost: float samples (rounded to 16 bits, `png.float`,
 //! `png.range`), other properties (`png.properties`), boxes and masks (`png.annotations`).
 //!
-//! Strictness: bytes after the end and broken ancillary chunks (profile, texts, EXIF) are diagnostics by default and, where
-//! the pixels depend on them, errors when strict. A wrong checksum, missing data or a missing end is an error; lenient reads
+//! Strictness: bytes after the end (`png.trailing-bytes`) and broken ancillary chunks (`png.checksum`, `png.icc`, `png.exif`,
+//! `png.frames`) are diagnostics by default and errors when strict; texts that cannot be kept are told (`png.text`). A wrong checksum, missing data or a missing end is an error; lenient reads
 //! the rows before the damage (`png.damaged`), the rest is black.
 
 use std::io::{Error as IoError, ErrorKind as IoErrorKind};
@@ -42,6 +42,9 @@ const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1A\n";
 
 /// Bytes that a profile and the texts may take decompressed: 16 MiB each.
 const METADATA: u64 = 16 << 20;
+
+/// Bytes that deflate makes of one at most.
+const MOST_SHRUNK: u64 = 1032;
 
 /// Bytes of one text that become a property: 1 MiB.
 const MAX_TEXT: usize = 1 << 20;
@@ -134,7 +137,8 @@ struct Chunks {
     image_bytes: u64,
     /// Bytes of all texts.
     text_bytes: u64,
-    has_profile: bool,
+    /// Bytes of the profile, compressed.
+    profile_bytes: u64,
     /// Frames that `acTL` announces, and `fcTL` chunks found.
     announced_frames: Option<u64>,
     frames: u64,
@@ -183,7 +187,7 @@ impl Chunks {
             match &kind {
                 b"IDAT" => chunks.image_bytes += length,
                 b"tEXt" | b"zTXt" | b"iTXt" => chunks.text_bytes += length,
-                b"iCCP" => chunks.has_profile = true,
+                b"iCCP" => chunks.profile_bytes = length,
                 b"eXIf" => chunks.exif = Some(data),
                 b"fcTL" => chunks.frames += 1,
                 b"acTL" if length == 8 => {
@@ -251,7 +255,7 @@ impl Chunks {
             pixel_bits: channels * u64::from(depth),
             image_bytes: 0,
             text_bytes: 0,
-            has_profile: false,
+            profile_bytes: 0,
             announced_frames: None,
             frames: 0,
             exif: None,
@@ -317,6 +321,32 @@ fn start(source: &Source, chunks: &Chunks, ignore_checksums: bool) -> Result<Png
     decoder.set_ignore_text_chunk(chunks.text_bytes > METADATA);
     decoder.ignore_checksums(ignore_checksums);
     decoder.read_info()
+}
+
+/// The decoder passes over ancillary chunks whose checksum is wrong: this tells of them.
+fn check_ancillary(source: &Source, cx: &Context) -> Result<()> {
+    let mut at = 8;
+    let mut head = [0; 8];
+    while source.read_at(at, &mut head)? == 8 {
+        let [a, b, c, d, kind @ ..] = head;
+        let length = u64::from(u32::from_be_bytes([a, b, c, d]));
+        if kind == *b"IEND" || length + 12 > source.len() - at {
+            break;
+        }
+        if kind[0].is_ascii_lowercase() && kind != *b"fdAT" && length <= METADATA {
+            let mut data = decode::buffer::<u8>(cx, length + 4)?;
+            source.read_exact_at(at + 8, &mut data, "chunk")?;
+            cx.budget().give_back(length + 4);
+            let (data, stored) = data.split_at(length as usize);
+            let computed = crc32(&[&kind, data]);
+            if stored != computed.to_be_bytes() {
+                let text = format!("checksum of {}: expected {computed:08x}; the chunk is left out", show(kind));
+                cx.tolerate("checksum", text, Location::byte(at + 8 + length))?;
+            }
+        }
+        at += length + 12;
+    }
+    cx.checkpoint()
 }
 
 /// What the decoder says, as our error.
@@ -405,18 +435,15 @@ fn layout(reader: &PngReader) -> (u8, BitDepth, u8) {
 }
 
 /// The profile, if there is a usable one.
-fn profile(reader: &PngReader, chunks: &Chunks, cx: &Context, channels: u8) -> Option<Vec<u8>> {
+fn profile(reader: &PngReader, chunks: &Chunks, cx: &Context, channels: u8) -> Result<Option<Vec<u8>>> {
     match &reader.info().icc_profile {
         Some(profile) => decode::usable_profile(cx, profile.to_vec(), channels),
-        None => {
-            if chunks.has_profile {
-                cx.warn(
-                    "icc",
-                    format!("the colour profile is left out: it is broken, or larger than {METADATA} bytes"),
-                );
-            }
-            None
+        None if chunks.profile_bytes > 0 => {
+            let text = format!("the colour profile is left out: it is broken, or larger than {} bytes", 2 * METADATA);
+            cx.tolerate("icc", text, Location::element("iCCP"))?;
+            Ok(None)
         }
+        None => Ok(None),
     }
 }
 
@@ -430,7 +457,7 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     let (channels, _, bits) = layout(&reader);
     let orientation = chunks.exif(source, cx)?.orientation;
     let (width, height) = decode::oriented(chunks.width, chunks.height, orientation);
-    let has_profile = profile(&reader, &chunks, &quiet, channels).is_some();
+    let has_profile = profile(&reader, &chunks, &quiet, channels)?.is_some();
     let mut header = Header::single(Facts::Image(ImageFacts {
         width: Some(width),
         height: Some(height),
@@ -453,8 +480,8 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     if let Some(damage) = chunks.damage.take() {
         cx.unless_lenient("damaged", damage)?;
     }
-    // Deflate shrinks 1032-fold at most: a picture of more rows than its data can hold is refused before it is allocated.
-    if row.saturating_mul(chunks.height.into()) / 1032 > chunks.image_bytes.saturating_add(1024) {
+    // A picture of more rows than its data can hold is refused before it is allocated.
+    if row.saturating_mul(chunks.height.into()) / MOST_SHRUNK > chunks.image_bytes.saturating_add(1024) {
         let announced = format!("{} x {} pixels announced", chunks.width, chunks.height);
         let error = Error::malformed(format!("{announced}, which {} bytes of IDAT cannot hold", chunks.image_bytes));
         cx.unless_lenient("damaged", error.at_byte(16))?;
@@ -463,8 +490,11 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         cx.tolerate("trailing-bytes", format!("{count} bytes after IEND, they are left out"), Location::byte(at))?;
     }
 
-    // Taken for the texts and the profile while they are decompressed.
-    cx.budget().take(2 * METADATA)?;
+    check_ancillary(source, cx)?;
+
+    // Taken for the profile while it is decompressed, and for the texts.
+    let metadata = chunks.profile_bytes.saturating_mul(MOST_SHRUNK).saturating_add(chunks.text_bytes).min(2 * METADATA);
+    cx.budget().take(metadata)?;
     let (mut reader, pixels) = match pixels(source, &chunks, cx, false) {
         Ok((reader, pixels, None)) => (reader, pixels),
         Ok((_, pixels, Some(error))) => {
@@ -484,7 +514,7 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     if let Err(error) = rest {
         cx.unless_lenient("damaged", failed(source, error))?;
     }
-    cx.budget().give_back(2 * METADATA);
+    cx.budget().give_back(metadata);
 
     let (channels, depth, bits) = layout(&reader);
     let samples = match depth {
@@ -492,10 +522,10 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         _ => Samples::U8(pixels),
     };
     let exif = chunks.exif(source, cx)?;
-    exif.report(cx);
+    exif.report(cx)?;
     let mut image = decode::upright(cx, chunks.width, chunks.height, channels, samples, exif.orientation)?;
     image.source_bits = bits;
-    image.icc = profile(&reader, &chunks, cx, channels);
+    image.icc = profile(&reader, &chunks, cx, channels)?;
     if let Some(profile) = &image.icc {
         cx.budget().take(profile.len() as u64)?;
     }
@@ -829,6 +859,15 @@ mod tests {
         let stored = testing::rgba8(testing::image(&stored));
         assert_eq!(first, stored[301 * 403 * 4..301 * 403 * 4 + 4]);
         assert!(!record.source_is_canonical);
+    }
+
+    #[test]
+    fn a_wrong_checksum_of_an_ancillary_chunk_is_told() {
+        let mut gamma = chunk(b"gAMA", &100_000_u32.to_be_bytes());
+        gamma[11] ^= 1;
+        let bytes = with("paris_icc_exif_xmp.png", &gamma);
+        assert_eq!(testing::codes(&testing::read("a.png", bytes.clone()).unwrap()), ["png.checksum"]);
+        assert!(testing::read_with("a.png", bytes, &testing::strictly(Strictness::Strict)).is_err());
     }
 
     #[test]

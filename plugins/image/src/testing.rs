@@ -109,7 +109,7 @@ fn survives(id: &str, name: &str, bytes: Vec<u8>, what: &str) -> bool {
     let drained = Registry::builtin().open(&Source::from_bytes(name, bytes), &options).and_then(|mut reading| {
         let header = reading.header();
         let mut record = reading.next().unwrap()?;
-        assert_eq!(header.is_ok(), true, "{name}, {what}: the record is read, its header is not");
+        assert!(header.is_ok(), "{name}, {what}: the record is read, its header is not");
         record.media.drain()?;
         Ok(!record.diagnostics.is_empty())
     });
