@@ -9,19 +9,21 @@ const HARMLESS: u64 = 16 << 20;
 /// Bytes of the fixed header of an ICC profile.
 const ICC_HEADER: usize = 128;
 
-/// Checks the size that a file announces before anything is allocated for it; `encoded` is the length of what it is decoded
-/// from. Returns the number of pixels.
-pub(crate) fn check_size(cx: &Context, width: u32, height: u32, bytes_per_pixel: u64, encoded: u64) -> Result<u64> {
+/// Checks the size that a file announces before anything is allocated for it: of pixels that are stored in `bits` each,
+/// decompressed, and `encoded` bytes before. Returns the number of pixels.
+pub(crate) fn check_size(cx: &Context, width: u32, height: u32, bits: u64, encoded: u64) -> Result<u64> {
     if width == 0 || height == 0 {
         return Err(Error::malformed(format!("expected a picture, found {width} x {height} pixels")));
     }
     let pixels = u64::from(width) * u64::from(height);
     cx.limits().check("pixels", pixels)?;
-    let decoded = pixels.saturating_mul(bytes_per_pixel);
-    if decoded > HARMLESS {
-        cx.limits().check("expansion_ratio", decoded / encoded.max(1))?;
-    }
+    check_expansion(cx, pixels.saturating_mul(bits) / 8, encoded)?;
     Ok(pixels)
+}
+
+/// Refuses what grows beyond measure when it is decompressed.
+pub(crate) fn check_expansion(cx: &Context, decoded: u64, encoded: u64) -> Result<()> {
+    if decoded <= HARMLESS { Ok(()) } else { cx.limits().check("expansion_ratio", decoded / encoded.max(1)) }
 }
 
 /// A zeroed buffer that the budget allows.

@@ -293,7 +293,7 @@ impl Frame {
     }
 
     fn check(&self, source: &Source, cx: &Context) -> Result<u64> {
-        decode::check_size(cx, self.width, self.height, self.channels().into(), source.len())
+        decode::check_size(cx, self.width, self.height, 8 * u64::from(self.channels()), source.len())
     }
 
     fn exif(&self, source: &Source, cx: &Context) -> Result<Exif> {

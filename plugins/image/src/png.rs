@@ -451,10 +451,10 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     // Findings are reported once, by the full read.
     let quiet = Context::new(INFO.id);
     let chunks = Chunks::scan(source, cx)?;
-    let bytes = decode::check_size(cx, chunks.width, chunks.height, 4, source.len())? * chunks.pixel_bits.div_ceil(8);
+    let pixels = decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
     let reader =
         start(source, &chunks, cx.strictness() == Strictness::Lenient).map_err(|error| failed(source, error))?;
-    let (channels, _, bits) = layout(&reader);
+    let (channels, depth, bits) = layout(&reader);
     let orientation = chunks.exif(source, cx)?.orientation;
     let (width, height) = decode::oriented(chunks.width, chunks.height, orientation);
     let has_profile = profile(&reader, &chunks, &quiet, channels)?.is_some();
@@ -469,14 +469,16 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
         frames: Some(chunks.frames()),
         orientation_applied: Some(orientation > 1),
     }));
-    header.memory = Some(bytes.saturating_mul(2));
+    // Turned and 16-bit pixels exist twice for a moment.
+    let twice = if orientation > 1 || depth == BitDepth::Sixteen { 2 } else { 1 };
+    header.memory = Some(pixels * u64::from(channels) * (depth as u64 / 8) * twice);
     Ok(header)
 }
 
 fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let mut chunks = Chunks::scan(source, cx)?;
     let row = (u64::from(chunks.width) * chunks.pixel_bits).div_ceil(8) + 1;
-    decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits.div_ceil(8), source.len())?;
+    decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
     if let Some(damage) = chunks.damage.take() {
         cx.unless_lenient("damaged", damage)?;
     }

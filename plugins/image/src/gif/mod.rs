@@ -95,6 +95,8 @@ struct Overview {
     outside: Option<(u64, u64)>,
     /// Whether the first frame leaves some of the screen transparent.
     transparent: bool,
+    /// Pixels of all frames.
+    pixels: u64,
     /// Pixels of the largest frame, and bytes of the longest data.
     most_pixels: u64,
     most_data: u64,
@@ -115,6 +117,7 @@ impl Overview {
             hurried: 0,
             outside: None,
             transparent: false,
+            pixels: 0,
             most_pixels: 0,
             most_data: 0,
             blocks,
@@ -131,8 +134,9 @@ impl Overview {
             let none = Error::malformed("expected a picture, found none").at_byte(it.blocks.position());
             return Err(it.blocks.damage.take().unwrap_or(none));
         }
-        decode::check_size(cx, it.width, it.height, 4, source.len())?;
+        decode::check_size(cx, it.width, it.height, 8, source.len())?;
         cx.limits().check("pixels", it.most_pixels)?;
+        decode::check_expansion(cx, it.pixels, source.len())?;
         Ok(it)
     }
 
@@ -152,7 +156,9 @@ impl Overview {
         let (shown, hurried) = shown_delay(frame);
         self.hundredths += shown;
         self.hurried += u64::from(hurried);
-        self.most_pixels = self.most_pixels.max(u64::from(frame.width) * u64::from(frame.height));
+        let pixels = u64::from(frame.width) * u64::from(frame.height);
+        self.pixels += pixels;
+        self.most_pixels = self.most_pixels.max(pixels);
         self.most_data = self.most_data.max(frame.data_bytes);
     }
 
@@ -471,6 +477,18 @@ mod tests {
         let error = testing::read("a.gif", tiny(&[(0, 0, 12, FOUR)])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed);
         assert!(error.message().contains("found 12"), "{error}");
+    }
+
+    #[test]
+    fn a_bomb_of_frames_is_refused() {
+        // 200 frames of 2000 x 2000 pixels in 4 kB.
+        let mut bytes = b"GIF89a\xD0\x07\xD0\x07\x80\0\0\0\0\0\xFF\xFF\xFF".to_vec();
+        for _ in 0..200 {
+            bytes.extend(b"\x2C\0\0\0\0\xD0\x07\xD0\x07\0\x02\x02\x04\x05\0");
+        }
+        bytes.push(0x3B);
+        let error = testing::read("a.gif", bytes).unwrap_err();
+        assert_eq!(error.limit_name(), Some("expansion_ratio"));
     }
 
     #[test]
