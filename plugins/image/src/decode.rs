@@ -107,8 +107,8 @@ fn turn<T: Copy + Default>(
     Ok(to)
 }
 
-/// The profile if it is one and is made for pixels of `channels`, which are gray or RGB; otherwise a diagnostic says why it is
-/// left out, an error when strict.
+/// The profile if it is one and is made for pixels of `channels`, which are gray or RGB; otherwise a diagnostic says
+/// why it is left out, an error when strict.
 pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Result<Option<Vec<u8>>> {
     let expected: &[u8; 4] = if channels <= 2 { b"GRAY" } else { b"RGB " };
     let problem = match (profile.get(36..40), profile.get(16..20)) {
@@ -129,7 +129,8 @@ pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Re
 mod tests {
     use super::*;
 
-    /// The eight drawings of the letter F in the Exif specification: stored pixels that all show the same 2 x 3 picture.
+    /// The eight drawings of the letter F in the Exif specification: stored pixels that all show the same 2 x 3
+    /// picture.
     #[test]
     fn every_orientation_becomes_the_same_picture() {
         let upright_pixels = vec![1, 2, 3, 4, 5, 6];

@@ -1,6 +1,7 @@
 //! EXIF: the TIFF directories in which cameras leave notes, as they stand in JPEG, PNG and WebP.
 //!
-//! Specification: CIPA DC-008 (Exif 2.32), <https://www.cipa.jp/std/documents/download_e.html?DC-008-Translation-2019-E>.
+//! Specification: CIPA DC-008 (Exif 2.32),
+//! <https://www.cipa.jp/std/documents/download_e.html?DC-008-Translation-2019-E>.
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
@@ -9,8 +10,9 @@
 //! | 4 | 4 | offset of the first directory |
 //! | directory | 2 + 12 n + 4 | number of entries, entries (tag, type, count, value or its offset), offset of the next directory |
 //!
-//! Read: the orientation, and the few tags of [`TAGS`] that tell a picture's origin. The position ([`GPS_IFD`]) only when asked
-//! for. The thumbnail and maker notes are left alone. Nothing here fails: what is broken is told in [`Exif::problem`].
+//! Read: the orientation, and the few tags of [`TAGS`] that tell a picture's origin. The position ([`GPS_IFD`]) only
+//! when asked for. The thumbnail and maker notes are left alone. Nothing here fails: what is broken is told in
+//! [`Exif::problem`].
 
 use mediary_core::{Context, Location, Result};
 use serde_json::{Map, Value};

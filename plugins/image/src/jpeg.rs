@@ -14,18 +14,19 @@
 //! | SOS | header of a scan; entropy-coded data follow, in which `FF` is followed by `00` or a restart marker |
 //! | 2 | `FF D9`, EOI |
 //!
-//! Read: baseline, extended sequential and progressive Huffman coding of 8 bits, one component (gray), three (YCbCr or RGB)
-//! and four (CMYK or YCCK, inverted as Adobe writes them; they become RGB without a profile). The EXIF orientation is applied.
-//! Density, comment and EXIF tags become properties; the position only with the option `gps`. Unsupported: arithmetic coding,
-//! lossless and hierarchical pictures, 12 bits, a height that only follows the first scan (DNL), and baseline scans of two of
-//! three components, which the decoder gets wrong.
+//! Read: baseline, extended sequential and progressive Huffman coding of 8 bits, one component (gray), three (YCbCr or
+//! RGB) and four (CMYK or YCCK, inverted as Adobe writes them; they become RGB without a profile). The EXIF orientation
+//! is applied. Density, comment and EXIF tags become properties; the position only with the option `gps`. Unsupported:
+//! arithmetic coding, lossless and hierarchical pictures, 12 bits, a height that only follows the first scan (DNL), and
+//! baseline scans of two of three components, which the decoder gets wrong.
 //!
 //! Not written: PNG keeps the pixels.
 //!
-//! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as it
-//! goes with a diagnostic of severity error, the rest is gray; so are bytes between segments (`jpeg.stray-bytes`),
-//! a broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also is left out when it is made for CMYK. Strict
-//! makes errors of them. Data that are missing while the end is there are not noticed, by this decoder and by most. Bytes behind the end (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
+//! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as
+//! it goes with a diagnostic of severity error, the rest is gray; so are bytes between segments (`jpeg.stray-bytes`), a
+//! broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also is left out when it is made for CMYK. Strict
+//! makes errors of them. Data that are missing while the end is there are not noticed, by this decoder and by most.
+//! Bytes behind the end (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
 
 use std::io::{BufRead, Seek, SeekFrom};
 
@@ -172,7 +173,8 @@ impl Frame {
         Ok(frame)
     }
 
-    /// The next marker and where its `FF` is. Fill bytes (`FF`, B.1.1.2) are legal before it, others are counted as stray.
+    /// The next marker and where its `FF` is. Fill bytes (`FF`, B.1.1.2) are legal before it, others are counted as
+    /// stray.
     fn next_marker(&mut self, reader: &mut mediary_core::SourceReader, cx: &Context) -> Result<(u8, u64)> {
         let start = reader.position();
         let (mut previous, mut fill) = (0, 0);

@@ -10,18 +10,20 @@
 //! | IDAT | n | zlib stream of the filtered rows, over one or more chunks |
 //! | IEND | 0 | end |
 //!
-//! Read: every colour type, depth and interlacing. Palettes become RGB, `tRNS` an alpha channel, 1, 2 and 4 bits become 8,
-//! 16 bits stay. The colour space is that of `cICP`, `iCCP`, `sRGB` or `gAMA` with `cHRM`, in this order; without any it is
-//! sRGB. The orientation of `eXIf` is applied. Texts, density and EXIF tags become properties. Of an animation (APNG) the
-//! default image is read, `frames` counts them all and `png.animation` tells. Of raw profiles that ImageMagick writes as texts
-//! only the EXIF tags are kept; the orientation in them is not applied, as browsers do not either.
+//! Read: every colour type, depth and interlacing. Palettes become RGB, `tRNS` an alpha channel, 1, 2 and 4 bits become
+//! 8, 16 bits stay. The colour space is that of `cICP`, `iCCP`, `sRGB` or `gAMA` with `cHRM`, in this order; without
+//! any it is sRGB. The orientation of `eXIf` is applied. Texts, density and EXIF tags become properties. Of an
+//! animation (APNG) the default image is read, `frames` counts them all and `png.animation` tells. Of raw profiles that
+//! ImageMagick writes as texts only the EXIF tags are kept; the orientation in them is not applied, as browsers do not
+//! either.
 //!
-//! Written: 8 and 16 bits, 1 to 4 channels, colour profile, texts. Lost: float samples (rounded to 16 bits, `png.float`,
-//! `png.range`), other properties (`png.properties`), boxes and masks (`png.annotations`).
+//! Written: 8 and 16 bits, 1 to 4 channels, colour profile, texts. Lost: float samples (rounded to 16 bits,
+//! `png.float`, `png.range`), other properties (`png.properties`), boxes and masks (`png.annotations`).
 //!
-//! Strictness: bytes after the end (`png.trailing-bytes`) and broken ancillary chunks (`png.checksum`, `png.icc`, `png.exif`,
-//! `png.frames`) are diagnostics by default and errors when strict; texts that cannot be kept are told (`png.text`). A wrong checksum, missing data or a missing end is an error; lenient reads
-//! the rows before the damage (`png.damaged`), the rest is black.
+//! Strictness: bytes after the end (`png.trailing-bytes`) and broken ancillary chunks (`png.checksum`, `png.icc`,
+//! `png.exif`, `png.frames`) are diagnostics by default and errors when strict; texts that cannot be kept are told
+//! (`png.text`). A wrong checksum, missing data or a missing end is an error; lenient reads the rows before the damage
+//! (`png.damaged`), the rest is black.
 
 use std::io::{Error as IoError, ErrorKind as IoErrorKind};
 
@@ -264,7 +266,8 @@ impl Chunks {
         })
     }
 
-    /// Frames as the facts count them: the default image, or all of an animation. Where the count is wrong, what is there.
+    /// Frames as the facts count them: the default image, or all of an animation. Where the count is wrong, what is
+    /// there.
     fn frames(&self) -> u64 {
         match self.announced_frames {
             Some(_) => self.frames.max(1),
@@ -426,7 +429,8 @@ fn color_space(info: &Info<'_>, has_profile: bool) -> ColorSpace {
     }
 }
 
-/// Channels and sample depth of the pixels as they will be, and the bits of a sample as stored: 8 for a palette (section 3).
+/// Channels and sample depth of the pixels as they will be, and the bits of a sample as stored: 8 for a palette
+/// (section 3).
 fn layout(reader: &PngReader) -> (u8, BitDepth, u8) {
     let info = reader.info();
     let bits = if info.color_type == ColorType::Indexed { 8 } else { info.bit_depth as u8 };
@@ -744,7 +748,8 @@ mod tests {
     use super::*;
     use crate::testing;
 
-    /// Facts and pixels that Pillow 13.0.0 states: name, channels, bits, colour space, frames, SHA-256 of the RGBA pixels.
+    /// Facts and pixels that Pillow 13.0.0 states: name, channels, bits, colour space, frames, SHA-256 of the RGBA
+    /// pixels.
     const PILLOW: &[(&str, u8, u8, &str, u64, &str)] = &[
         ("apng_ball.png", 4, 8, "srgb", 20, "46bff92f931cf247608bdb68b541d14559e7968969de2192190b0a65f735cde4"),
         ("basi6a08.png", 4, 8, "linear", 1, "2eb6a2cb3166e9c188add371157e9f81caa18fdf34d218844ed930b53b7431d2"),

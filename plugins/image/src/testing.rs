@@ -125,8 +125,8 @@ fn survives(id: &str, name: &str, bytes: Vec<u8>, what: &str) -> bool {
     }
 }
 
-/// Cuts the files of a format at many places, and flips their bytes: an error or a finding each time a file is cut, and never
-/// a panic.
+/// Cuts the files of a format at many places, and flips their bytes: an error or a finding each time a file is cut, and
+/// never a panic.
 pub(crate) fn torture(id: &str) {
     for name in names(id) {
         let bytes = data(&format!("{id}/{name}"));

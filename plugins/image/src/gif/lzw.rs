@@ -67,7 +67,8 @@ pub(super) fn decode(data: &[u8], code_size: u8, out: &mut [u8]) -> Decoded {
         if code > next || (code == next && next == TABLE) {
             return stopped(written, "a code stands for nothing");
         }
-        // A new string is the one before and the first index of this one; of a code that is being made, of the one before.
+        // A new string is the one before and the first index of this one; of a code that is being made, of the one
+        // before.
         let length = if code == next { lengths[before] + 1 } else { lengths[code] } as usize;
         let first;
         {

@@ -13,19 +13,20 @@
 //! | | n | LZW minimum code size, data in sub-blocks of up to 255 bytes |
 //! | `3B` | 1 | trailer |
 //!
-//! Read: one picture becomes an image (RGB; RGBA if it is transparent somewhere), several become a video whose frames are
-//! whole screens in RGBA, decoded one at a time. As in browsers, the screen grows to hold the first picture, is transparent before the first picture and where a
-//! picture is cleared, and a delay of 0 or 10 ms counts as 100 ms (`gif.delay`). Comments and the number of loops become
-//! properties.
+//! Read: one picture becomes an image (RGB; RGBA if it is transparent somewhere), several become a video whose frames
+//! are whole screens in RGBA, decoded one at a time. As in browsers, the screen grows to hold the first picture, is
+//! transparent before the first picture and where a picture is cleared, and a delay of 0 or 10 ms counts as 100 ms
+//! (`gif.delay`). Comments and the number of loops become properties.
 //!
-//! Written: an image, or the frames of a video; a palette of its own for each frame, exact up to 256 colours. Lost: colours
-//! beyond (`gif.colors`), partial transparency (`gif.alpha`), 16 bits and floats (`gif.depth`), profiles (`gif.icc`), delays
-//! that are no whole hundredths (`gif.delay`), other tracks (`gif.tracks`), properties (`gif.properties`).
+//! Written: an image, or the frames of a video; a palette of its own for each frame, exact up to 256 colours. Lost:
+//! colours beyond (`gif.colors`), partial transparency (`gif.alpha`), 16 bits and floats (`gif.depth`), profiles
+//! (`gif.icc`), delays that are no whole hundredths (`gif.delay`), other tracks (`gif.tracks`), properties
+//! (`gif.properties`).
 //!
-//! Strictness: a picture outside the screen (`gif.screen`, `gif.outside`), an index without a colour (`gif.palette`), zero bytes between
-//! blocks (`gif.stray-bytes`) and bytes after the trailer (`gif.trailing-bytes`) are diagnostics, errors when strict. A file
-//! that is cut or broken behind its first picture (`gif.damaged`, `gif.damaged-frame`) is read as far as it goes with a
-//! diagnostic of severity error; strict makes an error of it.
+//! Strictness: a picture outside the screen (`gif.screen`, `gif.outside`), an index without a colour (`gif.palette`),
+//! zero bytes between blocks (`gif.stray-bytes`) and bytes after the trailer (`gif.trailing-bytes`) are diagnostics,
+//! errors when strict. A file that is cut or broken behind its first picture (`gif.damaged`, `gif.damaged-frame`) is
+//! read as far as it goes with a diagnostic of severity error; strict makes an error of it.
 
 mod blocks;
 mod lzw;
