@@ -25,20 +25,24 @@
 //! (`png.text`). A wrong checksum, missing data or a missing end is an error; lenient reads the rows before the damage
 //! (`png.damaged`), the rest is black.
 
-use std::io::{Error as IoError, ErrorKind as IoErrorKind};
+mod chunks;
+mod write;
+
+use std::io::ErrorKind as IoErrorKind;
 
 use mediary_core::record::facts::ImageFacts;
-use mediary_core::record::{ColorSpace, Image, Samples};
+use mediary_core::record::{ColorSpace, Samples};
 use mediary_core::{
     Canonical, Confidence, Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location,
-    Media, MediaRecord, OptionSpec, OptionType, Output, Probe, Result, Severity, Signature, Source, Strictness,
-    convert, register, single,
+    MediaRecord, OptionSpec, OptionType, Output, Probe, Result, Severity, Signature, Source, Strictness, register,
+    single,
 };
-use png::{BitDepth, ColorType, Compression, Decoder, DecodingError, Encoder, EncodingError, Info, Reader};
+use png::{BitDepth, ColorType, Decoder, DecodingError, Info, Reader};
 use serde_json::{Map, Value};
 
 use crate::decode;
 use crate::exif::Exif;
+use chunks::{Chunks, check_ancillary, wrong_checksum};
 
 const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1A\n";
 
@@ -110,208 +114,8 @@ impl Format for Png {
     }
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
-        let Media::Image(image) = &record.media else {
-            return Err(Error::unsupported(format!("expected an image, found {}", record.kind())));
-        };
-        let annotations = serde_json::to_value(&record.annotations).unwrap_or_default();
-        cx.lose("annotations", u64::from(!is_blank(&annotations)), "boxes and masks");
-        write(image, &record.properties, out, cx)
+        write::write(record, out, cx)
     }
-}
-
-/// Whether a value holds nothing but empty objects and lists.
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(values) => values.iter().all(is_blank),
-        Value::Object(values) => values.values().all(is_blank),
-        _ => false,
-    }
-}
-
-/// The chunks of a file, found by their headers alone.
-struct Chunks {
-    width: u32,
-    height: u32,
-    /// Bits of a pixel as stored.
-    pixel_bits: u64,
-    /// Bytes of all IDAT chunks.
-    image_bytes: u64,
-    /// Bytes of all texts.
-    text_bytes: u64,
-    /// Bytes of the profile, compressed.
-    profile_bytes: u64,
-    /// Frames that `acTL` announces, and `fcTL` chunks found.
-    announced_frames: Option<u64>,
-    frames: u64,
-    /// Where the data of `eXIf` is.
-    exif: Option<(u64, u64)>,
-    /// What is wrong with the sequence of chunks, if it is.
-    damage: Option<Error>,
-    /// Bytes after IEND: their offset and number.
-    trailing: Option<(u64, u64)>,
-}
-
-impl Chunks {
-    /// Walks over the chunks. Damage after the header is kept: the caller decides.
-    fn scan(source: &Source, cx: &Context) -> Result<Self> {
-        let mut chunks = Self::header(source)?;
-        let mut at = 8 + 25;
-        let mut number = 0_u32;
-        chunks.damage = loop {
-            number += 1;
-            if number.is_multiple_of(4096) {
-                cx.checkpoint()?;
-            }
-            let mut head = [0; 8];
-            match source.read_at(at, &mut head)? {
-                8 => {}
-                found => {
-                    let missing = if found == 0 { "IEND is missing".to_owned() } else { format!("{found} bytes left") };
-                    let error =
-                        Error::malformed(format!("expected another chunk, found the end of the file: {missing}"))
-                            .with_hint("the file is cut short; fetch or copy it again");
-                    break Some(error.at_byte(at));
-                }
-            }
-            let [a, b, c, d, kind @ ..] = head;
-            let length = u64::from(u32::from_be_bytes([a, b, c, d]));
-            if !kind.iter().all(u8::is_ascii_alphabetic) {
-                let error = Error::malformed(format!("expected a chunk type of four letters, found {:?}", show(kind)));
-                break Some(error.at_byte(at + 4));
-            }
-            let left = source.len() - at - 8;
-            if length + 4 > left {
-                break Some(Error::truncated(&format!("chunk {}", show(kind)), length + 4, left).at_byte(at + 8));
-            }
-            let data = (at + 8, length);
-            at += length + 12;
-            match &kind {
-                b"IDAT" => chunks.image_bytes += length,
-                b"tEXt" | b"zTXt" | b"iTXt" => chunks.text_bytes += length,
-                b"iCCP" => chunks.profile_bytes = length,
-                b"eXIf" => chunks.exif = Some(data),
-                b"fcTL" => chunks.frames += 1,
-                b"acTL" if length == 8 => {
-                    let mut count = [0; 4];
-                    source.read_exact_at(data.0, &mut count, "acTL")?;
-                    chunks.announced_frames = Some(u32::from_be_bytes(count).into());
-                }
-                b"IEND" => {
-                    chunks.trailing = (at < source.len()).then(|| (at, source.len() - at));
-                    break None;
-                }
-                _ => {}
-            }
-        };
-        if chunks.image_bytes == 0 && chunks.damage.is_none() {
-            chunks.damage =
-                Some(Error::malformed("expected an IDAT chunk, found none: there are no pixels").at_byte(at));
-        }
-        Ok(chunks)
-    }
-
-    /// Reads IHDR, which is first.
-    fn header(source: &Source) -> Result<Self> {
-        let mut chunk = [0; 25];
-        source.read_exact_at(8, &mut chunk, "the IHDR chunk")?;
-        if chunk[..8] != *b"\0\0\0\x0DIHDR" {
-            let kind = [chunk[4], chunk[5], chunk[6], chunk[7]];
-            return Err(Error::malformed(format!("expected 13 bytes of IHDR first, found {:?}", show(kind))).at_byte(8));
-        }
-        let number = |at: usize| u32::from_be_bytes([chunk[at], chunk[at + 1], chunk[at + 2], chunk[at + 3]]);
-        let (stored, computed) = (number(21), crc32(&[&chunk[4..21]]));
-        if stored != computed {
-            return Err(
-                Error::malformed(format!("checksum of IHDR: expected {computed:08x}, found {stored:08x}")).at_byte(29)
-            );
-        }
-        let (width, height) = (number(8), number(12));
-        let (depth, color, compression, filter, interlace) = (chunk[16], chunk[17], chunk[18], chunk[19], chunk[20]);
-        let channels = match (color, depth) {
-            (0, 1 | 2 | 4 | 8 | 16) | (3, 1 | 2 | 4 | 8) => 1,
-            (2, 8 | 16) => 3,
-            (4, 8 | 16) => 2,
-            (6, 8 | 16) => 4,
-            (0 | 2 | 3 | 4 | 6, _) => {
-                return Err(Error::malformed(format!("colour type {color} has no depth of {depth} bits")).at_byte(24));
-            }
-            _ => {
-                return Err(
-                    Error::malformed(format!("expected the colour type 0, 2, 3, 4 or 6, found {color}")).at_byte(25)
-                );
-            }
-        };
-        for (at, name, value, most) in
-            [(26, "compression", compression, 0), (27, "filter", filter, 0), (28, "interlace", interlace, 1)]
-        {
-            if value > most {
-                return Err(
-                    Error::malformed(format!("expected the {name} method 0 to {most}, found {value}")).at_byte(at)
-                );
-            }
-        }
-        Ok(Self {
-            width,
-            height,
-            pixel_bits: channels * u64::from(depth),
-            image_bytes: 0,
-            text_bytes: 0,
-            profile_bytes: 0,
-            announced_frames: None,
-            frames: 0,
-            exif: None,
-            damage: None,
-            trailing: None,
-        })
-    }
-
-    /// Frames as the facts count them: the default image, or all of an animation. Where the count is wrong, what is
-    /// there.
-    fn frames(&self) -> u64 {
-        match self.announced_frames {
-            Some(_) => self.frames.max(1),
-            None => 1,
-        }
-    }
-
-    /// The EXIF block.
-    fn exif(&self, source: &Source, cx: &Context) -> Result<Exif> {
-        let Some((at, length)) = self.exif.filter(|(_, length)| *length <= METADATA) else {
-            return Ok(Exif { orientation: 1, ..Exif::default() });
-        };
-        let mut block = decode::buffer::<u8>(cx, length)?;
-        source.read_exact_at(at, &mut block, "eXIf")?;
-        cx.budget().give_back(length);
-        // Some writers keep the prefix that JPEG wants.
-        Ok(Exif::parse(block.strip_prefix(b"Exif\0\0").unwrap_or(&block), false))
-    }
-}
-
-/// CRC-32 as in ISO 3309 (section 5.5), of `parts` together.
-fn crc32(parts: &[&[u8]]) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut index = 0;
-        while index < 256 {
-            let mut value = index as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                value = if value & 1 == 1 { (value >> 1) ^ 0xEDB8_8320 } else { value >> 1 };
-                bit += 1;
-            }
-            table[index] = value;
-            index += 1;
-        }
-        table
-    };
-    let bytes = parts.iter().copied().flatten();
-    !bytes.fold(!0, |crc: u32, &byte| (crc >> 8) ^ TABLE[((crc ^ u32::from(byte)) & 0xFF) as usize])
-}
-
-/// A chunk type as text.
-fn show(kind: [u8; 4]) -> String {
-    kind.escape_ascii().to_string()
 }
 
 type PngReader = Reader<mediary_core::SourceReader>;
@@ -326,32 +130,6 @@ fn start(source: &Source, chunks: &Chunks, ignore_checksums: bool) -> Result<Png
     decoder.read_info()
 }
 
-/// The decoder passes over ancillary chunks whose checksum is wrong: this tells of them.
-fn check_ancillary(source: &Source, cx: &Context) -> Result<()> {
-    let mut at = 8;
-    let mut head = [0; 8];
-    while source.read_at(at, &mut head)? == 8 {
-        let [a, b, c, d, kind @ ..] = head;
-        let length = u64::from(u32::from_be_bytes([a, b, c, d]));
-        if kind == *b"IEND" || length + 12 > source.len() - at {
-            break;
-        }
-        if kind[0].is_ascii_lowercase() && kind != *b"fdAT" && length <= METADATA {
-            let mut data = decode::buffer::<u8>(cx, length + 4)?;
-            source.read_exact_at(at + 8, &mut data, "chunk")?;
-            cx.budget().give_back(length + 4);
-            let (data, stored) = data.split_at(length as usize);
-            let computed = crc32(&[&kind, data]);
-            if stored != computed.to_be_bytes() {
-                let text = format!("checksum of {}: expected {computed:08x}; the chunk is left out", show(kind));
-                cx.tolerate("checksum", text, Location::byte(at + 8 + length))?;
-            }
-        }
-        at += length + 12;
-    }
-    cx.checkpoint()
-}
-
 /// What the decoder says, as our error.
 fn failed(source: &Source, error: DecodingError) -> Error {
     match error {
@@ -364,37 +142,6 @@ fn failed(source: &Source, error: DecodingError) -> Error {
             let checksum = wrong_checksum(source).ok().flatten();
             checksum.unwrap_or_else(|| Error::malformed(other.to_string().to_lowercase()))
         }
-    }
-}
-
-/// The first critical chunk whose checksum is wrong. Slow, and only asked once decoding has failed.
-fn wrong_checksum(source: &Source) -> Result<Option<Error>> {
-    let mut at = 8;
-    loop {
-        let mut head = [0; 8];
-        if source.read_at(at, &mut head)? < 8 {
-            return Ok(None);
-        }
-        let [a, b, c, d, kind @ ..] = head;
-        let length = u64::from(u32::from_be_bytes([a, b, c, d]));
-        if length + 12 > source.len() - at || length > METADATA {
-            return Ok(None);
-        }
-        let critical = kind[0].is_ascii_uppercase();
-        if critical {
-            let mut data = vec![0; length as usize + 4];
-            source.read_exact_at(at + 8, &mut data, "chunk")?;
-            let (data, stored) = data.split_at(length as usize);
-            let computed = crc32(&[&kind, data]);
-            if stored != computed.to_be_bytes() {
-                let found = u32::from_be_bytes(stored.try_into().unwrap_or_default());
-                return Ok(Some(
-                    Error::malformed(format!("checksum of {}: expected {computed:08x}, found {found:08x}", show(kind)))
-                        .at_byte(at + 8 + length),
-                ));
-            }
-        }
-        at += length + 12;
     }
 }
 
@@ -649,102 +396,12 @@ fn unhex(text: &str) -> Vec<u8> {
     digits.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect()
 }
 
-fn write(image: &Image, properties: &Map<String, Value>, out: &mut Output, cx: &Context) -> Result<()> {
-    let mut info = Info::with_size(image.width(), image.height());
-    info.color_type = match image.channels() {
-        1 => ColorType::Grayscale,
-        2 => ColorType::GrayscaleAlpha,
-        3 => ColorType::Rgb,
-        _ => ColorType::Rgba,
-    };
-    info.bit_depth = if matches!(image.samples(), Samples::U8(_)) { BitDepth::Eight } else { BitDepth::Sixteen };
-    let float = matches!(image.samples(), Samples::F32(_));
-    match (&image.icc, image.color_space) {
-        (Some(profile), ColorSpace::Icc) => info.icc_profile = Some(profile.into()),
-        // Floats are brought to the curve of sRGB below.
-        (_, ColorSpace::Linear) if !float => info.source_gamma = Some(png::ScaledFloat::from_scaled(100_000)),
-        (_, ColorSpace::Srgb | ColorSpace::Linear) => info.srgb = Some(png::SrgbRenderingIntent::Perceptual),
-        _ => {}
-    }
-    let mut lost = 0;
-    for (name, value) in properties {
-        match value {
-            Value::Object(texts) if name == "text" => {
-                for (keyword, text) in texts {
-                    let legal = !keyword.is_empty() && keyword.len() < 80 && keyword.is_ascii();
-                    match text {
-                        Value::String(text) if legal => {
-                            info.utf8_text.push(png::text_metadata::ITXtChunk::new(keyword.as_str(), text.as_str()));
-                        }
-                        _ => lost += 1,
-                    }
-                }
-            }
-            _ => lost += 1,
-        }
-    }
-    cx.lose("properties", lost, "properties other than texts");
-
-    let mut encoder = Encoder::with_info(out, info).map_err(unwritten)?;
-    encoder.set_compression(match cx.options().text("level") {
-        "best" => Compression::High,
-        "default" => Compression::Balanced,
-        _ => Compression::Fast,
-    });
-    let mut writer = encoder.write_header().map_err(unwritten)?;
-    cx.checkpoint()?;
-    match image.samples() {
-        Samples::U8(samples) => writer.write_image_data(samples),
-        Samples::U16(samples) => {
-            cx.budget().take(samples.len() as u64 * 2)?;
-            let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect();
-            cx.budget().give_back(samples.len() as u64 * 2);
-            writer.write_image_data(&bytes)
-        }
-        Samples::F32(samples) => {
-            cx.budget().take(samples.len() as u64 * 2)?;
-            let bytes = rounded(samples, image, cx);
-            cx.budget().give_back(samples.len() as u64 * 2);
-            writer.write_image_data(&bytes)
-        }
-        _ => return Err(Error::unsupported("samples of a new type cannot be written")),
-    }
-    .map_err(unwritten)?;
-    writer.finish().map_err(unwritten)
-}
-
-/// Floats as 16 bits, big-endian; linear light gets the curve of sRGB, alpha does not.
-fn rounded(samples: &[f32], image: &Image, cx: &Context) -> Vec<u8> {
-    let channels = usize::from(image.channels());
-    let alpha = matches!(channels, 2 | 4).then_some(channels - 1);
-    let linear = image.color_space == ColorSpace::Linear;
-    let mut outside = 0;
-    let bytes = samples
-        .iter()
-        .enumerate()
-        .flat_map(|(index, &sample)| {
-            outside += u64::from(!(0.0..=1.0).contains(&sample));
-            // A NaN becomes 0.
-            let value = f64::from(sample.clamp(0.0, 1.0));
-            let curved = linear && alpha != Some(index % channels);
-            let value = if curved { convert::linear_to_srgb(value) } else { value };
-            ((value * 65535.0).round() as u16).to_be_bytes()
-        })
-        .collect();
-    cx.lose("float", samples.len() as u64, "float samples are rounded to 16 bits");
-    cx.lose("range", outside, "samples outside 0 to 1 are cut off");
-    bytes
-}
-
-fn unwritten(error: EncodingError) -> Error {
-    match error {
-        EncodingError::IoError(error) => error.into(),
-        other => IoError::other(other).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use mediary_core::record::Image;
+    use png::Encoder;
+
+    use super::chunks::crc32;
     use super::*;
     use crate::testing;
 
