@@ -24,6 +24,7 @@ struct Lost {
     alpha: u64,
     depth: u64,
     profiles: u64,
+    linear: u64,
     delays: u64,
 }
 
@@ -79,6 +80,7 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     cx.lose("alpha", lost.alpha, "partly transparent pixels are shown or not");
     cx.lose("depth", lost.depth, "frames of 16-bit or float samples are rounded to 8 bits");
     cx.lose("icc", lost.profiles, "colour profiles");
+    cx.lose("linear", lost.linear, "frames of linear light are brought to the curve of sRGB");
     cx.lose("delay", lost.delays, "durations are rounded to hundredths of a second, 20 ms at least");
     Ok(())
 }
@@ -109,6 +111,7 @@ fn frame(image: &Image, delay: u16, lost: &mut Lost, cx: &Context) -> Result<Fra
     let scratch = pixels * 24;
     cx.budget().take(scratch)?;
     lost.profiles += u64::from(image.icc.is_some());
+    lost.linear += u64::from(image.color_space == ColorSpace::Linear);
     lost.depth += u64::from(!matches!(image.samples(), Samples::U8(_)));
     let rgba = rgba(image);
     lost.alpha += rgba.iter().filter(|pixel| !matches!(pixel[3], 0 | 255)).count() as u64;
