@@ -20,8 +20,8 @@
 //!
 //! Written: an image, or the frames of a video; a palette of its own for each frame, exact up to 256 colours. Lost:
 //! colours beyond (`gif.colors`), partial transparency (`gif.alpha`), 16 bits and floats (`gif.depth`), profiles
-//! (`gif.icc`), delays that are no whole hundredths (`gif.delay`), other tracks (`gif.tracks`), properties
-//! (`gif.properties`).
+//! (`gif.icc`), linear light (`gif.linear`), delays that are no whole hundredths (`gif.delay`), other tracks
+//! (`gif.tracks`), properties (`gif.properties`).
 //!
 //! Strictness: a picture outside the screen (`gif.screen`, `gif.outside`), an index without a colour (`gif.palette`),
 //! zero bytes between blocks (`gif.stray-bytes`) and bytes after the trailer (`gif.trailing-bytes`) are diagnostics,
