@@ -1,7 +1,7 @@
 //! What all pixel decoders share: sizes against limits, orientation, colour profiles, 16-bit samples.
 
 use mediary_core::record::{Image, Samples};
-use mediary_core::{Context, Error, Result};
+use mediary_core::{Context, Error, Location, Result};
 
 /// Up to this many decoded bytes no compression is taken for a bomb: 16 MiB. A blank page compresses a thousandfold.
 const HARMLESS: u64 = 16 << 20;
@@ -9,19 +9,21 @@ const HARMLESS: u64 = 16 << 20;
 /// Bytes of the fixed header of an ICC profile.
 const ICC_HEADER: usize = 128;
 
-/// Checks the size that a file announces before anything is allocated for it; `encoded` is the length of what it is decoded
-/// from. Returns the number of pixels.
-pub(crate) fn check_size(cx: &Context, width: u32, height: u32, bytes_per_pixel: u64, encoded: u64) -> Result<u64> {
+/// Checks the size that a file announces before anything is allocated for it: of pixels that are stored in `bits` each,
+/// decompressed, and `encoded` bytes before. Returns the number of pixels.
+pub(crate) fn check_size(cx: &Context, width: u32, height: u32, bits: u64, encoded: u64) -> Result<u64> {
     if width == 0 || height == 0 {
         return Err(Error::malformed(format!("expected a picture, found {width} x {height} pixels")));
     }
     let pixels = u64::from(width) * u64::from(height);
     cx.limits().check("pixels", pixels)?;
-    let decoded = pixels.saturating_mul(bytes_per_pixel);
-    if decoded > HARMLESS {
-        cx.limits().check("expansion_ratio", decoded / encoded.max(1))?;
-    }
+    check_expansion(cx, pixels.saturating_mul(bits) / 8, encoded)?;
     Ok(pixels)
+}
+
+/// Refuses what grows beyond measure when it is decompressed.
+pub(crate) fn check_expansion(cx: &Context, decoded: u64, encoded: u64) -> Result<()> {
+    if decoded <= HARMLESS { Ok(()) } else { cx.limits().check("expansion_ratio", decoded / encoded.max(1)) }
 }
 
 /// A zeroed buffer that the budget allows.
@@ -105,13 +107,13 @@ fn turn<T: Copy + Default>(
     Ok(to)
 }
 
-/// The profile if it is one and is made for pixels of `channels`, which are gray or RGB; otherwise a diagnostic says why it is
-/// left out.
-pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Option<Vec<u8>> {
+/// The profile if it is one and is made for pixels of `channels`, which are gray or RGB; otherwise a diagnostic says
+/// why it is left out, an error when strict.
+pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Result<Option<Vec<u8>>> {
     let expected: &[u8; 4] = if channels <= 2 { b"GRAY" } else { b"RGB " };
     let problem = match (profile.get(36..40), profile.get(16..20)) {
         _ if profile.len() < ICC_HEADER => format!("{} bytes are no profile", profile.len()),
-        (Some(b"acsp"), Some(space)) if space == expected => return Some(profile),
+        (Some(b"acsp"), Some(space)) if space == expected => return Ok(Some(profile)),
         (Some(b"acsp"), Some(space)) => format!(
             "it is made for {:?}, the pixels are {:?}",
             String::from_utf8_lossy(space),
@@ -119,15 +121,16 @@ pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Op
         ),
         (found, _) => format!("expected the signature \"acsp\" at byte 36, found {found:?}"),
     };
-    cx.warn("icc", format!("the colour profile is left out: {problem}"));
-    None
+    cx.tolerate("icc", format!("the colour profile is left out: {problem}"), Location::element("icc"))?;
+    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The eight drawings of the letter F in the Exif specification: stored pixels that all show the same 2 x 3 picture.
+    /// The eight drawings of the letter F in the Exif specification: stored pixels that all show the same 2 x 3
+    /// picture.
     #[test]
     fn every_orientation_becomes_the_same_picture() {
         let upright_pixels = vec![1, 2, 3, 4, 5, 6];
@@ -156,9 +159,9 @@ mod tests {
         let mut profile = vec![0; 128];
         profile[16..20].copy_from_slice(b"CMYK");
         profile[36..40].copy_from_slice(b"acsp");
-        assert_eq!(usable_profile(&cx, profile.clone(), 3), None);
+        assert_eq!(usable_profile(&cx, profile.clone(), 3).unwrap(), None);
         assert_eq!(cx.diagnostics().to_vec()[0].code, "test.icc");
         profile[16..20].copy_from_slice(b"RGB ");
-        assert_eq!(usable_profile(&cx, profile.clone(), 3), Some(profile));
+        assert_eq!(usable_profile(&cx, profile.clone(), 3).unwrap(), Some(profile));
     }
 }

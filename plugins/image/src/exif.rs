@@ -1,6 +1,7 @@
 //! EXIF: the TIFF directories in which cameras leave notes, as they stand in JPEG, PNG and WebP.
 //!
-//! Specification: CIPA DC-008 (Exif 2.32), <https://www.cipa.jp/std/documents/download_e.html?DC-008-Translation-2019-E>.
+//! Specification: CIPA DC-008 (Exif 2.32),
+//! <https://www.cipa.jp/std/documents/download_e.html?DC-008-Translation-2019-E>.
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
@@ -9,10 +10,11 @@
 //! | 4 | 4 | offset of the first directory |
 //! | directory | 2 + 12 n + 4 | number of entries, entries (tag, type, count, value or its offset), offset of the next directory |
 //!
-//! Read: the orientation, and the few tags of [`TAGS`] that tell a picture's origin. The position ([`GPS_IFD`]) only when asked
-//! for. The thumbnail and maker notes are left alone. Nothing here fails: what is broken is told in [`Exif::problem`].
+//! Read: the orientation, and the few tags of [`TAGS`] that tell a picture's origin. The position ([`GPS_IFD`]) only
+//! when asked for. The thumbnail and maker notes are left alone. Nothing here fails: what is broken is told in
+//! [`Exif::problem`].
 
-use mediary_core::Context;
+use mediary_core::{Context, Location, Result};
 use serde_json::{Map, Value};
 
 const ORIENTATION: u16 = 0x0112;
@@ -63,11 +65,11 @@ impl Exif {
         exif
     }
 
-    /// Reports a broken block to `cx`.
-    pub(crate) fn report(&self, cx: &Context) {
-        if let Some(problem) = &self.problem {
-            cx.warn("exif", format!("the EXIF block is broken, what could be read of it is kept: {problem}"));
-        }
+    /// Reports a broken block: an error when strict.
+    pub(crate) fn report(&self, cx: &Context) -> Result<()> {
+        let Some(problem) = &self.problem else { return Ok(()) };
+        let text = format!("the EXIF block is broken, what could be read of it is kept: {problem}");
+        cx.tolerate("exif", text, Location::element("exif"))
     }
 
     fn read(&mut self, block: &[u8], with_position: bool) -> Result<(), String> {
@@ -115,7 +117,8 @@ impl Exif {
         let mut problem = Ok(());
         for index in 0..count {
             let at = start + 2 + index * 12;
-            let Some(tag) = tiff.u16(at) else {
+            let entry = tiff.block.get(at..at + 12).and_then(|_| tiff.u16(at));
+            let Some(tag) = entry else {
                 return Err(format!("the directory at byte {start} announces {count} entries, found {index}"));
             };
             match tag {

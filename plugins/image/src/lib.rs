@@ -7,3 +7,5 @@ mod exif;
 mod gif;
 mod jpeg;
 mod png;
+#[cfg(test)]
+mod testing;

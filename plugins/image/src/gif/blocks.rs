@@ -122,8 +122,8 @@ impl Blocks {
         self.reader.position()
     }
 
-    /// The next picture; its data go to `data`, or are passed over. A picture that the file cuts short is given as far as it
-    /// goes; then, and at a broken block, [`damage`](Self::damage) says what is wrong.
+    /// The next picture; its data go to `data`, or are passed over. A picture that the file cuts short is given as far
+    /// as it goes; then, and at a broken block, [`damage`](Self::damage) says what is wrong.
     pub(super) fn next_frame(&mut self, data: Option<&mut Vec<u8>>) -> Result<Option<Frame>> {
         if self.finished {
             return Ok(None);

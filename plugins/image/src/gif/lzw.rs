@@ -67,7 +67,8 @@ pub(super) fn decode(data: &[u8], code_size: u8, out: &mut [u8]) -> Decoded {
         if code > next || (code == next && next == TABLE) {
             return stopped(written, "a code stands for nothing");
         }
-        // A new string is the one before and the first index of this one; of a code that is being made, of the one before.
+        // A new string is the one before and the first index of this one; of a code that is being made, of the one
+        // before.
         let length = if code == next { lengths[before] + 1 } else { lengths[code] } as usize;
         let first;
         {
@@ -121,8 +122,12 @@ mod tests {
 
     #[test]
     fn decodes_what_another_encoder_codes() {
-        let patterns: [fn(u32) -> u8; 4] =
-            [|_| 0, |index| (index % 3) as u8, |index| (index * index / 7) as u8, |index| (index / 300) as u8];
+        let patterns: [fn(u32) -> u8; 4] = [
+            |_| 0,
+            |index| (index % 3) as u8,
+            |index| (index.wrapping_mul(index) / 7) as u8,
+            |index| (index / 300) as u8,
+        ];
         for pattern in patterns {
             for length in [1, 2, 5, 300, 70_000] {
                 let indices: Vec<u8> = (0..length).map(pattern).collect();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use color_quant::NeuQuant;
 use gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
-use mediary_core::record::{ColorSpace, Image, Samples};
+use mediary_core::record::{ColorSpace, Image, Samples, VideoFrame};
 use mediary_core::{Context, Error, Media, MediaRecord, Output, Result, convert};
 
 /// Colours of a palette.
@@ -24,6 +24,7 @@ struct Lost {
     alpha: u64,
     depth: u64,
     profiles: u64,
+    linear: u64,
     delays: u64,
 }
 
@@ -35,7 +36,8 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     match &mut record.media {
         Media::Image(image) => {
             let mut encoder = start(image, out)?;
-            put(&mut encoder, image, 0, &mut lost, cx)?;
+            let frame = frame(image, 0, &mut lost, cx)?;
+            encoder.write_frame(&frame).map_err(unwritten)?;
             encoder.into_inner().map_err(unwritten)?;
         }
         Media::Video(video) => {
@@ -44,27 +46,32 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
                 return Err(Error::unsupported(format!("expected decoded frames, found only {}", video.container))
                     .with_hint("no decoder for this video is built in; convert it with ffmpeg"));
             };
-            let Some(mut frame) = frames.next_chunk()? else {
+            let Some(first) = frames.next_chunk()? else {
                 return Err(Error::unsupported("expected a frame, found a video without any"));
             };
-            let (width, height) = (frame.image.width(), frame.image.height());
-            let mut encoder = start(&frame.image, out)?;
+            let (width, height) = (first.image.width(), first.image.height());
+            let mut encoder = start(&first.image, out)?;
             let loops = source_loops.unwrap_or(cx.options().int("loops").unsigned_abs()).min(65_535) as u16;
             encoder.set_repeat(if loops == 0 { Repeat::Infinite } else { Repeat::Finite(loops) }).map_err(unwritten)?;
-            loop {
+            let mut waiting = shown(&first, &mut lost, cx)?;
+            while let Some(next) = frames.next_chunk()? {
                 cx.checkpoint()?;
-                if (frame.image.width(), frame.image.height()) != (width, height) {
-                    let (other, tall) = (frame.image.width(), frame.image.height());
+                let found = (next.image.width(), next.image.height());
+                if found != (width, height) {
                     return Err(Error::unsupported(format!(
-                        "expected frames of one size, {width} x {height}, found {other} x {tall}"
+                        "expected frames of one size, {width} x {height}, found {} x {}",
+                        found.0, found.1
                     )));
                 }
-                put(&mut encoder, &frame.image, hundredths(frame.duration_seconds, &mut lost), &mut lost, cx)?;
-                match frames.next_chunk()? {
-                    Some(next) => frame = next,
-                    None => break,
+                let next = shown(&next, &mut lost, cx)?;
+                // Where a frame would let the one before shine through, that one is cleared first.
+                if next.transparent.is_some() {
+                    waiting.dispose = DisposalMethod::Background;
                 }
+                encoder.write_frame(&waiting).map_err(unwritten)?;
+                waiting = next;
             }
+            encoder.write_frame(&waiting).map_err(unwritten)?;
             encoder.into_inner().map_err(unwritten)?;
         }
         other => return Err(Error::unsupported(format!("expected an image or a video, found {}", other.kind()))),
@@ -73,6 +80,7 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     cx.lose("alpha", lost.alpha, "partly transparent pixels are shown or not");
     cx.lose("depth", lost.depth, "frames of 16-bit or float samples are rounded to 8 bits");
     cx.lose("icc", lost.profiles, "colour profiles");
+    cx.lose("linear", lost.linear, "frames of linear light are brought to the curve of sRGB");
     cx.lose("delay", lost.delays, "durations are rounded to hundredths of a second, 20 ms at least");
     Ok(())
 }
@@ -92,30 +100,32 @@ fn hundredths(seconds: f64, lost: &mut Lost) -> u16 {
     delay
 }
 
-fn put(encoder: &mut Encoder<&mut Output>, image: &Image, delay: u16, lost: &mut Lost, cx: &Context) -> Result<()> {
+fn shown(frame: &VideoFrame, lost: &mut Lost, cx: &Context) -> Result<Frame<'static>> {
+    let delay = hundredths(frame.duration_seconds, lost);
+    self::frame(&frame.image, delay, lost, cx)
+}
+
+fn frame(image: &Image, delay: u16, lost: &mut Lost, cx: &Context) -> Result<Frame<'static>> {
     let pixels = u64::from(image.width()) * u64::from(image.height());
     // RGBA, the copy that the quantiser looks at, indices, coded indices, and at worst every pixel a colour to look up.
     let scratch = pixels * 24;
     cx.budget().take(scratch)?;
     lost.profiles += u64::from(image.icc.is_some());
+    lost.linear += u64::from(image.color_space == ColorSpace::Linear);
     lost.depth += u64::from(!matches!(image.samples(), Samples::U8(_)));
     let rgba = rgba(image);
     lost.alpha += rgba.iter().filter(|pixel| !matches!(pixel[3], 0 | 255)).count() as u64;
     let (palette, buffer, transparent) = indexed(&rgba, lost);
-    let frame = Frame {
+    cx.budget().give_back(scratch);
+    Ok(Frame {
         delay,
-        // Where a frame lets the one before shine through, that one is cleared first.
-        dispose: if transparent.is_some() { DisposalMethod::Background } else { DisposalMethod::Keep },
         transparent,
         width: image.width() as u16,
         height: image.height() as u16,
         palette: Some(palette),
         buffer: Cow::Owned(buffer),
         ..Frame::default()
-    };
-    encoder.write_frame(&frame).map_err(unwritten)?;
-    cx.budget().give_back(scratch);
-    Ok(())
+    })
 }
 
 /// Pixels as 8-bit RGBA.

@@ -1,0 +1,623 @@
+//! PNG, the Portable Network Graphics.
+//!
+//! Specification: W3C PNG, third edition, <https://www.w3.org/TR/png-3/>.
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 8 | signature, `89 50 4E 47 0D 0A 1A 0A` |
+//! | 8 | 12 + n each | chunks: length n, type, n bytes of data, CRC-32 of type and data; all numbers big-endian |
+//! | IHDR | 13 | width, height, bit depth, colour type, compression, filter and interlace method |
+//! | IDAT | n | zlib stream of the filtered rows, over one or more chunks |
+//! | IEND | 0 | end |
+//!
+//! Read: every colour type, depth and interlacing. Palettes become RGB, `tRNS` an alpha channel, 1, 2 and 4 bits become
+//! 8, 16 bits stay. The colour space is that of `cICP`, `iCCP`, `sRGB` or `gAMA` with `cHRM`, in this order; without
+//! any it is sRGB. The orientation of `eXIf` is applied. Texts, density and EXIF tags become properties. Of an
+//! animation (APNG) the default image is read, `frames` counts them all and `png.animation` tells. Of raw profiles that
+//! ImageMagick writes as texts only the EXIF tags are kept; the orientation in them is not applied, as browsers do not
+//! either.
+//!
+//! Written: 8 and 16 bits, 1 to 4 channels, colour profile, texts. Lost: float samples (rounded to 16 bits,
+//! `png.float`, `png.range`), other properties (`png.properties`), boxes and masks (`png.annotations`).
+//!
+//! Strictness: bytes after the end (`png.trailing-bytes`) and broken ancillary chunks (`png.checksum`, `png.icc`,
+//! `png.exif`, `png.frames`) are diagnostics by default and errors when strict; texts that cannot be kept are told
+//! (`png.text`). A wrong checksum, missing data or a missing end is an error; lenient reads the rows before the damage
+//! (`png.damaged`), the rest is black.
+
+mod chunks;
+mod write;
+
+use std::io::ErrorKind as IoErrorKind;
+
+use mediary_core::record::facts::ImageFacts;
+use mediary_core::record::{ColorSpace, Samples};
+use mediary_core::{
+    Canonical, Confidence, Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location,
+    MediaRecord, OptionSpec, OptionType, Output, Probe, Result, Severity, Signature, Source, Strictness, register,
+    single,
+};
+use png::{BitDepth, ColorType, Decoder, DecodingError, Info, Reader};
+use serde_json::{Map, Value};
+
+use crate::decode;
+use crate::exif::Exif;
+use chunks::{Chunks, check_ancillary, wrong_checksum};
+
+const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1A\n";
+
+/// Bytes that a profile and the texts may take decompressed: 16 MiB each.
+const METADATA: u64 = 16 << 20;
+
+/// Bytes that deflate makes of one at most.
+const MOST_SHRUNK: u64 = 1032;
+
+/// Bytes of one text that become a property: 1 MiB.
+const MAX_TEXT: usize = 1 << 20;
+
+/// How the keywords of metadata begin that ImageMagick writes as text.
+const RAW_PROFILE: &str = "Raw profile type ";
+
+const INFO: FormatInfo = FormatInfo::new("png", "Portable Network Graphics", &[Kind::Image])
+    .extensions(&["png", "apng"])
+    .media_types(&["image/png", "image/apng"])
+    .signatures(&[
+        Signature { offset: 0, bytes: SIGNATURE, mask: &[] },
+        // A signature that a transfer as text has damaged: recognised, so that the error can say so.
+        Signature { offset: 1, bytes: b"PNG", mask: &[] },
+    ])
+    .reads()
+    .writes(&[Feature::Alpha, Feature::SixteenBit, Feature::ColorProfile, Feature::Integer])
+    .canonical(&[
+        Canonical { kind: Kind::Image, integer: Some(true) },
+        // Floats are rounded to 16 bits, with a loss; a format made for them goes first.
+        Canonical { kind: Kind::Image, integer: None },
+    ])
+    .options(&[OptionSpec::write(
+        "level",
+        OptionType::Choice(&["fast", "default", "best"]),
+        "fast",
+        "how hard to compress: `fast` takes a twentieth of the time of `default` and some 15 % more bytes",
+    )])
+    .spec("https://www.w3.org/TR/png-3/");
+
+struct Png;
+
+register!(Png);
+
+impl Format for Png {
+    fn info(&self) -> &'static FormatInfo {
+        &INFO
+    }
+
+    fn probe(&self, probe: &Probe<'_>) -> Confidence {
+        if probe.head.starts_with(SIGNATURE) {
+            Confidence::yes(255, "the PNG signature")
+        } else if probe.head.get(..24).is_some_and(|head| head.windows(4).any(|four| four == b"IHDR")) {
+            Confidence::yes(150, "a damaged PNG signature and an IHDR chunk")
+        } else {
+            Confidence::No
+        }
+    }
+
+    fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
+        let mut found = [0; 8];
+        source.read_exact_at(0, &mut found, "the signature")?;
+        if found != *SIGNATURE {
+            return Err(Error::malformed(format!("expected the signature {SIGNATURE:02x?}, found {found:02x?}"))
+                .at_byte(0)
+                .with_hint("a transfer as text changes line ends and high bits; fetch the file again as binary"));
+        }
+        let (header, header_cx) = (source.clone(), cx.clone());
+        let (source, cx) = (source.clone(), cx.clone());
+        Ok(single(move || read_header(&header, &header_cx), move || read(&source, &cx)))
+    }
+
+    fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+        write::write(record, out, cx)
+    }
+}
+
+type PngReader = Reader<mediary_core::SourceReader>;
+
+/// The decoder at the start of the pixels.
+fn start(source: &Source, chunks: &Chunks, ignore_checksums: bool) -> Result<PngReader, DecodingError> {
+    // Beside these bytes the decoder holds a few rows.
+    let mut decoder = Decoder::new_with_limits(source.reader(), png::Limits { bytes: 2 * METADATA as usize });
+    decoder.set_transformations(png::Transformations::EXPAND);
+    decoder.set_ignore_text_chunk(chunks.text_bytes > METADATA);
+    decoder.ignore_checksums(ignore_checksums);
+    decoder.read_info()
+}
+
+/// What the decoder says, as our error.
+fn failed(source: &Source, error: DecodingError) -> Error {
+    match error {
+        DecodingError::IoError(error) if error.kind() == IoErrorKind::UnexpectedEof => {
+            Error::malformed("the image data ends early").with_hint("the file is cut short; fetch or copy it again")
+        }
+        DecodingError::IoError(error) => error.into(),
+        DecodingError::LimitsExceeded => Error::limit("alloc_bytes", 2 * METADATA + 1, 2 * METADATA),
+        other => {
+            let checksum = wrong_checksum(source).ok().flatten();
+            checksum.unwrap_or_else(|| Error::malformed(other.to_string().to_lowercase()))
+        }
+    }
+}
+
+fn color_space(info: &Info<'_>, has_profile: bool) -> ColorSpace {
+    // ITU-T H.273: primaries 1 are those of sRGB; transfer 13 is its curve, 1 and 6 are read as it, 8 is linear.
+    const SRGB_PRIMARIES: [(f32, f32); 4] = [(0.3127, 0.3290), (0.64, 0.33), (0.30, 0.60), (0.15, 0.06)];
+    if let Some(code) = &info.coding_independent_code_points {
+        return match (code.color_primaries, code.transfer_function) {
+            (1, 1 | 6 | 13) => ColorSpace::Srgb,
+            (1, 8) => ColorSpace::Linear,
+            _ => ColorSpace::Unknown,
+        };
+    }
+    if has_profile {
+        return ColorSpace::Icc;
+    }
+    if info.srgb.is_some() {
+        return ColorSpace::Srgb;
+    }
+    let Some(gamma) = info.gama_chunk else { return ColorSpace::Srgb };
+    let known_primaries = info.chrm_chunk.is_none_or(|chrm| {
+        let found = [chrm.white, chrm.red, chrm.green, chrm.blue];
+        found.iter().zip(SRGB_PRIMARIES).all(|((x, y), (known_x, known_y))| {
+            (x.into_value() - known_x).abs() < 0.002 && (y.into_value() - known_y).abs() < 0.002
+        })
+    });
+    match gamma.into_scaled() {
+        _ if !known_primaries => ColorSpace::Unknown,
+        44_000..=46_500 => ColorSpace::Srgb,
+        99_000..=101_000 => ColorSpace::Linear,
+        _ => ColorSpace::Unknown,
+    }
+}
+
+/// Channels and sample depth of the pixels as they will be, and the bits of a sample as stored: 8 for a palette
+/// (section 3).
+fn layout(reader: &PngReader) -> (u8, BitDepth, u8) {
+    let info = reader.info();
+    let bits = if info.color_type == ColorType::Indexed { 8 } else { info.bit_depth as u8 };
+    let (color, depth) = reader.output_color_type();
+    (color.samples() as u8, depth, bits)
+}
+
+/// The profile, if there is a usable one.
+fn profile(reader: &PngReader, chunks: &Chunks, cx: &Context, channels: u8) -> Result<Option<Vec<u8>>> {
+    match &reader.info().icc_profile {
+        Some(profile) => decode::usable_profile(cx, profile.to_vec(), channels),
+        None if chunks.profile_bytes > 0 => {
+            let text = format!("the colour profile is left out: it is broken, or larger than {} bytes", 2 * METADATA);
+            cx.tolerate("icc", text, Location::element("iCCP"))?;
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+fn read_header(source: &Source, cx: &Context) -> Result<Header> {
+    // Findings are reported once, by the full read.
+    let quiet = Context::new(INFO.id);
+    let chunks = Chunks::scan(source, cx)?;
+    let pixels = decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
+    let reader =
+        start(source, &chunks, cx.strictness() == Strictness::Lenient).map_err(|error| failed(source, error))?;
+    let (channels, depth, bits) = layout(&reader);
+    let orientation = chunks.exif(source, cx)?.orientation;
+    let (width, height) = decode::oriented(chunks.width, chunks.height, orientation);
+    let has_profile = profile(&reader, &chunks, &quiet, channels)?.is_some();
+    let mut header = Header::single(Facts::Image(ImageFacts {
+        width: Some(width),
+        height: Some(height),
+        channels: Some(channels),
+        bit_depth: Some(bits),
+        sample_format: Some("uint"),
+        color_space: Some(color_space(reader.info(), has_profile).as_str()),
+        has_alpha: Some(matches!(channels, 2 | 4)),
+        frames: Some(chunks.frames()),
+        orientation_applied: Some(orientation > 1),
+    }));
+    // Turned and 16-bit pixels exist twice for a moment.
+    let twice = if orientation > 1 || depth == BitDepth::Sixteen { 2 } else { 1 };
+    header.memory = Some(pixels * u64::from(channels) * (depth as u64 / 8) * twice);
+    Ok(header)
+}
+
+fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
+    let mut chunks = Chunks::scan(source, cx)?;
+    let row = (u64::from(chunks.width) * chunks.pixel_bits).div_ceil(8) + 1;
+    decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
+    if let Some(damage) = chunks.damage.take() {
+        cx.unless_lenient("damaged", damage)?;
+    }
+    // A picture of more rows than its data can hold is refused before it is allocated.
+    if row.saturating_mul(chunks.height.into()) / MOST_SHRUNK > chunks.image_bytes.saturating_add(1024) {
+        let announced = format!("{} x {} pixels announced", chunks.width, chunks.height);
+        let error = Error::malformed(format!("{announced}, which {} bytes of IDAT cannot hold", chunks.image_bytes));
+        cx.unless_lenient("damaged", error.at_byte(16))?;
+    }
+    if let Some((at, count)) = chunks.trailing {
+        cx.tolerate("trailing-bytes", format!("{count} bytes after IEND, they are left out"), Location::byte(at))?;
+    }
+
+    check_ancillary(source, cx)?;
+
+    // Taken for the profile while it is decompressed, and for the texts.
+    let metadata = chunks.profile_bytes.saturating_mul(MOST_SHRUNK).saturating_add(chunks.text_bytes).min(2 * METADATA);
+    cx.budget().take(metadata)?;
+    let (mut reader, pixels) = match pixels(source, &chunks, cx, false) {
+        Ok((reader, pixels, None)) => (reader, pixels),
+        Ok((_, pixels, Some(error))) => {
+            cx.budget().give_back(pixels.len() as u64);
+            cx.unless_lenient("damaged", failed(source, error))?;
+            let (reader, pixels, _) = self::pixels(source, &chunks, cx, true)?;
+            (reader, pixels)
+        }
+        Err(error) => {
+            cx.unless_lenient("damaged", error)?;
+            let (reader, pixels, _) = self::pixels(source, &chunks, cx, true)?;
+            (reader, pixels)
+        }
+    };
+    // Texts may stand behind the pixels. What is broken there has been told by the scan.
+    let rest = reader.finish();
+    if let Err(error) = rest {
+        cx.unless_lenient("damaged", failed(source, error))?;
+    }
+    cx.budget().give_back(metadata);
+
+    let (channels, depth, bits) = layout(&reader);
+    let samples = match depth {
+        BitDepth::Sixteen => Samples::U16(decode::samples_16(cx, pixels)?),
+        _ => Samples::U8(pixels),
+    };
+    let exif = chunks.exif(source, cx)?;
+    exif.report(cx)?;
+    let mut image = decode::upright(cx, chunks.width, chunks.height, channels, samples, exif.orientation)?;
+    image.source_bits = bits;
+    image.icc = profile(&reader, &chunks, cx, channels)?;
+    if let Some(profile) = &image.icc {
+        cx.budget().take(profile.len() as u64)?;
+    }
+    image.color_space = color_space(reader.info(), image.icc.is_some());
+    if image.color_space == ColorSpace::Unknown {
+        cx.note(
+            "color-space",
+            "the colours are those of cICP, gAMA or cHRM, which are not sRGB; the samples are unchanged",
+        );
+    }
+    image.frames = chunks.frames();
+    if let Some(announced) = chunks.announced_frames {
+        if announced != chunks.frames {
+            let text = format!("acTL announces {announced} frames, found {}", chunks.frames);
+            cx.tolerate("frames", text, Location::element("acTL"))?;
+        }
+        cx.note("animation", format!("the first of {} frames is read", image.frames));
+    }
+
+    let upright = !image.orientation_applied && image.frames == 1;
+    let mut record = MediaRecord::new(image);
+    properties(reader.info(), &chunks, exif, cx, &mut record.properties);
+    record.source_is_canonical = upright && cx.diagnostics().worst().is_none_or(|worst| worst == Severity::Info);
+    Ok(record)
+}
+
+/// Decodes the pixels, as far as they go: the error that stopped it is the third.
+fn pixels(
+    source: &Source,
+    chunks: &Chunks,
+    cx: &Context,
+    ignore_checksums: bool,
+) -> Result<(PngReader, Vec<u8>, Option<DecodingError>)> {
+    let mut reader = start(source, chunks, ignore_checksums).map_err(|error| failed(source, error))?;
+    let too_large = || Error::limit("alloc_bytes", u64::MAX, cx.budget().allowed());
+    let size = reader.output_buffer_size().ok_or_else(too_large)?;
+    let mut pixels = decode::buffer::<u8>(cx, size as u64)?;
+    cx.checkpoint()?;
+    let stopped = reader.next_frame(&mut pixels).err();
+    cx.checkpoint()?;
+    Ok((reader, pixels, stopped))
+}
+
+/// Texts, density and EXIF tags.
+fn properties(info: &Info<'_>, chunks: &Chunks, mut exif: Exif, cx: &Context, properties: &mut Map<String, Value>) {
+    let mut texts = Map::new();
+    let mut put = |keyword: &str, text: Result<String, DecodingError>| match text {
+        Ok(text) if text.len() <= MAX_TEXT => {
+            let known = texts.entry(keyword).or_insert(Value::Null);
+            *known = match known.take() {
+                Value::Null => text.into(),
+                Value::Array(mut all) => {
+                    all.push(text.into());
+                    all.into()
+                }
+                first => vec![first, text.into()].into(),
+            };
+        }
+        Ok(text) => {
+            cx.warn(
+                "text",
+                format!("the text {keyword:?} of {} bytes is left out, the most is {MAX_TEXT}", text.len()),
+            );
+        }
+        Err(error) => cx.warn("text", format!("the text {keyword:?} is left out: {error}")),
+    };
+    for chunk in &info.uncompressed_latin1_text {
+        put(&chunk.keyword, Ok(chunk.text.clone()));
+    }
+    for chunk in &info.compressed_latin1_text {
+        let mut chunk = chunk.clone();
+        put(&chunk.keyword.clone(), chunk.decompress_text_with_limit(MAX_TEXT).and_then(|()| chunk.get_text()));
+    }
+    for chunk in &info.utf8_text {
+        let mut chunk = chunk.clone();
+        put(&chunk.keyword.clone(), chunk.decompress_text_with_limit(MAX_TEXT).and_then(|()| chunk.get_text()));
+    }
+    if chunks.text_bytes > METADATA {
+        cx.warn("text", format!("{} bytes of text are left out, the most is {METADATA}", chunks.text_bytes));
+    }
+    // What ImageMagick keeps of other files' metadata: hexadecimal, and with the position that nobody asked for.
+    let raw = texts.keys().filter(|keyword| keyword.starts_with(RAW_PROFILE)).cloned().collect::<Vec<_>>();
+    for keyword in raw {
+        let text = texts.remove(&keyword);
+        if let (Some(Value::String(text)), "exif" | "APP1", true) =
+            (text, &keyword[RAW_PROFILE.len()..], exif.tags.is_empty())
+        {
+            let block = unhex(&text);
+            let found = Exif::parse(block.strip_prefix(b"Exif\0\0").unwrap_or(&block), false);
+            // APP1 may as well be XMP.
+            if found.problem.is_none() {
+                exif.tags = found.tags;
+            }
+        }
+    }
+    if !texts.is_empty() {
+        properties.insert("text".into(), texts.into());
+    }
+    if let Some(density) = info.pixel_dims {
+        let name = match density.unit {
+            png::Unit::Meter => "pixels_per_meter",
+            png::Unit::Unspecified => "pixel_aspect",
+        };
+        properties.insert(name.into(), vec![density.xppu, density.yppu].into());
+    }
+    if !exif.tags.is_empty() {
+        properties.insert("exif".into(), exif.tags.into());
+    }
+}
+
+/// The bytes of a raw profile: a line with its name, a line with its length, hexadecimal digits in lines.
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.trim_start().splitn(3, '\n').nth(2).unwrap_or_default();
+    let digits: Vec<u8> = digits.chars().filter_map(|digit| Some(digit.to_digit(16)? as u8)).collect();
+    digits.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mediary_core::record::Image;
+    use png::Encoder;
+
+    use super::chunks::crc32;
+    use super::*;
+    use crate::testing;
+
+    /// Facts and pixels that Pillow 13.0.0 states: name, channels, bits, colour space, frames, SHA-256 of the RGBA
+    /// pixels.
+    const PILLOW: &[(&str, u8, u8, &str, u64, &str)] = &[
+        ("apng_ball.png", 4, 8, "srgb", 20, "46bff92f931cf247608bdb68b541d14559e7968969de2192190b0a65f735cde4"),
+        ("basi6a08.png", 4, 8, "linear", 1, "2eb6a2cb3166e9c188add371157e9f81caa18fdf34d218844ed930b53b7431d2"),
+        ("basn0g01.png", 1, 1, "linear", 1, "661985e83f94a569510ded43e65edb11f4ced1121c611209f7abe9a9c40c71a8"),
+        ("basn2c16.png", 3, 16, "linear", 1, "7c4b73e829f02793549b4480e25f0c0b332abcb24ac059dbad855fd1d726c17a"),
+        ("basn3p04.png", 3, 8, "linear", 1, "a7abc212cf1a44c85df377773f3722dc118f0c4159df89fdac2dfe6911abe378"),
+        ("basn6a16.png", 4, 16, "linear", 1, "f6912d034804dc6b009afea0108cd07b524f79ac84d670f92ce077eec63bead7"),
+        ("paris_icc_exif_xmp.png", 3, 8, "icc", 1, "c6fc13486823361383f210d842979f06464a38c6ed4b811c915b470bc5d869ad"),
+        ("tbrn2c08.png", 4, 8, "linear", 1, "053eb9d28b7ac85c3639b5169a175df61856cef7ffdaa7ad218cafdde9646d08"),
+    ];
+
+    fn read(name: &str) -> MediaRecord {
+        testing::read(name, testing::data(&format!("png/{name}"))).unwrap()
+    }
+
+    #[test]
+    fn pixels_are_those_of_pillow() {
+        for &(name, channels, bits, space, frames, sha256) in PILLOW {
+            let record = read(name);
+            let image = testing::image(&record);
+            let facts = image.facts();
+            assert_eq!(facts.channels, Some(channels), "{name}");
+            assert_eq!((facts.bit_depth, facts.frames), (Some(bits), Some(frames)), "{name}");
+            assert_eq!(facts.color_space, Some(space), "{name}");
+            assert_eq!(testing::sha256(&testing::rgba8(image)), sha256, "{name}");
+            assert_eq!(record.source_is_canonical, frames == 1, "{name}");
+        }
+        assert_eq!(PILLOW.len(), testing::names("png").len());
+    }
+
+    #[test]
+    fn profile_and_tags_are_kept() {
+        let record = read("paris_icc_exif_xmp.png");
+        assert_eq!(testing::image(&record).icc.as_ref().map(Vec::len), Some(596));
+        assert_eq!(record.properties["exif"]["model"], "Pixel 4a");
+        assert_eq!(testing::codes(&record), Vec::<String>::new());
+        assert_eq!(testing::codes(&read("apng_ball.png")), ["png.animation"]);
+    }
+
+    #[test]
+    fn malformed_files_are_refused_where_they_break() {
+        for (name, byte, text) in [
+            ("xc9n2c08.png", Some(25), "found 9"),
+            ("xcrn0g04.png", Some(0), "signature"),
+            ("xcsn0g01.png", Some(148), "checksum of IDAT"),
+            ("xdtn0g01.png", Some(61), "IDAT"),
+            ("xhdn0g08.png", Some(29), "checksum of IHDR"),
+            ("xs1n0g01.png", Some(0), "signature"),
+            ("truncated-basn6a16.png", Some(57), "ends early"),
+            ("bomb.png", None, "pixels: 2147395600"),
+        ] {
+            let error = testing::read(name, testing::data(&format!("png/malformed/{name}"))).unwrap_err();
+            assert!(error.message().contains(text), "{name}: {error}");
+            assert_eq!(error.location().and_then(|location| location.byte), byte, "{name}: {error}");
+        }
+        assert_eq!(testing::names("png/malformed").len(), 8);
+    }
+
+    #[test]
+    fn lenient_reads_what_is_there() {
+        let lenient = testing::strictly(Strictness::Lenient);
+        let record = testing::read_with("a.png", testing::data("png/malformed/xcsn0g01.png"), &lenient).unwrap();
+        assert_eq!(testing::codes(&record), ["png.damaged"]);
+        // The pixels of basn0g01, of which this is a copy with a wrong checksum.
+        assert_eq!(testing::sha256(&testing::rgba8(testing::image(&record))), PILLOW[2].5);
+        assert!(!record.source_is_canonical);
+
+        let cut = testing::data("png/malformed/truncated-basn6a16.png");
+        let record = testing::read_with("a.png", cut, &lenient).unwrap();
+        assert_eq!(testing::codes(&record), ["png.damaged"]);
+        let whole = read("basn6a16.png");
+        let half = 32 * 16 * 4;
+        let (Samples::U16(part), Samples::U16(all)) =
+            (testing::image(&record).samples(), testing::image(&whole).samples())
+        else {
+            panic!("expected 16 bits")
+        };
+        assert_eq!(part[..half], all[..half]);
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_told() {
+        let mut bytes = testing::data("png/basn0g01.png");
+        bytes.extend(b"tail");
+        let record = testing::read("a.png", bytes.clone()).unwrap();
+        assert_eq!(testing::codes(&record), ["png.trailing-bytes"]);
+        assert!(!record.source_is_canonical);
+        assert!(testing::read_with("a.png", bytes, &testing::strictly(Strictness::Strict)).is_err());
+    }
+
+    /// A chunk with a right checksum.
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let length = (data.len() as u32).to_be_bytes();
+        [&length[..], kind, data, &crc32(&[kind, data]).to_be_bytes()].concat()
+    }
+
+    /// A file with `extra` before its first IDAT.
+    fn with(name: &str, extra: &[u8]) -> Vec<u8> {
+        let mut bytes = testing::data(&format!("png/{name}"));
+        let at = bytes.windows(4).position(|four| four == b"IDAT").unwrap() - 4;
+        bytes.splice(at..at, extra.iter().copied());
+        bytes
+    }
+
+    #[test]
+    fn the_orientation_of_exif_is_applied() {
+        let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let bytes = with("paris_icc_exif_xmp.png", &chunk(b"eXIf", exif));
+        let record = testing::read("a.png", bytes).unwrap();
+        let (turned, stored) = (testing::image(&record), read("paris_icc_exif_xmp.png"));
+        assert_eq!((turned.width(), turned.height(), turned.orientation_applied), (302, 403, true));
+        // The first pixel is the one that stood at the bottom left.
+        let first = testing::rgba8(turned)[..4].to_vec();
+        let stored = testing::rgba8(testing::image(&stored));
+        assert_eq!(first, stored[301 * 403 * 4..301 * 403 * 4 + 4]);
+        assert!(!record.source_is_canonical);
+    }
+
+    #[test]
+    fn a_wrong_checksum_of_an_ancillary_chunk_is_told() {
+        let mut gamma = chunk(b"gAMA", &100_000_u32.to_be_bytes());
+        gamma[11] ^= 1;
+        let bytes = with("paris_icc_exif_xmp.png", &gamma);
+        assert_eq!(testing::codes(&testing::read("a.png", bytes.clone()).unwrap()), ["png.checksum"]);
+        assert!(testing::read_with("a.png", bytes, &testing::strictly(Strictness::Strict)).is_err());
+    }
+
+    #[test]
+    fn color_chunks_decide_in_their_order() {
+        let space = |extra: &[u8]| {
+            let record = testing::read("a.png", with("apng_ball.png", extra)).unwrap();
+            testing::image(&record).color_space
+        };
+        let gamma = |value: u32| chunk(b"gAMA", &value.to_be_bytes());
+        assert_eq!(space(&[]), ColorSpace::Srgb);
+        assert_eq!(space(&gamma(45_455)), ColorSpace::Srgb);
+        assert_eq!(space(&gamma(100_000)), ColorSpace::Linear);
+        assert_eq!(space(&gamma(55_556)), ColorSpace::Unknown);
+        assert_eq!(space(&[gamma(100_000), chunk(b"sRGB", &[0])].concat()), ColorSpace::Srgb);
+        assert_eq!(space(&chunk(b"cICP", &[9, 16, 0, 1])), ColorSpace::Unknown);
+        assert_eq!(space(&[chunk(b"cICP", &[1, 8, 0, 1]), chunk(b"sRGB", &[0])].concat()), ColorSpace::Linear);
+    }
+
+    #[test]
+    fn a_bomb_in_a_profile_is_left_out() {
+        let mut deflate = vec![0; 64 << 20];
+        let mut profile = Vec::new();
+        {
+            // The PNG encoder is at hand to make a zlib stream of zeros: the IDAT of a black image.
+            let mut info = Info::with_size(8192, 8192);
+            info.color_type = ColorType::Grayscale;
+            info.bit_depth = BitDepth::Eight;
+            let mut bytes = Vec::new();
+            let mut writer = Encoder::with_info(&mut bytes, info).unwrap().write_header().unwrap();
+            writer.write_image_data(&deflate[..8192 * 8192]).unwrap();
+            writer.finish().unwrap();
+            let mut at = 8;
+            while at < bytes.len() {
+                let length = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+                if &bytes[at + 4..at + 8] == b"IDAT" {
+                    profile.extend_from_slice(&bytes[at + 8..at + 8 + length]);
+                }
+                at += 12 + length;
+            }
+        }
+        deflate.clear();
+        let bomb = chunk(b"iCCP", &[b"bomb\0\0", &profile[..]].concat());
+        let record = testing::read("a.png", with("apng_ball.png", &bomb)).unwrap();
+        assert!(testing::codes(&record).contains(&"png.icc".to_owned()), "{:?}", testing::codes(&record));
+        assert_eq!(testing::image(&record).icc, None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for &(name, ..) in PILLOW {
+            for level in ["fast", "default", "best"] {
+                let mut record = read(name);
+                let bytes = testing::write(&mut record, "png", &[("png.level", level)]);
+                assert_eq!(
+                    bytes,
+                    testing::write(&mut record, "png", &[("png.level", level)]),
+                    "{name} is deterministic"
+                );
+                let again = testing::read("a.png", bytes).unwrap();
+                let (before, after) = (testing::image(&record), testing::image(&again));
+                assert_eq!(before.samples(), after.samples(), "{name}");
+                assert_eq!(before.icc, after.icc, "{name}");
+                assert_eq!(before.color_space, after.color_space, "{name}");
+                assert!(again.source_is_canonical, "{name}");
+            }
+        }
+        let mut record = read("paris_icc_exif_xmp.png");
+        record.properties.insert("text".into(), serde_json::json!({"Title": "a \u{e9}", "Author": "b"}));
+        let bytes = testing::write(&mut record, "png", &[]);
+        assert_eq!(testing::read("a.png", bytes).unwrap().properties["text"], record.properties["text"]);
+        assert_eq!(record.loss.len(), 1, "{:?}", record.loss);
+        assert_eq!((record.loss[0].code.as_ref(), record.loss[0].count), ("png.properties", 1));
+    }
+
+    #[test]
+    fn floats_are_rounded_with_a_loss() {
+        let samples = Samples::F32(vec![0.0, 0.5, 1.0, 2.0, f32::NAN, -1.0]);
+        let mut record = MediaRecord::new(Image::new(3, 2, 1, samples).unwrap());
+        let again = testing::read("a.png", testing::write(&mut record, "png", &[])).unwrap();
+        assert_eq!(testing::image(&again).samples(), &Samples::U16(vec![0, 32768, 65535, 65535, 0, 0]));
+        let losses: Vec<_> = record.loss.iter().map(|loss| (loss.code.as_ref(), loss.count)).collect();
+        assert_eq!(losses, [("png.float", 6), ("png.range", 3)]);
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        testing::torture("png");
+    }
+}
