@@ -238,7 +238,7 @@ fn flac_keeps_integers() {
     // Signals that take each kind of subframe, and blocks of every awkward length.
     let ramp = |bits: u8| move |n: usize| (n as i32 % 200 - 100) << (bits - 8);
     for bits in [8, 12, 16, 20, 24] {
-        let extreme = move |n: usize| if n % 3 == 0 { (1 << (bits - 1)) - 1 } else { -1 << (bits - 1) };
+        let extreme = move |n: usize| if n.is_multiple_of(3) { (1 << (bits - 1)) - 1 } else { -1 << (bits - 1) };
         let wave = move |n: usize| (((n / 2) as f64 * 0.05).sin() * f64::from((1 << (bits - 1)) - 1)) as i32;
         let signals: [&dyn Fn(usize) -> i32; 5] = [&noise(bits), &ramp(bits), &extreme, &wave, &|_| 0];
         for (number, signal) in signals.iter().enumerate() {
