@@ -5,3 +5,6 @@ mod flac;
 mod layout;
 mod tags;
 mod wav;
+
+#[cfg(test)]
+mod tests;

@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 mod mp4;
+
+#[cfg(test)]
+mod tests;

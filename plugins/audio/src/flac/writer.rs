@@ -26,7 +26,7 @@ const MOST_FRAMES: u64 = (1 << 36) - 1;
 pub(super) fn refusal(audio: &Audio, bits: u8) -> Option<String> {
     match () {
         () if !audio.integer => Some("float samples".into()),
-        () if !(8..=24).contains(&bits) => Some(format!("integer samples of {bits} bits")),
+        () if !matches!(bits, 8 | 12 | 16 | 20 | 24) => Some(format!("integer samples of {bits} bits")),
         () if !(1..=8).contains(&audio.channels) => Some(format!("{} channels", audio.channels)),
         () if !(1..=655_350).contains(&audio.sample_rate) => Some(format!("{} samples a second", audio.sample_rate)),
         () => None,
@@ -45,8 +45,10 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
         _ => audio.bit_depth,
     };
     if let Some(found) = refusal(audio, bits) {
-        return Err(Error::unsupported(format!("expected integers of 8 to 24 bits in 1 to 8 channels, found {found}"))
-            .with_hint("write it as wav, which holds any samples"));
+        return Err(Error::unsupported(format!(
+            "expected integers of 8, 12, 16, 20 or 24 bits in 1 to 8 channels, found {found}"
+        ))
+        .with_hint("write it as wav, which holds any samples"));
     }
     let base = out.stream_position()?;
     out.write_all(b"fLaC")?;

@@ -37,8 +37,8 @@ mod tracks;
 
 use mediary_core::record::{TrackKind, Video};
 use mediary_core::{
-    Confidence, Context, Error, Format, FormatInfo, FormatReader, Kind, Location, MediaRecord, Probe, Result,
-    Signature, Source, whole,
+    Confidence, Context, Diagnostic, Error, Format, FormatInfo, FormatReader, Kind, Location, MediaRecord, Probe,
+    Result, Severity, Signature, Source, whole,
 };
 
 use boxes::{Atom, Code, Fields};
@@ -108,7 +108,7 @@ impl Format for Mp4 {
 fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let mut file = File::new(source, cx);
     file.walk()?;
-    let File { mut fields, major, compatible, moov, movie, clean, .. } = file;
+    let File { mut fields, major, compatible, moov, movie, .. } = file;
     let (Some(moov), Some(movie)) = (moov, movie) else {
         return Err(Error::malformed("expected a box \"moov\", found none")
             .at_byte(source.len())
@@ -154,7 +154,9 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         let brands: Vec<String> = compatible.into_iter().map(boxes::name).collect();
         record = record.with_property("major_brand", boxes::name(major)).with_property("compatible_brands", brands);
     }
-    record.source_is_canonical = clean && obstacle.is_none();
+    // What is wrong with the name does not count.
+    let fault = |finding: &Diagnostic| finding.severity > Severity::Info && finding.code.starts_with(INFO.id);
+    record.source_is_canonical = obstacle.is_none() && !cx.diagnostics().to_vec().iter().any(fault);
     Ok(record)
 }
 
@@ -194,7 +196,6 @@ struct File<'a> {
     movie: Option<Movie>,
     /// Whether there is media data after the last fragment.
     fed: bool,
-    clean: bool,
 }
 
 impl<'a> File<'a> {
@@ -207,7 +208,6 @@ impl<'a> File<'a> {
             moov: None,
             movie: None,
             fed: true,
-            clean: true,
         }
     }
 
@@ -217,14 +217,12 @@ impl<'a> File<'a> {
         let mut at = 0;
         while at < len {
             if len - at < 8 {
-                self.clean = false;
                 let message = format!("{} bytes after the last box are no box", len - at);
                 self.cx.tolerate("trailing", message, Location::byte(at))?;
                 break;
             }
             let atom = match self.fields.header(at, len) {
                 Err(error) if self.movie.is_some() => {
-                    self.clean = false;
                     self.cx.tolerate("trailing", error.message().to_owned(), Location::byte(at))?;
                     break;
                 }
@@ -238,7 +236,6 @@ impl<'a> File<'a> {
             at = atom.end;
         }
         if !self.fed {
-            self.clean = false;
             self.cx.unless_strict_missing("the last fragment has no media data after it".into(), len)?;
         }
         Ok(())
@@ -246,7 +243,6 @@ impl<'a> File<'a> {
 
     /// A box that reaches beyond the end of the file.
     fn cut(&mut self, atom: Atom, len: u64) -> Result<()> {
-        self.clean = false;
         self.fed = true;
         let what = format!("the box {:?}", atom.name());
         let error = Error::truncated(&what, atom.end - atom.start, len - atom.start).at_byte(atom.start);
@@ -271,7 +267,6 @@ impl<'a> File<'a> {
                 self.movie = Some(tracks::movie(&mut self.fields, atom, self.major == *b"qt  ", self.cx)?);
             }
             b"moov" => {
-                self.clean = false;
                 self.cx.tolerate("extra-moov", "a second moov was left out", Location::byte(atom.start))?;
             }
             b"moof" => match &mut self.movie {

@@ -14,6 +14,10 @@ const UTF8: u32 = 1;
 /// Types of a `data` box: big-endian integers, signed and unsigned.
 const INTEGERS: [u32; 2] = [21, 22];
 
+/// Types of a `data` box: big-endian floats.
+const FLOAT32: u32 = 23;
+const FLOAT64: u32 = 24;
+
 /// Collects the tags of `moov`, by the container's own keys.
 pub(super) fn read(fields: &mut Fields, moov: Atom, cx: &Context) -> Result<Map<String, Value>> {
     let mut found = Tags { items: Map::new(), pictures: 0, others: 0 };
@@ -47,6 +51,12 @@ impl Tags {
         if self.items.len() < MOST_ITEMS {
             self.items.entry(key).or_insert(value);
         }
+    }
+
+    /// A number that JSON can hold, or its name.
+    fn number(&mut self, key: String, value: f64) {
+        let number = serde_json::Number::from_f64(value).map(Value::Number);
+        self.put(key, number.unwrap_or_else(|| value.to_string().into()));
     }
 
     /// `meta`: a full box in ISO files, a plain one in QuickTime.
@@ -108,6 +118,14 @@ impl Tags {
                 let shift = 64 - 8 * bytes.len() as u32;
                 let signed = (unsigned << shift).cast_signed() >> shift;
                 self.put(key, if kind == 21 { signed.into() } else { unsigned.into() });
+            }
+            FLOAT32 if end - at == 4 => {
+                let value = f64::from(f32::from_bits(fields.u32(at)?));
+                self.number(key, value);
+            }
+            FLOAT64 if end - at == 8 => {
+                let value = f64::from_bits(fields.u64(at)?);
+                self.number(key, value);
             }
             _ if &item.code == b"covr" => self.pictures += 1,
             // Track and disc numbers: number and total in the middle of reserved bytes.
