@@ -437,6 +437,10 @@ impl<'c, 'i> Commit<'c, 'i> {
     /// Now that every input has said what it uses: which of the unrecognised ones are failures?
     fn decide_sidecars(&mut self, inputs: &[Input], priors: &[Option<Prior>]) -> Result<()> {
         let mut unrecognised = std::mem::take(&mut self.unrecognised);
+        if self.done + (unrecognised.len() as u64) < self.summary.inputs {
+            // The inputs that were not reached may use them: the next run decides.
+            return self.flush();
+        }
         unrecognised.sort_by(|(a, ..), (b, ..)| (&a.root, &a.name).cmp(&(&b.root, &b.name)));
         for (input, mut row, bytes) in unrecognised {
             let order = |other: &Input| (&other.root, &other.name).cmp(&(&input.root, &input.name));

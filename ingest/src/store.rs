@@ -72,7 +72,7 @@ impl Store {
         }
         store.sweep()?;
         if !store.root.join("VERSION").exists() {
-            let mut file = tempfile::NamedTempFile::new_in(store.tmp()).map_err(failed)?;
+            let mut file = store.temporary().map_err(failed)?;
             file.write_all(VERSION.as_bytes()).map_err(failed)?;
             file.as_file().sync_all().map_err(failed)?;
             file.persist(store.root.join("VERSION")).map_err(|error| failed(error.error))?;
@@ -145,6 +145,14 @@ impl Store {
         self.root.join("tmp")
     }
 
+    /// A file that is renamed into place when it is whole. Its mode follows the umask, as that of objects.
+    fn temporary(&self) -> std::io::Result<tempfile::NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        builder.tempfile_in(self.tmp())
+    }
+
     /// Files in `tmp/`.
     pub(crate) fn leftovers(&self) -> Result<Vec<PathBuf>> {
         let failed = |error| Error::io("cannot list tmp", error);
@@ -196,14 +204,12 @@ impl Store {
             // Interrupted before its first input was complete: nothing to keep.
             return fs::remove_dir_all(&folder).map_err(failed);
         }
-        let temporary = tempfile::Builder::new().suffix(".parquet").tempfile_in(self.tmp()).map_err(failed)?;
+        let temporary = self.temporary().map_err(failed)?;
         let mut writer = ManifestWriter::new(temporary.reopen().map_err(failed)?)?;
         for row in JournalReader::open(&journal, index)? {
             writer.push(&row?)?;
         }
         let file = writer.finish()?;
-        #[cfg(unix)]
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         temporary.persist(folder.join(MANIFEST)).map_err(|error| failed(error.error))?;
         sync_folder(&folder)?;

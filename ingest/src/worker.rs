@@ -10,8 +10,8 @@ use std::time::SystemTime;
 
 use mediary_core::record::Asset;
 use mediary_core::{
-    Budget, Diagnostic, Error, ErrorKind, FormatInfo, Kind, Media, MediaRecord, Output, Reading, Registry, Result,
-    Severity, Source, WriteOptions, hex,
+    Budget, Diagnostic, Error, ErrorKind, FormatInfo, Kind, Media, MediaRecord, Output, ReadOptions, Reading, Registry,
+    Result, Severity, Source, WriteOptions, hex,
 };
 use sha2::{Digest, Sha256};
 
@@ -65,7 +65,8 @@ impl Prior {
     pub(crate) fn says(&self, row: &Row) -> bool {
         let (status, code, error) = &self.last;
         self.rows == 1
-            && (status, code, error, &self.key) == (&row.status, &row.error_code, &row.error, &row.idempotency_key)
+            && (status, code, error) == (&row.status, &row.error_code, &row.error)
+            && (&self.key, &self.siblings) == (&row.idempotency_key, &row.siblings)
     }
 }
 
@@ -262,28 +263,60 @@ impl<'i> Worker<'_, 'i> {
         if let Some(done) = self.up_to_date(input, prior, &base.idempotency_key, &loaded.siblings) {
             return Ok(Attempt::Done(done));
         }
-        match opened {
-            Ok(reading) => self.convert(input, &loaded, base, reading, grant),
-            Err(error) if error.kind() == ErrorKind::NotRecognised => {
-                base.fail(&error);
-                let unrecognised = Some(Box::new(base));
-                Ok(Attempt::Done(Done {
-                    input,
-                    outcome: Outcome::Failed,
-                    records: 0,
-                    bytes: loaded.source.len(),
-                    siblings: Vec::new(),
-                    unrecognised,
-                }))
-            }
-            Err(error) => match self.needs_more(&error, grant, loaded.held) {
-                Some(more) => Ok(Attempt::More(more)),
-                None => {
-                    let error = self.explain(error, loaded.held);
-                    self.failed(input, base, &error, prior).map(Attempt::Done)
-                }
-            },
+        let error = match opened.and_then(|reading| self.plan(reading, loaded.held, grant, &loaded.source, &read)) {
+            Ok(Ok(reading)) => return self.convert(input, &loaded, base, reading, grant),
+            Ok(Err(more)) => return Ok(Attempt::More(more)),
+            Err(error) => error,
+        };
+        if let Some(more) = self.needs_more(&error, grant, loaded.held) {
+            return Ok(Attempt::More(more));
         }
+        if error.kind() == ErrorKind::Cancelled {
+            return Ok(Attempt::Done(interrupted(input)));
+        }
+        if error.kind() == ErrorKind::NotRecognised {
+            base.fail(&error);
+            let (bytes, unrecognised) = (loaded.source.len(), Some(Box::new(base)));
+            let (outcome, siblings) = (Outcome::Failed, Vec::new());
+            return Ok(Attempt::Done(Done { input, outcome, records: 0, bytes, siblings, unrecognised }));
+        }
+        let asked = loaded.siblings.asked();
+        base.siblings = self.siblings_column(&loaded.siblings, &asked);
+        let mut done = self.failed(input, base, &self.explain(error, loaded.held), prior)?;
+        done.bytes = loaded.source.len();
+        done.siblings = loaded.siblings.paths(&asked);
+        Ok(Attempt::Done(done))
+    }
+
+    /// Pictures say in their header how large they are: the grant that is needed instead, if this one is too small.
+    fn plan(
+        &self,
+        mut reading: Reading,
+        held: u64,
+        grant: &Grant<'_>,
+        source: &Source,
+        read: &ReadOptions,
+    ) -> Result<Result<Reading, u64>> {
+        if !reading.format().kinds.contains(&Kind::Image) {
+            return Ok(Ok(reading));
+        }
+        let before = reading.context().diagnostics().to_vec();
+        // A broken header is reported by the reading that follows.
+        let memory = reading.header().ok().and_then(|header| header.memory).unwrap_or(0);
+        let wanted = memory.saturating_add(held).saturating_add(WHOLE_GRANT).min(self.whole(held));
+        if wanted > grant.bytes && memory > 0 {
+            return Ok(Err(wanted));
+        }
+        // What the header found is found again by the reading: count it once.
+        if reading.context().diagnostics().to_vec() != before {
+            reading = self.shared.registry.open(source, read)?;
+        }
+        Ok(Ok(reading))
+    }
+
+    fn siblings_column(&self, siblings: &WatchedSiblings, asked: &[String]) -> Option<String> {
+        let state = siblings.state(asked, &self.shared.hashes);
+        if state.is_empty() { None } else { serde_json::to_string(&state).ok() }
     }
 
     fn settings(&self, format: &str) -> Result<String> {
@@ -350,16 +383,6 @@ impl<'i> Worker<'_, 'i> {
     ) -> Result<Attempt<'i>, Gone> {
         let info = reading.format();
         reading.set_sha256(&loaded.sha256);
-        // Readers that hold a record whole say beforehand how large it is, if their header tells.
-        if !info.kinds.iter().all(|kind| streams(*kind))
-            && let Ok(header) = reading.header()
-            && let Some(memory) = header.memory
-        {
-            let wanted = memory.saturating_add(loaded.held).saturating_add(WHOLE_GRANT).min(self.whole(loaded.held));
-            if wanted > grant.bytes {
-                return Ok(Attempt::More(wanted));
-            }
-        }
         let budget = reading.context().budget().clone();
         let (mut records, mut errors) = (0, 0);
         // One row is held back: the last one carries the mark that the input is complete.
@@ -439,10 +462,7 @@ impl<'i> Worker<'_, 'i> {
             }
         }
         row.last = 1;
-        if !asked.is_empty() {
-            let state = loaded.siblings.state(&asked, &self.shared.hashes);
-            row.siblings = serde_json::to_string(&state).ok();
-        }
+        row.siblings = self.siblings_column(&loaded.siblings, &asked);
         self.send(Message::Row(Box::new(row), pending))?;
         Ok(Attempt::Done(Done {
             input,
@@ -549,6 +569,12 @@ impl<'i> Worker<'_, 'i> {
 /// Kinds whose bulk is a stream.
 fn streams(kind: Kind) -> bool {
     matches!(kind, Kind::Audio | Kind::Video | Kind::Table | Kind::PointCloud)
+}
+
+/// Broken off on purpose: no row, the next run does it.
+fn interrupted(input: &Input) -> Done<'_> {
+    let (siblings, unrecognised) = (Vec::new(), None);
+    Done { input, outcome: Outcome::Interrupted, records: 0, bytes: 0, siblings, unrecognised }
 }
 
 fn changed() -> Error {

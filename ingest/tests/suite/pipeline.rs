@@ -414,6 +414,39 @@ fn an_interrupted_input_starts_anew() {
 }
 
 #[test]
+fn files_that_vanish_or_were_not_reached() {
+    let bench = Bench::new();
+    for name in ["0.doc", "1.doc"] {
+        bench.put(name, "DOC1\nx\n");
+    }
+    let store = Store::create_or_open(bench.store()).unwrap();
+    let options = with(|options| options.jobs = 1);
+    let summary = ingest(&store, &registry(), &[bench.input("")], &options, &|event| {
+        if let Event::Planned { .. } = event {
+            fs::remove_file(bench.input("0.doc")).unwrap();
+        }
+    })
+    .unwrap();
+    drop(store);
+    assert_eq!((summary.ok, summary.failed), (1, 1));
+    assert_eq!(bench.row("0.doc").error_code.as_deref(), Some("io"));
+
+    // Whether a file is a sidecar is not decided before everything was read that may use it.
+    let bench = Bench::new();
+    bench.put("a.mtl", "newmtl");
+    bench.put("b.doc", "DOC1\nbroken\n");
+    bench.put("z.doc", "DOC1\ninclude a.mtl\n");
+    for number in 0..200 {
+        bench.put(&format!("c/{number}.doc"), "DOC1\nx\n");
+    }
+    let stopped = bench.run(&with(|options| (options.jobs, options.stop_on_error) = (1, true)));
+    assert!(stopped.stopped && stopped.ok < 201, "{stopped:?}");
+    assert_eq!((stopped.failed, stopped.sidecars), (1, 0));
+    let rest = bench.run(&IngestOptions::default());
+    assert_eq!((rest.failed, rest.sidecars, rest.ok + stopped.ok), (1, 1, 201));
+}
+
+#[test]
 fn stops_at_the_first_failure_when_asked() {
     let bench = Bench::new();
     bench.put("0.doc", "DOC1\nbroken\n");
