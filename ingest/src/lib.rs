@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod gate;
+mod hints;
 mod identity;
 mod journal;
 mod manifest;

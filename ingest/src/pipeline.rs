@@ -19,13 +19,14 @@ use mediary_core::{Cancel, ReadOptions, Registry, Result};
 use serde::Serialize;
 
 use crate::gate::Gate;
+use crate::hints::Hints;
 use crate::identity::SiblingHashes;
 use crate::journal::Journal;
 use crate::manifest::PLAN_COLUMNS;
 use crate::objects::{self, Durability, Pending};
 use crate::records::Records;
 use crate::row::{Row, Status};
-use crate::store::{JOURNAL, Store, run_name};
+use crate::store::{HINTS, JOURNAL, Store, run_name};
 use crate::walk::{self, Input, WalkOptions};
 use crate::worker::{Done, Message, Prior, Shared, Worker};
 
@@ -162,6 +163,8 @@ pub struct Summary {
     pub known_failures: u64,
     /// Inputs that were up to date.
     pub skipped: u64,
+    /// Of those, the large ones that were not even read: their stat is what it was.
+    pub hinted: u64,
     /// Unrecognised files that other inputs use.
     pub sidecars: u64,
     /// FIFOs, devices, links that loop.
@@ -234,12 +237,16 @@ pub fn ingest(
         options,
         gate: Gate::new(options.memory),
         hashes: SiblingHashes::default(),
+        hints: if options.force { Hints::default() } else { Hints::read(&store.path().join(HINTS)) },
         settings: Mutex::new(HashMap::new()),
     };
     let stop = AtomicBool::new(false);
     convert(&shared, &walked.inputs, &priors, &stop, &mut commit)?;
     commit.decide_sidecars(&walked.inputs, &priors)?;
     commit.finish()?;
+    if let Some(hints) = shared.hints.into_json() {
+        store.replace(HINTS, &hints)?;
+    }
     let mut summary = commit.summary;
     summary.seconds = start.elapsed().as_secs_f64();
     Ok(summary)
@@ -371,6 +378,7 @@ impl<'c, 'i> Commit<'c, 'i> {
     }
 
     fn settle(&mut self, done: Done<'i>) {
+        self.summary.hinted += u64::from(done.hinted);
         self.siblings.extend(done.siblings.iter().filter_map(|path| path.canonicalize().ok()));
         match done.unrecognised {
             Some(row) => self.unrecognised.push((done.input, row, done.bytes)),

@@ -16,6 +16,7 @@ use mediary_core::{
 use sha2::{Digest, Sha256};
 
 use crate::gate::{Gate, Grant};
+use crate::hints::{Hints, Stat};
 use crate::identity::{self, SiblingHashes, SiblingState, VERSION, WatchedSiblings};
 use crate::objects::{self, Pending};
 use crate::pipeline::{AssetPolicy, IngestOptions, Outcome};
@@ -85,6 +86,8 @@ pub(crate) struct Done<'i> {
     pub(crate) bytes: u64,
     /// The files it opened beside it.
     pub(crate) siblings: Vec<std::path::PathBuf>,
+    /// It is up to date by its stat; it was not read whole.
+    pub(crate) hinted: bool,
     /// No format recognises it: a failure, unless another input turns out to use it.
     pub(crate) unrecognised: Option<Box<Row>>,
 }
@@ -99,6 +102,7 @@ pub(crate) struct Shared<'s> {
     pub(crate) options: &'s IngestOptions,
     pub(crate) gate: Gate,
     pub(crate) hashes: SiblingHashes,
+    pub(crate) hints: Hints,
     /// Settings part of the key by format.
     pub(crate) settings: Mutex<HashMap<String, String>>,
 }
@@ -118,6 +122,8 @@ struct Loaded {
     held: u64,
     /// Length and time of a file that is read more than once.
     stamp: Option<(u64, Option<SystemTime>)>,
+    /// The hash is that of an earlier run.
+    hinted: bool,
 }
 
 /// How an attempt ended.
@@ -167,7 +173,7 @@ impl<'i> Worker<'_, 'i> {
         if !known {
             self.send(Message::Row(Box::new(row), Vec::new()))?;
         }
-        Ok(Done { input, outcome, records: 0, bytes: 0, siblings: Vec::new(), unrecognised: None })
+        Ok(done(input, outcome))
     }
 
     fn failed(&self, input: &'i Input, mut row: Row, error: &Error, prior: Option<&Prior>) -> Result<Done<'i>, Gone> {
@@ -219,7 +225,14 @@ impl<'i> Worker<'_, 'i> {
         if metadata.len() >= IN_MEMORY {
             let source = Source::open(&input.path, limits)?.with_siblings(siblings.clone());
             let stamp = Some((metadata.len(), metadata.modified().ok()));
-            return Ok(Loaded { sha256: source.sha256()?, source, siblings, held: 0, stamp });
+            let stat = Stat::of(&metadata);
+            let hint = self.shared.hints.get(&input.path, stat.as_ref());
+            let hinted = hint.is_some();
+            let sha256 = hint.map_or_else(|| source.sha256(), Ok)?;
+            if !hinted {
+                self.shared.hints.put(&input.path, stat, &sha256);
+            }
+            return Ok(Loaded { sha256, source, siblings, held: 0, stamp, hinted });
         }
         limits.check("input_bytes", metadata.len())?;
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
@@ -235,18 +248,17 @@ impl<'i> Worker<'_, 'i> {
         let sha256 = hex(&Sha256::digest(&bytes));
         let held = bytes.len() as u64;
         let source = Source::from_bytes(name, bytes).with_siblings(siblings.clone());
-        Ok(Loaded { source, sha256, siblings, held, stamp: None })
+        Ok(Loaded { source, sha256, siblings, held, stamp: None, hinted: false })
     }
 
     fn attempt(&self, input: &'i Input, prior: Option<&Prior>, grant: &Grant<'_>) -> Result<Attempt<'i>, Gone> {
         let mut base = self.base(input);
-        let loaded = match self.load(input) {
+        let mut loaded = match self.load(input) {
             Ok(loaded) => loaded,
             Err(error) => return self.failed(input, base, &error, prior).map(Attempt::Done),
         };
         base.source_name = loaded.source.name().to_owned();
         base.source_bytes = Some(i64::try_from(loaded.source.len()).unwrap_or(i64::MAX));
-        base.source_sha256 = Some(loaded.sha256.clone());
 
         let budget = Budget::new(grant.bytes.saturating_sub(loaded.held));
         let mut read = self.shared.options.read.clone();
@@ -256,15 +268,31 @@ impl<'i> Worker<'_, 'i> {
             Ok(reading) => reading.format().id.to_owned(),
             Err(error) => error.format().unwrap_or_default().to_owned(),
         };
-        base.idempotency_key = match self.settings(&format) {
-            Ok(settings) => identity::key(&loaded.sha256, &format, &settings),
+        let settings = match self.settings(&format) {
+            Ok(settings) => settings,
             Err(error) => return self.failed(input, base, &error, prior).map(Attempt::Done),
         };
-        if let Some(done) = self.up_to_date(input, prior, &base.idempotency_key, &loaded.siblings) {
+        base.idempotency_key = identity::key(&loaded.sha256, &format, &settings);
+        if let Some(done) = self.up_to_date(input, prior, &base.idempotency_key, &loaded) {
             return Ok(Attempt::Done(done));
         }
+        if loaded.hinted {
+            // A hint is good for being up to date alone.
+            let stat = input.path.metadata().ok().and_then(|metadata| Stat::of(&metadata));
+            match loaded.source.sha256() {
+                Ok(sha256) => loaded.sha256 = sha256,
+                Err(error) => return self.failed(input, base, &error, prior).map(Attempt::Done),
+            }
+            self.shared.hints.put(&input.path, stat, &loaded.sha256);
+            loaded.hinted = false;
+            base.idempotency_key = identity::key(&loaded.sha256, &format, &settings);
+            if let Some(done) = self.up_to_date(input, prior, &base.idempotency_key, &loaded) {
+                return Ok(Attempt::Done(done));
+            }
+        }
+        base.source_sha256 = Some(loaded.sha256.clone());
         let error = match opened.and_then(|reading| self.plan(reading, loaded.held, grant, &loaded.source, &read)) {
-            Ok(Ok(reading)) => return self.convert(input, &loaded, base, reading, grant),
+            Ok(Ok(reading)) => return self.convert(input, prior, &loaded, base, reading, grant),
             Ok(Err(more)) => return Ok(Attempt::More(more)),
             Err(error) => error,
         };
@@ -272,13 +300,12 @@ impl<'i> Worker<'_, 'i> {
             return Ok(Attempt::More(more));
         }
         if error.kind() == ErrorKind::Cancelled {
-            return Ok(Attempt::Done(interrupted(input)));
+            return Ok(Attempt::Done(done(input, Outcome::Interrupted)));
         }
         if error.kind() == ErrorKind::NotRecognised {
             base.fail(&error);
             let (bytes, unrecognised) = (loaded.source.len(), Some(Box::new(base)));
-            let (outcome, siblings) = (Outcome::Failed, Vec::new());
-            return Ok(Attempt::Done(Done { input, outcome, records: 0, bytes, siblings, unrecognised }));
+            return Ok(Attempt::Done(Done { bytes, unrecognised, ..done(input, Outcome::Failed) }));
         }
         let asked = loaded.siblings.asked();
         base.siblings = self.siblings_column(&loaded.siblings, &asked);
@@ -330,13 +357,7 @@ impl<'i> Worker<'_, 'i> {
         Ok(settings)
     }
 
-    fn up_to_date(
-        &self,
-        input: &'i Input,
-        prior: Option<&Prior>,
-        key: &str,
-        siblings: &WatchedSiblings,
-    ) -> Option<Done<'i>> {
+    fn up_to_date(&self, input: &'i Input, prior: Option<&Prior>, key: &str, loaded: &Loaded) -> Option<Done<'i>> {
         let prior = prior.filter(|prior| !self.shared.options.force && prior.key == key && !prior.retry)?;
         // An unrecognised file is decided anew at the end: another input may use it now, or no longer.
         if prior.last.1.as_deref() == Some(ErrorKind::NotRecognised.as_str())
@@ -349,12 +370,13 @@ impl<'i> Worker<'_, 'i> {
             None => Vec::new(),
         };
         let names: Vec<String> = before.iter().map(|sibling| sibling.name.clone()).collect();
-        if siblings.state(&names, &self.shared.hashes) != before {
+        if loaded.siblings.state(&names, &self.shared.hashes) != before {
             return None;
         }
         let outcome = if prior.errors > 0 { Outcome::KnownFailure } else { Outcome::UpToDate };
-        let siblings = siblings.paths(&names);
-        Some(Done { input, outcome, records: 0, bytes: 0, siblings, unrecognised: None })
+        let siblings = loaded.siblings.paths(&names);
+        let hinted = loaded.hinted;
+        Some(Done { hinted, siblings, ..done(input, outcome) })
     }
 
     /// The grant to try again with, when an error says that this one was too small.
@@ -376,6 +398,7 @@ impl<'i> Worker<'_, 'i> {
     fn convert(
         &self,
         input: &'i Input,
+        prior: Option<&Prior>,
         loaded: &Loaded,
         base: Row,
         mut reading: Reading,
@@ -420,16 +443,7 @@ impl<'i> Worker<'_, 'i> {
                         return Ok(Attempt::More(more));
                     }
                     if error.kind() == ErrorKind::Cancelled {
-                        let (siblings, unrecognised) = (Vec::new(), None);
-                        let outcome = Outcome::Interrupted;
-                        return Ok(Attempt::Done(Done {
-                            input,
-                            outcome,
-                            records: 0,
-                            bytes: 0,
-                            siblings,
-                            unrecognised,
-                        }));
+                        return Ok(Attempt::Done(done(input, Outcome::Interrupted)));
                     }
                     if row.format.is_none() {
                         row.index = records + errors;
@@ -463,15 +477,17 @@ impl<'i> Worker<'_, 'i> {
         }
         row.last = 1;
         row.siblings = self.siblings_column(&loaded.siblings, &asked);
-        self.send(Message::Row(Box::new(row), pending))?;
-        Ok(Attempt::Done(Done {
-            input,
-            outcome: if errors > 0 { Outcome::Failed } else { Outcome::Converted },
-            records: records.unsigned_abs(),
-            bytes: loaded.source.len(),
-            siblings: loaded.siblings.paths(&asked),
-            unrecognised: None,
-        }))
+        let bytes = loaded.source.len();
+        let mut done = if (records, errors) == (0, 1) {
+            self.single(input, row, prior, Outcome::Failed)?
+        } else {
+            self.send(Message::Row(Box::new(row), pending))?;
+            let outcome = if errors > 0 { Outcome::Failed } else { Outcome::Converted };
+            Done { records: records.unsigned_abs(), ..done(input, outcome) }
+        };
+        done.bytes = bytes;
+        done.siblings = loaded.siblings.paths(&asked);
+        Ok(Attempt::Done(done))
     }
 
     /// Writes the assets of a record as the policy asks; its streams are at their end afterwards.
@@ -571,10 +587,9 @@ fn streams(kind: Kind) -> bool {
     matches!(kind, Kind::Audio | Kind::Video | Kind::Table | Kind::PointCloud)
 }
 
-/// Broken off on purpose: no row, the next run does it.
-fn interrupted(input: &Input) -> Done<'_> {
-    let (siblings, unrecognised) = (Vec::new(), None);
-    Done { input, outcome: Outcome::Interrupted, records: 0, bytes: 0, siblings, unrecognised }
+/// An input that ended like this, and nothing else to say.
+fn done(input: &Input, outcome: Outcome) -> Done<'_> {
+    Done { input, outcome, records: 0, bytes: 0, siblings: Vec::new(), hinted: false, unrecognised: None }
 }
 
 fn changed() -> Error {

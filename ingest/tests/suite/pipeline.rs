@@ -257,6 +257,13 @@ fn limits_are_tried_again_without_new_rows() {
     let first = bench.run(&IngestOptions::default());
     assert_eq!((first.failed, first.rows, first.known_failures), (1, 1, 0));
     assert!(bench.row("huge.doc").hint.unwrap().contains("--limit alloc_bytes"));
+    let second = bench.run(&IngestOptions::default());
+    assert_eq!((second.failed, second.rows, second.known_failures, second.skipped), (1, 0, 1, 0));
+    // Another limit gives another message, and a limit that is high enough gives the record.
+    bench.put("huge.doc", "DOC1\nalloc 900000000\n");
+    assert_eq!(bench.run(&IngestOptions::default()).failed, 1);
+    let summary = bench.run(&with(|options| options.read.limits.alloc_bytes = 1 << 30));
+    assert_eq!((summary.ok, summary.failed), (1, 0));
 }
 
 #[test]
@@ -279,6 +286,39 @@ fn streams_pass_in_bounded_memory() {
     let output = String::from_utf8_lossy(&child.stdout).into_owned();
     let peak = output.lines().find_map(|line| line.split_once("peak-kib ")).unwrap().1.trim().parse::<u64>().unwrap();
     assert!(peak < 100 << 10, "300 MiB passed, peak resident memory {peak} KiB");
+    bench.assert_whole();
+}
+
+#[test]
+fn large_files_are_not_read_twice_for_nothing() {
+    let bench = Bench::new();
+    let content = format!("ONE1\n{}", "large ".repeat(3_000_000));
+    bench.put("large.one", &content);
+    // A file that was just written gets no hint.
+    assert_eq!(bench.run(&IngestOptions::default()).ok, 1);
+    assert!(!bench.store().join("hints.json").exists());
+    if !cfg!(unix) {
+        return;
+    }
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let counts = |summary: Summary| (summary.ok, summary.skipped, summary.hinted, summary.rows);
+    assert_eq!(counts(bench.run(&IngestOptions::default())), (0, 1, 0, 0));
+    assert!(bench.store().join("hints.json").exists());
+    assert_eq!(counts(bench.run(&IngestOptions::default())), (0, 1, 1, 0));
+    assert_eq!(counts(bench.run(&with(|options| options.force = true))), (1, 0, 0, 1));
+    // The same length and the same modification time, but other content.
+    let path = bench.input("large.one");
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, content.replace("large ", "LARGE ")).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(counts(bench.run(&IngestOptions::default())), (1, 0, 0, 1));
+    // Hints that lie or are broken cost time only.
+    let hints = bench.store().join("hints.json");
+    let lie = fs::read_to_string(&hints).unwrap().replace("\"sha256\":\"", "\"sha256\":\"0");
+    for text in [lie.as_str(), "nonsense"] {
+        fs::write(&hints, text).unwrap();
+        assert_eq!(counts(bench.run(&IngestOptions::default())), (0, 1, 0, 0));
+    }
     bench.assert_whole();
 }
 
