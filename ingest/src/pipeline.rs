@@ -33,7 +33,7 @@ use crate::worker::{Done, Message, Prior, Shared, Worker};
 /// A commit is due at this many objects,
 const BATCH_OBJECTS: usize = 64;
 
-/// or at this many bytes of objects,
+/// or at this many bytes of objects and rows,
 const BATCH_BYTES: u64 = 16 << 20;
 
 /// or at this many rows,
@@ -237,7 +237,7 @@ pub fn ingest(
         options,
         gate: Gate::new(options.memory),
         hashes: SiblingHashes::default(),
-        hints: if options.force { Hints::default() } else { Hints::read(&store.path().join(HINTS)) },
+        hints: Hints::read(&store.path().join(HINTS)),
         settings: Mutex::new(HashMap::new()),
     };
     let stop = AtomicBool::new(false);
@@ -373,6 +373,8 @@ impl<'c, 'i> Commit<'c, 'i> {
     fn collect(&mut self, row: Row, objects: Vec<Pending>) {
         self.batch.since.get_or_insert_with(Instant::now);
         self.batch.bytes += objects.iter().map(|object| object.bytes).sum::<u64>();
+        // The row holds its parts once more beside the record.
+        self.batch.bytes += row.record.as_ref().map_or(0, |record| record.len() as u64 * 2);
         self.batch.objects.extend(objects);
         self.batch.rows.push(row);
     }

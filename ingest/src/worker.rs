@@ -226,7 +226,7 @@ impl<'i> Worker<'_, 'i> {
             let source = Source::open(&input.path, limits)?.with_siblings(siblings.clone());
             let stamp = Some((metadata.len(), metadata.modified().ok()));
             let stat = Stat::of(&metadata);
-            let hint = self.shared.hints.get(&input.path, stat.as_ref());
+            let hint = if self.shared.options.force { None } else { self.shared.hints.get(&input.path, stat.as_ref()) };
             let hinted = hint.is_some();
             let sha256 = hint.map_or_else(|| source.sha256(), Ok)?;
             if !hinted {

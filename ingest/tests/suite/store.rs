@@ -144,7 +144,7 @@ fn a_journal_cut_anywhere_is_resumed() {
         fs::create_dir_all(&run).unwrap();
         fs::write(run.join("journal.jsonl"), bytes).unwrap();
     };
-    for cut in (0..8).chain((0..=60).map(|part| part * lines.len() / 60)) {
+    for cut in (0..8).chain((0..=30).map(|part| part * lines.len() / 30)) {
         journal(&lines.as_bytes()[..cut]);
         let good = lines.as_bytes()[..cut].iter().filter(|byte| **byte == b'\n').count();
         assert_eq!(whole.rows().len(), good, "{cut}");
@@ -166,4 +166,23 @@ fn a_journal_cut_anywhere_is_resumed() {
         let _ = store.records().and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let _ = ingest(&store, &registry(), &[whole.input("")], &IngestOptions::default(), &|_| {});
     }
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_an_error_and_no_deadlock() {
+    let bench = Bench::new();
+    for number in 0..300 {
+        bench.put(&format!("{number}.doc"), format!("DOC1\nfill 3000 {number}\n"));
+    }
+    let store = Store::create_or_open(bench.store()).unwrap();
+    fs::remove_dir(bench.store().join("objects")).unwrap();
+    fs::write(bench.store().join("objects"), "in the way").unwrap();
+    let options = with(|options| (options.jobs, options.memory) = (4, 20 << 20));
+    let error = ingest(&store, &registry(), &[bench.input("")], &options, &|_| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    fs::remove_file(bench.store().join("objects")).unwrap();
+    drop(store);
+    // Mended, it goes on.
+    assert_eq!(bench.run(&options).ok, 300);
+    bench.assert_whole();
 }
