@@ -328,15 +328,19 @@ impl<'i> Worker<'_, 'i> {
             return Ok(Ok(reading));
         }
         let before = reading.context().diagnostics().to_vec();
-        // A broken header is reported by the reading that follows.
-        let memory = reading.header().ok().and_then(|header| header.memory).unwrap_or(0);
+        let header = reading.header();
+        let memory = header.as_ref().ok().and_then(|header| header.memory).unwrap_or(0);
         let wanted = memory.saturating_add(held).saturating_add(WHOLE_GRANT).min(self.whole(held));
         if wanted > grant.bytes && memory > 0 {
             return Ok(Err(wanted));
         }
-        // What the header found is found again by the reading: count it once.
-        if reading.context().diagnostics().to_vec() != before {
-            reading = self.shared.registry.open(source, read)?;
+        // A reader is not asked again after an error, and what a header reports is reported by the record once more: begin
+        // anew, so that the row says what any other reading of the file says.
+        if header.is_err() || reading.context().diagnostics().to_vec() != before {
+            let mut read = read.clone();
+            read.budget = Some(Budget::new(reading.context().budget().allowed()));
+            drop(reading);
+            reading = self.shared.registry.open(source, &read)?;
         }
         Ok(Ok(reading))
     }

@@ -251,6 +251,25 @@ fn memory_is_granted_and_withheld() {
 }
 
 #[test]
+fn headers_plan_memory_and_change_nothing_else() {
+    let bench = Bench::new();
+    bench.put("broken.pic", "PIC1\nbroken");
+    bench.put("warn.pic", "PIC1\nwarn");
+    bench.put("size.pic", "PIC1\nsize 300000000");
+    let summary = bench.run(&IngestOptions::default());
+    assert_eq!((summary.ok, summary.failed), (2, 1));
+    assert_eq!(bench.row("broken.pic").error.as_deref(), Some("expected a picture"));
+    let diagnostics: serde_json::Value = serde_json::from_str(&bench.row("warn.pic").diagnostics.unwrap()).unwrap();
+    assert_eq!((&diagnostics[0]["code"], &diagnostics[0]["count"]), (&"pic.pale".into(), &1.into()));
+    // It was granted what it announced before it took it.
+    assert_eq!(crate::formats::TAKES.load(std::sync::atomic::Ordering::SeqCst), 1);
+    // No format is canonical for pictures here: the source is kept.
+    let kept = bench.row("warn.pic");
+    assert_eq!((kept.asset_role.as_deref(), kept.asset_sha256.clone()), (Some("canonical"), kept.source_sha256));
+    bench.assert_whole();
+}
+
+#[test]
 fn limits_are_tried_again_without_new_rows() {
     let bench = Bench::new();
     bench.put("huge.doc", "DOC1\nalloc 90000000000\n");
