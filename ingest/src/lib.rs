@@ -11,6 +11,31 @@
 //! - [`Row`]: one record or one failure; the same in the journal and in the manifest.
 //! - [`verify`], [`Report`]: whether a store is whole.
 //!
+//! ```no_run
+//! use mediary_core::Registry;
+//! use mediary_ingest::{Event, IngestOptions, Store, ingest, verify};
+//!
+//! # fn main() -> mediary_core::Result<()> {
+//! let store = Store::create_or_open("store")?;
+//! let summary = ingest(&store, &Registry::builtin(), &["photos".into()], &IngestOptions::default(), &|event| {
+//!     if let Event::Row(row) = event && row.is_error() {
+//!         eprintln!("{}", row.error_json());
+//!     }
+//! })?;
+//! println!("{}", summary.to_json());
+//! for row in store.records()? {
+//!     println!("{}", row?.path());
+//! }
+//! assert!(verify(&store, true)?.is_whole());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How inputs are called
+//! By their root and their path below it. The root is the name of the folder that was given, or of the folder of a file that
+//! was given; of two folders of one name in one run, as much of their paths as tells them apart. An input of the same root and
+//! path replaces the one of an earlier run: two different folders of one name belong into two stores, or into one run.
+//!
 //! # The promise
 //! A store is whole at every moment, also after `kill -9` and after power loss: objects are written under temporary names,
 //! synced and renamed; only then are the rows that name them appended and synced; the manifest replaces the journal by a rename.
@@ -21,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 mod gate;
+mod hints;
 mod identity;
 mod journal;
 mod manifest;

@@ -19,20 +19,21 @@ use mediary_core::{Cancel, ReadOptions, Registry, Result};
 use serde::Serialize;
 
 use crate::gate::Gate;
+use crate::hints::Hints;
 use crate::identity::SiblingHashes;
 use crate::journal::Journal;
 use crate::manifest::PLAN_COLUMNS;
 use crate::objects::{self, Durability, Pending};
 use crate::records::Records;
 use crate::row::{Row, Status};
-use crate::store::{JOURNAL, Store, run_name};
+use crate::store::{HINTS, JOURNAL, Store, run_name};
 use crate::walk::{self, Input, WalkOptions};
 use crate::worker::{Done, Message, Prior, Shared, Worker};
 
 /// A commit is due at this many objects,
 const BATCH_OBJECTS: usize = 64;
 
-/// or at this many bytes of objects,
+/// or at this many bytes of objects and rows,
 const BATCH_BYTES: u64 = 16 << 20;
 
 /// or at this many rows,
@@ -162,6 +163,8 @@ pub struct Summary {
     pub known_failures: u64,
     /// Inputs that were up to date.
     pub skipped: u64,
+    /// Of those, the large ones that were not even read: their stat is what it was.
+    pub hinted: u64,
     /// Unrecognised files that other inputs use.
     pub sidecars: u64,
     /// FIFOs, devices, links that loop.
@@ -234,12 +237,16 @@ pub fn ingest(
         options,
         gate: Gate::new(options.memory),
         hashes: SiblingHashes::default(),
+        hints: Hints::read(&store.path().join(HINTS)),
         settings: Mutex::new(HashMap::new()),
     };
     let stop = AtomicBool::new(false);
     convert(&shared, &walked.inputs, &priors, &stop, &mut commit)?;
     commit.decide_sidecars(&walked.inputs, &priors)?;
     commit.finish()?;
+    if let Some(hints) = shared.hints.into_json() {
+        store.replace(HINTS, &hints)?;
+    }
     let mut summary = commit.summary;
     summary.seconds = start.elapsed().as_secs_f64();
     Ok(summary)
@@ -366,11 +373,14 @@ impl<'c, 'i> Commit<'c, 'i> {
     fn collect(&mut self, row: Row, objects: Vec<Pending>) {
         self.batch.since.get_or_insert_with(Instant::now);
         self.batch.bytes += objects.iter().map(|object| object.bytes).sum::<u64>();
+        // The row holds its parts once more beside the record.
+        self.batch.bytes += row.record.as_ref().map_or(0, |record| record.len() as u64 * 2);
         self.batch.objects.extend(objects);
         self.batch.rows.push(row);
     }
 
     fn settle(&mut self, done: Done<'i>) {
+        self.summary.hinted += u64::from(done.hinted);
         self.siblings.extend(done.siblings.iter().filter_map(|path| path.canonicalize().ok()));
         match done.unrecognised {
             Some(row) => self.unrecognised.push((done.input, row, done.bytes)),
@@ -437,6 +447,10 @@ impl<'c, 'i> Commit<'c, 'i> {
     /// Now that every input has said what it uses: which of the unrecognised ones are failures?
     fn decide_sidecars(&mut self, inputs: &[Input], priors: &[Option<Prior>]) -> Result<()> {
         let mut unrecognised = std::mem::take(&mut self.unrecognised);
+        if self.done + (unrecognised.len() as u64) < self.summary.inputs {
+            // The inputs that were not reached may use them: the next run decides.
+            return self.flush();
+        }
         unrecognised.sort_by(|(a, ..), (b, ..)| (&a.root, &a.name).cmp(&(&b.root, &b.name)));
         for (input, mut row, bytes) in unrecognised {
             let order = |other: &Input| (&other.root, &other.name).cmp(&(&input.root, &input.name));

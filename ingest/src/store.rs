@@ -7,6 +7,7 @@
 //! | `runs/<number>/journal.jsonl` | the rows of a run that is not finished |
 //! | `runs/<number>/part-00000.parquet` | the rows of a finished run, sorted; replaces the journal |
 //! | `tmp/` | files being written; swept when the store is opened for writing |
+//! | `hints.json` | hashes of large inputs by their stat, see `hints.rs`; of this machine, may be deleted |
 //! | `lock` | held by the one process that writes |
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -29,6 +30,9 @@ pub(crate) const JOURNAL: &str = "journal.jsonl";
 
 /// Name of the manifest in a run's folder.
 pub(crate) const MANIFEST: &str = "part-00000.parquet";
+
+/// Name of the hints.
+pub(crate) const HINTS: &str = "hints.json";
 
 /// A store of assets and records in a local folder.
 #[derive(Debug)]
@@ -72,11 +76,7 @@ impl Store {
         }
         store.sweep()?;
         if !store.root.join("VERSION").exists() {
-            let mut file = tempfile::NamedTempFile::new_in(store.tmp()).map_err(failed)?;
-            file.write_all(VERSION.as_bytes()).map_err(failed)?;
-            file.as_file().sync_all().map_err(failed)?;
-            file.persist(store.root.join("VERSION")).map_err(|error| failed(error.error))?;
-            sync_folder(&store.root)?;
+            store.replace("VERSION", VERSION.as_bytes())?;
         }
         Ok(store)
     }
@@ -145,6 +145,24 @@ impl Store {
         self.root.join("tmp")
     }
 
+    /// A file that is renamed into place when it is whole. Its mode follows the umask, as that of objects.
+    fn temporary(&self) -> std::io::Result<tempfile::NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        builder.tempfile_in(self.tmp())
+    }
+
+    /// Replaces a small file of the store as a whole.
+    pub(crate) fn replace(&self, name: &str, content: &[u8]) -> Result<()> {
+        let failed = |error| Error::io(format!("cannot write {name}"), error);
+        let mut file = self.temporary().map_err(failed)?;
+        file.write_all(content).map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(self.root.join(name)).map_err(|error| failed(error.error))?;
+        sync_folder(&self.root)
+    }
+
     /// Files in `tmp/`.
     pub(crate) fn leftovers(&self) -> Result<Vec<PathBuf>> {
         let failed = |error| Error::io("cannot list tmp", error);
@@ -196,14 +214,12 @@ impl Store {
             // Interrupted before its first input was complete: nothing to keep.
             return fs::remove_dir_all(&folder).map_err(failed);
         }
-        let temporary = tempfile::Builder::new().suffix(".parquet").tempfile_in(self.tmp()).map_err(failed)?;
+        let temporary = self.temporary().map_err(failed)?;
         let mut writer = ManifestWriter::new(temporary.reopen().map_err(failed)?)?;
         for row in JournalReader::open(&journal, index)? {
             writer.push(&row?)?;
         }
         let file = writer.finish()?;
-        #[cfg(unix)]
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         temporary.persist(folder.join(MANIFEST)).map_err(|error| failed(error.error))?;
         sync_folder(&folder)?;

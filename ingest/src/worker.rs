@@ -10,12 +10,13 @@ use std::time::SystemTime;
 
 use mediary_core::record::Asset;
 use mediary_core::{
-    Budget, Diagnostic, Error, ErrorKind, FormatInfo, Kind, Media, MediaRecord, Output, Reading, Registry, Result,
-    Severity, Source, WriteOptions, hex,
+    Budget, Diagnostic, Error, ErrorKind, FormatInfo, Kind, Media, MediaRecord, Output, ReadOptions, Reading, Registry,
+    Result, Severity, Source, WriteOptions, hex,
 };
 use sha2::{Digest, Sha256};
 
 use crate::gate::{Gate, Grant};
+use crate::hints::{Hints, Stat};
 use crate::identity::{self, SiblingHashes, SiblingState, VERSION, WatchedSiblings};
 use crate::objects::{self, Pending};
 use crate::pipeline::{AssetPolicy, IngestOptions, Outcome};
@@ -65,7 +66,8 @@ impl Prior {
     pub(crate) fn says(&self, row: &Row) -> bool {
         let (status, code, error) = &self.last;
         self.rows == 1
-            && (status, code, error, &self.key) == (&row.status, &row.error_code, &row.error, &row.idempotency_key)
+            && (status, code, error) == (&row.status, &row.error_code, &row.error)
+            && (&self.key, &self.siblings) == (&row.idempotency_key, &row.siblings)
     }
 }
 
@@ -84,6 +86,8 @@ pub(crate) struct Done<'i> {
     pub(crate) bytes: u64,
     /// The files it opened beside it.
     pub(crate) siblings: Vec<std::path::PathBuf>,
+    /// It is up to date by its stat; it was not read whole.
+    pub(crate) hinted: bool,
     /// No format recognises it: a failure, unless another input turns out to use it.
     pub(crate) unrecognised: Option<Box<Row>>,
 }
@@ -98,6 +102,7 @@ pub(crate) struct Shared<'s> {
     pub(crate) options: &'s IngestOptions,
     pub(crate) gate: Gate,
     pub(crate) hashes: SiblingHashes,
+    pub(crate) hints: Hints,
     /// Settings part of the key by format.
     pub(crate) settings: Mutex<HashMap<String, String>>,
 }
@@ -117,6 +122,8 @@ struct Loaded {
     held: u64,
     /// Length and time of a file that is read more than once.
     stamp: Option<(u64, Option<SystemTime>)>,
+    /// The hash is that of an earlier run.
+    hinted: bool,
 }
 
 /// How an attempt ended.
@@ -166,7 +173,7 @@ impl<'i> Worker<'_, 'i> {
         if !known {
             self.send(Message::Row(Box::new(row), Vec::new()))?;
         }
-        Ok(Done { input, outcome, records: 0, bytes: 0, siblings: Vec::new(), unrecognised: None })
+        Ok(done(input, outcome))
     }
 
     fn failed(&self, input: &'i Input, mut row: Row, error: &Error, prior: Option<&Prior>) -> Result<Done<'i>, Gone> {
@@ -218,7 +225,14 @@ impl<'i> Worker<'_, 'i> {
         if metadata.len() >= IN_MEMORY {
             let source = Source::open(&input.path, limits)?.with_siblings(siblings.clone());
             let stamp = Some((metadata.len(), metadata.modified().ok()));
-            return Ok(Loaded { sha256: source.sha256()?, source, siblings, held: 0, stamp });
+            let stat = Stat::of(&metadata);
+            let hint = if self.shared.options.force { None } else { self.shared.hints.get(&input.path, stat.as_ref()) };
+            let hinted = hint.is_some();
+            let sha256 = hint.map_or_else(|| source.sha256(), Ok)?;
+            if !hinted {
+                self.shared.hints.put(&input.path, stat, &sha256);
+            }
+            return Ok(Loaded { sha256, source, siblings, held: 0, stamp, hinted });
         }
         limits.check("input_bytes", metadata.len())?;
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
@@ -234,18 +248,17 @@ impl<'i> Worker<'_, 'i> {
         let sha256 = hex(&Sha256::digest(&bytes));
         let held = bytes.len() as u64;
         let source = Source::from_bytes(name, bytes).with_siblings(siblings.clone());
-        Ok(Loaded { source, sha256, siblings, held, stamp: None })
+        Ok(Loaded { source, sha256, siblings, held, stamp: None, hinted: false })
     }
 
     fn attempt(&self, input: &'i Input, prior: Option<&Prior>, grant: &Grant<'_>) -> Result<Attempt<'i>, Gone> {
         let mut base = self.base(input);
-        let loaded = match self.load(input) {
+        let mut loaded = match self.load(input) {
             Ok(loaded) => loaded,
             Err(error) => return self.failed(input, base, &error, prior).map(Attempt::Done),
         };
         base.source_name = loaded.source.name().to_owned();
         base.source_bytes = Some(i64::try_from(loaded.source.len()).unwrap_or(i64::MAX));
-        base.source_sha256 = Some(loaded.sha256.clone());
 
         let budget = Budget::new(grant.bytes.saturating_sub(loaded.held));
         let mut read = self.shared.options.read.clone();
@@ -255,35 +268,86 @@ impl<'i> Worker<'_, 'i> {
             Ok(reading) => reading.format().id.to_owned(),
             Err(error) => error.format().unwrap_or_default().to_owned(),
         };
-        base.idempotency_key = match self.settings(&format) {
-            Ok(settings) => identity::key(&loaded.sha256, &format, &settings),
+        let settings = match self.settings(&format) {
+            Ok(settings) => settings,
             Err(error) => return self.failed(input, base, &error, prior).map(Attempt::Done),
         };
-        if let Some(done) = self.up_to_date(input, prior, &base.idempotency_key, &loaded.siblings) {
+        base.idempotency_key = identity::key(&loaded.sha256, &format, &settings);
+        if let Some(done) = self.up_to_date(input, prior, &base.idempotency_key, &loaded) {
             return Ok(Attempt::Done(done));
         }
-        match opened {
-            Ok(reading) => self.convert(input, &loaded, base, reading, grant),
-            Err(error) if error.kind() == ErrorKind::NotRecognised => {
-                base.fail(&error);
-                let unrecognised = Some(Box::new(base));
-                Ok(Attempt::Done(Done {
-                    input,
-                    outcome: Outcome::Failed,
-                    records: 0,
-                    bytes: loaded.source.len(),
-                    siblings: Vec::new(),
-                    unrecognised,
-                }))
+        if loaded.hinted {
+            // A hint is good for being up to date alone.
+            let stat = input.path.metadata().ok().and_then(|metadata| Stat::of(&metadata));
+            match loaded.source.sha256() {
+                Ok(sha256) => loaded.sha256 = sha256,
+                Err(error) => return self.failed(input, base, &error, prior).map(Attempt::Done),
             }
-            Err(error) => match self.needs_more(&error, grant, loaded.held) {
-                Some(more) => Ok(Attempt::More(more)),
-                None => {
-                    let error = self.explain(error, loaded.held);
-                    self.failed(input, base, &error, prior).map(Attempt::Done)
-                }
-            },
+            self.shared.hints.put(&input.path, stat, &loaded.sha256);
+            loaded.hinted = false;
+            base.idempotency_key = identity::key(&loaded.sha256, &format, &settings);
+            if let Some(done) = self.up_to_date(input, prior, &base.idempotency_key, &loaded) {
+                return Ok(Attempt::Done(done));
+            }
         }
+        base.source_sha256 = Some(loaded.sha256.clone());
+        let error = match opened.and_then(|reading| self.plan(reading, loaded.held, grant, &loaded.source, &read)) {
+            Ok(Ok(reading)) => return self.convert(input, prior, &loaded, base, reading, grant),
+            Ok(Err(more)) => return Ok(Attempt::More(more)),
+            Err(error) => error,
+        };
+        if let Some(more) = self.needs_more(&error, grant, loaded.held) {
+            return Ok(Attempt::More(more));
+        }
+        if error.kind() == ErrorKind::Cancelled {
+            return Ok(Attempt::Done(done(input, Outcome::Interrupted)));
+        }
+        if error.kind() == ErrorKind::NotRecognised {
+            base.fail(&error);
+            let (bytes, unrecognised) = (loaded.source.len(), Some(Box::new(base)));
+            return Ok(Attempt::Done(Done { bytes, unrecognised, ..done(input, Outcome::Failed) }));
+        }
+        let asked = loaded.siblings.asked();
+        base.siblings = self.siblings_column(&loaded.siblings, &asked);
+        let mut done = self.failed(input, base, &self.explain(error, loaded.held), prior)?;
+        done.bytes = loaded.source.len();
+        done.siblings = loaded.siblings.paths(&asked);
+        Ok(Attempt::Done(done))
+    }
+
+    /// Pictures say in their header how large they are: the grant that is needed instead, if this one is too small.
+    fn plan(
+        &self,
+        mut reading: Reading,
+        held: u64,
+        grant: &Grant<'_>,
+        source: &Source,
+        read: &ReadOptions,
+    ) -> Result<Result<Reading, u64>> {
+        if !reading.format().kinds.contains(&Kind::Image) {
+            return Ok(Ok(reading));
+        }
+        let before = reading.context().diagnostics().to_vec();
+        let header = reading.header();
+        let memory = header.as_ref().ok().and_then(|header| header.memory).unwrap_or(0);
+        let wanted = memory.saturating_add(held).saturating_add(WHOLE_GRANT).min(self.whole(held));
+        if wanted > grant.bytes && memory > 0 {
+            return Ok(Err(wanted));
+        }
+        // A reader is not asked again after an error, and what a header reports is reported by the record once more: begin
+        // anew, so that the row says what any other reading of the file says.
+        if header.is_err() || reading.context().diagnostics().to_vec() != before {
+            let mut read = read.clone();
+            read.budget = Some(Budget::new(reading.context().budget().allowed()));
+            drop(reading);
+            reading = self.shared.registry.open(source, &read)?;
+        }
+        Ok(Ok(reading))
+    }
+
+    fn siblings_column(&self, siblings: &WatchedSiblings, asked: &[String]) -> Option<String> {
+        let state = siblings.state(asked, &self.shared.hashes);
+        if state.is_empty() { None } else { serde_json::to_string(&state).ok() }
     }
 
     fn settings(&self, format: &str) -> Result<String> {
@@ -297,13 +361,7 @@ impl<'i> Worker<'_, 'i> {
         Ok(settings)
     }
 
-    fn up_to_date(
-        &self,
-        input: &'i Input,
-        prior: Option<&Prior>,
-        key: &str,
-        siblings: &WatchedSiblings,
-    ) -> Option<Done<'i>> {
+    fn up_to_date(&self, input: &'i Input, prior: Option<&Prior>, key: &str, loaded: &Loaded) -> Option<Done<'i>> {
         let prior = prior.filter(|prior| !self.shared.options.force && prior.key == key && !prior.retry)?;
         // An unrecognised file is decided anew at the end: another input may use it now, or no longer.
         if prior.last.1.as_deref() == Some(ErrorKind::NotRecognised.as_str())
@@ -316,12 +374,13 @@ impl<'i> Worker<'_, 'i> {
             None => Vec::new(),
         };
         let names: Vec<String> = before.iter().map(|sibling| sibling.name.clone()).collect();
-        if siblings.state(&names, &self.shared.hashes) != before {
+        if loaded.siblings.state(&names, &self.shared.hashes) != before {
             return None;
         }
         let outcome = if prior.errors > 0 { Outcome::KnownFailure } else { Outcome::UpToDate };
-        let siblings = siblings.paths(&names);
-        Some(Done { input, outcome, records: 0, bytes: 0, siblings, unrecognised: None })
+        let siblings = loaded.siblings.paths(&names);
+        let hinted = loaded.hinted;
+        Some(Done { hinted, siblings, ..done(input, outcome) })
     }
 
     /// The grant to try again with, when an error says that this one was too small.
@@ -343,6 +402,7 @@ impl<'i> Worker<'_, 'i> {
     fn convert(
         &self,
         input: &'i Input,
+        prior: Option<&Prior>,
         loaded: &Loaded,
         base: Row,
         mut reading: Reading,
@@ -350,16 +410,6 @@ impl<'i> Worker<'_, 'i> {
     ) -> Result<Attempt<'i>, Gone> {
         let info = reading.format();
         reading.set_sha256(&loaded.sha256);
-        // Readers that hold a record whole say beforehand how large it is, if their header tells.
-        if !info.kinds.iter().all(|kind| streams(*kind))
-            && let Ok(header) = reading.header()
-            && let Some(memory) = header.memory
-        {
-            let wanted = memory.saturating_add(loaded.held).saturating_add(WHOLE_GRANT).min(self.whole(loaded.held));
-            if wanted > grant.bytes {
-                return Ok(Attempt::More(wanted));
-            }
-        }
         let budget = reading.context().budget().clone();
         let (mut records, mut errors) = (0, 0);
         // One row is held back: the last one carries the mark that the input is complete.
@@ -397,16 +447,7 @@ impl<'i> Worker<'_, 'i> {
                         return Ok(Attempt::More(more));
                     }
                     if error.kind() == ErrorKind::Cancelled {
-                        let (siblings, unrecognised) = (Vec::new(), None);
-                        let outcome = Outcome::Interrupted;
-                        return Ok(Attempt::Done(Done {
-                            input,
-                            outcome,
-                            records: 0,
-                            bytes: 0,
-                            siblings,
-                            unrecognised,
-                        }));
+                        return Ok(Attempt::Done(done(input, Outcome::Interrupted)));
                     }
                     if row.format.is_none() {
                         row.index = records + errors;
@@ -439,19 +480,18 @@ impl<'i> Worker<'_, 'i> {
             }
         }
         row.last = 1;
-        if !asked.is_empty() {
-            let state = loaded.siblings.state(&asked, &self.shared.hashes);
-            row.siblings = serde_json::to_string(&state).ok();
-        }
-        self.send(Message::Row(Box::new(row), pending))?;
-        Ok(Attempt::Done(Done {
-            input,
-            outcome: if errors > 0 { Outcome::Failed } else { Outcome::Converted },
-            records: records.unsigned_abs(),
-            bytes: loaded.source.len(),
-            siblings: loaded.siblings.paths(&asked),
-            unrecognised: None,
-        }))
+        row.siblings = self.siblings_column(&loaded.siblings, &asked);
+        let bytes = loaded.source.len();
+        let mut done = if (records, errors) == (0, 1) {
+            self.single(input, row, prior, Outcome::Failed)?
+        } else {
+            self.send(Message::Row(Box::new(row), pending))?;
+            let outcome = if errors > 0 { Outcome::Failed } else { Outcome::Converted };
+            Done { records: records.unsigned_abs(), ..done(input, outcome) }
+        };
+        done.bytes = bytes;
+        done.siblings = loaded.siblings.paths(&asked);
+        Ok(Attempt::Done(done))
     }
 
     /// Writes the assets of a record as the policy asks; its streams are at their end afterwards.
@@ -549,6 +589,11 @@ impl<'i> Worker<'_, 'i> {
 /// Kinds whose bulk is a stream.
 fn streams(kind: Kind) -> bool {
     matches!(kind, Kind::Audio | Kind::Video | Kind::Table | Kind::PointCloud)
+}
+
+/// An input that ended like this, and nothing else to say.
+fn done(input: &Input, outcome: Outcome) -> Done<'_> {
+    Done { input, outcome, records: 0, bytes: 0, siblings: Vec::new(), hinted: false, unrecognised: None }
 }
 
 fn changed() -> Error {

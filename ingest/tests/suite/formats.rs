@@ -2,14 +2,18 @@
 //!
 //! `doc`: `DOC1`, then records divided by a line `---`; each line of a record is text or one of
 //! `include NAME`, `broken`, `panic`, `alloc BYTES`, `fill BYTES SEED`. `one`: `ONE1` and text, already canonical.
+//! `pic`: `PIC1` and `broken` or `warn`, read whole by its header, or `size BYTES`, announced and taken.
 //! `flow`: `FLOW CHUNKS`, a table made on the fly, one MiB a chunk. `page` and `cells` are the canonical formats.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use mediary_core::record::{Column, ColumnData, ColumnSpec, ColumnType, Html, Stream, Table, TableChunk};
+use mediary_core::record::{
+    Column, ColumnData, ColumnSpec, ColumnType, Html, Image, Samples, Stream, Table, TableChunk,
+};
 use mediary_core::{
     Canonical, Context, Error, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
-    OptionSpec, OptionType, Output, Registry, Result, Signature, Source, single,
+    OptionSpec, OptionType, Output, Registry, Result, Signature, Source, single, whole,
 };
 
 macro_rules! magic {
@@ -31,6 +35,11 @@ const ONE: FormatInfo = FormatInfo::new("one", "One document", &[Kind::Html])
     .media_types(&["text/x-one"])
     .signatures(magic!(b"ONE1\n"))
     .reads();
+const PIC: FormatInfo = FormatInfo::new("pic", "One picture", &[Kind::Image])
+    .extensions(&["pic"])
+    .media_types(&["image/x-pic"])
+    .signatures(magic!(b"PIC1\n"))
+    .reads();
 const FLOW: FormatInfo =
     FormatInfo::new("flow", "Endless rows", &[Kind::Table]).extensions(&["flow"]).signatures(magic!(b"FLOW ")).reads();
 const PAGE: FormatInfo = FormatInfo::new("page", "Pages", &[Kind::Html])
@@ -43,15 +52,19 @@ const CELLS: FormatInfo = FormatInfo::new("cells", "Cells", &[Kind::Table])
     .writes(&[])
     .canonical(&[Canonical { kind: Kind::Table, integer: None }]);
 
+/// Times that a picture of an announced size was read.
+pub(crate) static TAKES: AtomicU32 = AtomicU32::new(0);
+
 struct Doc;
 struct One;
+struct Pic;
 struct Flow;
 struct Page;
 struct Cells;
 
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::empty();
-    for format in [&Doc as &'static dyn Format, &One, &Flow, &Page, &Cells] {
+    for format in [&Doc as &'static dyn Format, &One, &Pic, &Flow, &Page, &Cells] {
         registry.add(format).unwrap();
     }
     registry
@@ -134,6 +147,33 @@ impl Format for One {
             let mut record = MediaRecord::new(html(text_of(&source, &cx)?));
             record.source_is_canonical = true;
             Ok(record)
+        }))
+    }
+}
+
+impl Format for Pic {
+    fn info(&self) -> &'static FormatInfo {
+        &PIC
+    }
+
+    fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
+        let text = text_of(source, cx)?;
+        let image = || Image::new(1, 1, 1, Samples::U8(vec![7])).map(MediaRecord::new);
+        let cx = cx.clone();
+        if let Some(size) = text.strip_prefix("PIC1\nsize ") {
+            let memory = size.trim().parse::<u64>().unwrap();
+            let header = move || Ok(Header { memory: Some(memory), ..Header::single(image()?.facts()) });
+            return Ok(single(header, move || {
+                TAKES.fetch_add(1, Ordering::SeqCst);
+                cx.budget().take(memory)?;
+                image()
+            }));
+        }
+        Ok(whole(move || {
+            // As large as the budget allows once, but not twice.
+            cx.budget().take(cx.budget().allowed() * 6 / 10)?;
+            cx.warn("pale", "one gray pixel");
+            if text.contains("broken") { Err(Error::malformed("expected a picture")) } else { image() }
         }))
     }
 }

@@ -251,12 +251,38 @@ fn memory_is_granted_and_withheld() {
 }
 
 #[test]
+fn headers_plan_memory_and_change_nothing_else() {
+    let bench = Bench::new();
+    bench.put("broken.pic", "PIC1\nbroken");
+    bench.put("warn.pic", "PIC1\nwarn");
+    bench.put("size.pic", "PIC1\nsize 300000000");
+    let summary = bench.run(&IngestOptions::default());
+    assert_eq!((summary.ok, summary.failed), (2, 1));
+    assert_eq!(bench.row("broken.pic").error.as_deref(), Some("expected a picture"));
+    let diagnostics: serde_json::Value = serde_json::from_str(&bench.row("warn.pic").diagnostics.unwrap()).unwrap();
+    assert_eq!((&diagnostics[0]["code"], &diagnostics[0]["count"]), (&"pic.pale".into(), &1.into()));
+    // It was granted what it announced before it took it.
+    assert_eq!(crate::formats::TAKES.load(std::sync::atomic::Ordering::SeqCst), 1);
+    // No format is canonical for pictures here: the source is kept.
+    let kept = bench.row("warn.pic");
+    assert_eq!((kept.asset_role.as_deref(), kept.asset_sha256.clone()), (Some("canonical"), kept.source_sha256));
+    bench.assert_whole();
+}
+
+#[test]
 fn limits_are_tried_again_without_new_rows() {
     let bench = Bench::new();
     bench.put("huge.doc", "DOC1\nalloc 90000000000\n");
     let first = bench.run(&IngestOptions::default());
     assert_eq!((first.failed, first.rows, first.known_failures), (1, 1, 0));
     assert!(bench.row("huge.doc").hint.unwrap().contains("--limit alloc_bytes"));
+    let second = bench.run(&IngestOptions::default());
+    assert_eq!((second.failed, second.rows, second.known_failures, second.skipped), (1, 0, 1, 0));
+    // Another limit gives another message, and a limit that is high enough gives the record.
+    bench.put("huge.doc", "DOC1\nalloc 900000000\n");
+    assert_eq!(bench.run(&IngestOptions::default()).failed, 1);
+    let summary = bench.run(&with(|options| options.read.limits.alloc_bytes = 1 << 30));
+    assert_eq!((summary.ok, summary.failed), (1, 0));
 }
 
 #[test]
@@ -279,6 +305,39 @@ fn streams_pass_in_bounded_memory() {
     let output = String::from_utf8_lossy(&child.stdout).into_owned();
     let peak = output.lines().find_map(|line| line.split_once("peak-kib ")).unwrap().1.trim().parse::<u64>().unwrap();
     assert!(peak < 100 << 10, "300 MiB passed, peak resident memory {peak} KiB");
+    bench.assert_whole();
+}
+
+#[test]
+fn large_files_are_not_read_twice_for_nothing() {
+    let bench = Bench::new();
+    let content = format!("ONE1\n{}", "large ".repeat(3_000_000));
+    bench.put("large.one", &content);
+    // A file that was just written gets no hint.
+    assert_eq!(bench.run(&IngestOptions::default()).ok, 1);
+    assert!(!bench.store().join("hints.json").exists());
+    if !cfg!(unix) {
+        return;
+    }
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let counts = |summary: Summary| (summary.ok, summary.skipped, summary.hinted, summary.rows);
+    assert_eq!(counts(bench.run(&IngestOptions::default())), (0, 1, 0, 0));
+    assert!(bench.store().join("hints.json").exists());
+    assert_eq!(counts(bench.run(&IngestOptions::default())), (0, 1, 1, 0));
+    assert_eq!(counts(bench.run(&with(|options| options.force = true))), (1, 0, 0, 1));
+    // The same length and the same modification time, but other content.
+    let path = bench.input("large.one");
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, content.replace("large ", "LARGE ")).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(counts(bench.run(&IngestOptions::default())), (1, 0, 0, 1));
+    // Hints that lie or are broken cost time only.
+    let hints = bench.store().join("hints.json");
+    let lie = fs::read_to_string(&hints).unwrap().replace("\"sha256\":\"", "\"sha256\":\"0");
+    for text in [lie.as_str(), "nonsense"] {
+        fs::write(&hints, text).unwrap();
+        assert_eq!(counts(bench.run(&IngestOptions::default())), (0, 1, 0, 0));
+    }
     bench.assert_whole();
 }
 
@@ -411,6 +470,39 @@ fn an_interrupted_input_starts_anew() {
     assert_eq!(error.kind(), mediary_core::ErrorKind::Malformed);
     let report = verify(&store, false).unwrap();
     assert_eq!(report.damage[0].code, "run-unreadable");
+}
+
+#[test]
+fn files_that_vanish_or_were_not_reached() {
+    let bench = Bench::new();
+    for name in ["0.doc", "1.doc"] {
+        bench.put(name, "DOC1\nx\n");
+    }
+    let store = Store::create_or_open(bench.store()).unwrap();
+    let options = with(|options| options.jobs = 1);
+    let summary = ingest(&store, &registry(), &[bench.input("")], &options, &|event| {
+        if let Event::Planned { .. } = event {
+            fs::remove_file(bench.input("0.doc")).unwrap();
+        }
+    })
+    .unwrap();
+    drop(store);
+    assert_eq!((summary.ok, summary.failed), (1, 1));
+    assert_eq!(bench.row("0.doc").error_code.as_deref(), Some("io"));
+
+    // Whether a file is a sidecar is not decided before everything was read that may use it.
+    let bench = Bench::new();
+    bench.put("a.mtl", "newmtl");
+    bench.put("b.doc", "DOC1\nbroken\n");
+    bench.put("z.doc", "DOC1\ninclude a.mtl\n");
+    for number in 0..200 {
+        bench.put(&format!("c/{number}.doc"), "DOC1\nx\n");
+    }
+    let stopped = bench.run(&with(|options| (options.jobs, options.stop_on_error) = (1, true)));
+    assert!(stopped.stopped && stopped.ok < 201, "{stopped:?}");
+    assert_eq!((stopped.failed, stopped.sidecars), (1, 0));
+    let rest = bench.run(&IngestOptions::default());
+    assert_eq!((rest.failed, rest.sidecars, rest.ok + stopped.ok), (1, 1, 201));
 }
 
 #[test]
