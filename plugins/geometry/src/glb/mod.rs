@@ -34,6 +34,8 @@ mod document;
 mod frame;
 mod plan;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod uri;
 mod writer;
 

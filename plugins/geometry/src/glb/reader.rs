@@ -7,7 +7,7 @@ use mediary_core::record::scene::{
     AlphaMode, AnimatedProperty, Animation, Camera, Channel, Interpolation, Light, Material, Mesh, MorphTarget, Node,
     Primitive, Scene, Skin, Texture, TextureUse, Topology, Transform, Wrap,
 };
-use mediary_core::{Context, Error, Location, Result, Severity, Source};
+use mediary_core::{Context, Error, ErrorKind, Location, Result, Severity, Source};
 use serde::de::{Deserialize, DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -91,7 +91,16 @@ pub(super) fn read(accessors: &Accessors<'_>, tree: Tree, source: &Source) -> Re
         let names = object.extras.as_ref().and_then(|extras| extras.get("targetNames"));
         for (p, primitive) in object.primitives.iter().enumerate() {
             let path = format!("meshes[{m}].primitives[{p}]");
-            mesh.primitives.push(read_primitive(accessors, primitive, names, &path)?);
+            mesh.primitives.push(match read_primitive(accessors, primitive, names, &path) {
+                Ok(primitive) => primitive,
+                Err(error) if error.kind() == ErrorKind::Limit || error.kind() == ErrorKind::Cancelled => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    cx.unless_lenient("primitive", error)?;
+                    Primitive::default()
+                }
+            });
             extras.keep(&path, primitive.extras.as_ref());
         }
         if names.is_none() {
@@ -180,7 +189,8 @@ fn properties(document: &Document, mut extras: Extras, cx: &Context) -> Map<Stri
     cx.report_times(Severity::Warning, "extras", message, None, extras.left_out);
     let mut properties = Map::new();
     for (key, value) in [("generator", &asset.generator), ("copyright", &asset.copyright)] {
-        if let Some(value) = value {
+        // That we wrote it is no property of the record.
+        if let Some(value) = value.as_ref().filter(|value| !value.starts_with(super::writer::GENERATOR)) {
             properties.insert(key.into(), value.clone().into());
         }
     }
@@ -418,11 +428,9 @@ fn read_primitive(
         return Ok(primitive);
     };
     if object.extensions.contains_key(KHR_DRACO) && accessors.get(position, path)?.buffer_view.is_none() {
-        let error = Error::unsupported(format!("positions compressed with {KHR_DRACO}"))
+        return Err(Error::unsupported(format!("positions compressed with {KHR_DRACO}"))
             .at_element(path.to_owned())
-            .with_hint("export the file without compression");
-        cx.unless_lenient("compressed", error)?;
-        return Ok(primitive);
+            .with_hint("export the file without compression"));
     }
     let at = |name: &str| format!("{path}.attributes.{name}");
     primitive.positions = accessors.floats(position, &["VEC3"], [0.0; 3], &at("POSITION"))?;

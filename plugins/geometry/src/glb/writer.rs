@@ -18,6 +18,10 @@ use super::plan::{ARRAY_BUFFER, Data, ELEMENT_ARRAY_BUFFER, Plan};
 use super::reader::{IMAGE_EXTENSIONS, KHR_EMISSIVE_STRENGTH, KHR_LIGHTS, KHR_TEXTURE_TRANSFORM, KHR_UNLIT, sniff};
 use crate::triangulate;
 
+/// `asset.generator` begins with it.
+pub(super) const GENERATOR: &str = "mediary ";
+/// Weights whose sum is off by no more than this for each that is not zero are the work of rounding.
+const WEIGHT_SUM: f64 = 2e-7;
 /// Squared lengths within this of 1 count as unit length; the validator is a little more generous.
 const UNIT: f64 = 0.01;
 
@@ -110,7 +114,7 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     fn document(&mut self, properties: &Map<String, Value>) -> Result<Value> {
         let scene = self.scene;
-        let mut asset = json!({ "version": "2.0", "generator": concat!("mediary ", env!("CARGO_PKG_VERSION")) });
+        let mut asset = json!({ "version": "2.0", "generator": format!("{GENERATOR}{}", env!("CARGO_PKG_VERSION")) });
         if !properties.is_empty() {
             asset["extras"] = json!({ KEY: { PROPERTIES: properties } });
         }
@@ -357,7 +361,7 @@ impl<'a> Writer<'a> {
         };
         let is_good = |vertex: usize| {
             let (sum, count, good) = sum(vertex);
-            good && (sum - 1.0f64).abs() <= 2e-7 * f64::from(count)
+            good && (sum - 1.0f64).abs() <= WEIGHT_SUM * f64::from(count)
         };
         let broken = (0..primitive.positions.len()).filter(|&vertex| !is_good(vertex)).count() as u64;
         if primitive.weights.is_empty() || broken == 0 {
