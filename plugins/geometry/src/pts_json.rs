@@ -426,12 +426,15 @@ struct Parsed<T> {
     color: Option<([f64; 3], bool)>,
 }
 
+/// Reads an item and counts the keys that it leaves out.
+type ReadItem<T> = fn(&Map<String, Value>) -> Result<(Parsed<T>, usize)>;
+
 fn read_list<T>(
     scanner: &mut Scanner,
     cx: &Context,
     what: &str,
     list: &mut Vec<Parsed<T>>,
-    read: fn(&Map<String, Value>) -> Result<(Parsed<T>, usize)>,
+    read: ReadItem<T>,
 ) -> Result<()> {
     if scanner.peek()? == Some(b'n') {
         // `null` for none.
@@ -1235,7 +1238,8 @@ mod tests {
         // Counts and bounds by Python's json module.
         let low = [635_619.85, 848_899.7, 406.59];
         let high = [638_903.74, 851_351.44, 551.31];
-        let expected: [(&str, u64, u64, &[&str], [[f64; 3]; 2]); 5] = [
+        type Expected = (&'static str, u64, u64, &'static [&'static str], [[f64; 3]; 2]);
+        let expected: [Expected; 5] = [
             (
                 "point_cloud",
                 50,

@@ -111,7 +111,7 @@ pub(super) fn read(accessors: &Accessors<'_>, tree: Tree, source: &Source) -> Re
     for (m, object) in document.materials.iter().enumerate() {
         let path = format!("materials[{m}]");
         scene.materials.push(read_material(object, &path, cx)?);
-        if !object.extras.as_ref().is_some_and(|extras| extras.get(super::frame::KEY).is_some()) {
+        if object.extras.as_ref().is_none_or(|extras| extras.get(super::frame::KEY).is_none()) {
             extras.keep(&path, object.extras.as_ref());
         }
     }
@@ -498,7 +498,7 @@ fn check_corners(primitive: &mut Primitive, path: &str, cx: &Context) -> Result<
         _ => 1,
     };
     let corners = primitive.corners();
-    if corners % size != 0 {
+    if !corners.is_multiple_of(size) {
         let message = format!("{corners} corners are no multiple of {size}; the last ones were left out");
         cx.tolerate("corners", message, Location::element(path))?;
         let whole = u32::try_from(corners - corners % size).unwrap_or(u32::MAX);
@@ -800,7 +800,7 @@ fn check_values(
     let tangents = if interpolation == Interpolation::CubicSpline { 3 } else { 1 };
     let keys = times.len() * tangents;
     let fits = match property {
-        AnimatedProperty::Weights => keys > 0 && values.len() % keys == 0,
+        AnimatedProperty::Weights => keys > 0 && values.len().is_multiple_of(keys),
         AnimatedProperty::Rotation => values.len() == keys * 4,
         _ => values.len() == keys * 3,
     };

@@ -1,7 +1,7 @@
 //! Real files against the numbers of other programs, made documents for what the real ones lack, and hostile ones.
 
 use mediary_core::record::Scene;
-use mediary_core::record::scene::{Camera, Light, Material, Primitive, Texture, TextureUse, Topology, Wrap};
+use mediary_core::record::scene::{AlphaMode, Camera, Light, Material, Primitive, Texture, TextureUse, Topology, Wrap};
 use mediary_core::{
     Context, ErrorKind, Facts, Media, MediaRecord, Output, ReadOptions, Registry, Result, Source, Strictness,
 };
@@ -196,8 +196,6 @@ fn rich_scene() -> Scene {
     scene
 }
 
-use mediary_core::record::scene::AlphaMode;
-
 #[test]
 fn everything_of_a_scene_is_kept() {
     let frames = [
@@ -224,11 +222,9 @@ fn viewers_see_a_z_up_scene_upright_and_in_metres() {
     (z_up.up_axis, z_up.unit_meters, z_up.world_offset) = (Some("z"), Some(0.5), [10.0, 20.0, 30.0]);
     let bytes = written(&mut MediaRecord::new(z_up));
     // A reader that does not know the mark sees the node.
-    let text = String::from_utf8_lossy(&bytes).replace("\"mediary\":{\"world", "\"another\":{\"world");
     let mut other = bytes.clone();
     let at = bytes.windows(20).position(|window| window == b"\"mediary\":{\"world_of").unwrap();
     other[at..at + 9].copy_from_slice(b"\"another\"");
-    assert!(text.contains("another"));
     let record = read(&other).unwrap();
     let bounds = facts_of(&record).bounds.unwrap();
     // (x, y, z) becomes (x, z, -y) / 2: x 10 to 12, y 20 to 22, z 30 to 31.
@@ -340,7 +336,8 @@ fn broken_documents_are_refused_with_their_place() {
     };
     assert_eq!(broken(&|_| {}).unwrap(), []);
     let huge = 1u64 << 62;
-    let cases: [(&str, &dyn Fn(&mut Value)); 17] = [
+    type Case<'c> = (&'c str, &'c dyn Fn(&mut Value));
+    let cases: [Case<'_>; 17] = [
         ("accessor 9 is out of range", &|d| d["meshes"][0]["primitives"][0]["attributes"]["POSITION"] = json!(9)),
         ("exceed the buffer view", &|d| d["accessors"][0]["count"] = json!(5)),
         ("elements", &|d| d["accessors"][0]["count"] = json!(huge)),
