@@ -486,8 +486,26 @@ fn read_primitive(
     check_corners(&mut primitive, path, cx)?;
     let broken = primitive.positions.iter().filter(|p| !p.iter().all(|value| value.is_finite())).count() as u64;
     cx.report_times(Severity::Warning, "non-finite", "positions that are not finite", Some(place()), broken);
+    let is_skinned = !primitive.weights.is_empty();
+    if is_skinned && primitive.weights.iter().all(|set| set.len() == primitive.positions.len()) {
+        let off = (0..primitive.positions.len()).filter(|&vertex| !has_unit_weights(&primitive, vertex)).count() as u64;
+        let message = "vertices whose joint weights do not add up to 1";
+        cx.report_times(Severity::Warning, "joint-weights", message, Some(place()), off);
+    }
     check_bounds(accessors, position, &primitive, cx)?;
     Ok(primitive)
+}
+
+/// Weights whose sum is off by no more than this for each that is not zero are the work of rounding.
+const WEIGHT_SUM: f64 = 2e-7;
+
+/// Whether the weights of a vertex are not negative and add up to 1.
+pub(super) fn has_unit_weights(primitive: &Primitive, vertex: usize) -> bool {
+    let all = primitive.weights.iter().flat_map(|set| set[vertex]);
+    let (sum, count, good) = all.fold((0.0f64, 0, true), |(sum, count, good), weight| {
+        (sum + f64::from(weight), count + i32::from(weight != 0.0), good && weight >= 0.0 && weight.is_finite())
+    });
+    good && (sum - 1.0).abs() <= WEIGHT_SUM * f64::from(count)
 }
 
 /// Cuts what is no whole line or triangle; in lenient mode also drops those with indices out of range.
