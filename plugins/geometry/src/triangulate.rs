@@ -59,9 +59,9 @@ fn project(corners: &[u32], positions: &[[f32; 3]]) -> Vec<[f64; 2]> {
     // Newell's method: twice the areas of the projections on the three coordinate planes.
     let mut normal = [0.0; 3];
     for (a, b) in points.iter().zip(points.iter().cycle().skip(1)) {
-        for axis in 0..3 {
+        for (axis, normal) in normal.iter_mut().enumerate() {
             let [u, v] = [(axis + 1) % 3, (axis + 2) % 3];
-            normal[axis] += (a[u] - b[u]) * (a[v] + b[v]);
+            *normal += (a[u] - b[u]) * (a[v] + b[v]);
         }
     }
     let axis = (1..3).fold(0, |best, axis| if normal[axis].abs() > normal[best].abs() { axis } else { best });

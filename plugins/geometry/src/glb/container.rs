@@ -63,7 +63,7 @@ impl Container {
                     Some(Location::byte(offset + 4)),
                 ),
             }
-            if number % 1024 == 0 {
+            if number.is_multiple_of(1024) {
                 cx.checkpoint()?;
             }
             if data.end % 4 != 0 && data.end != end {

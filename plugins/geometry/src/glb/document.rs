@@ -297,7 +297,14 @@ impl Document {
             cx.tolerate("byte-order-mark", "the JSON begins with a byte order mark", Location::byte(offset))?;
             (json, start) = (rest, offset + 3);
         }
-        let document: Self = serde_json::from_slice(json).map_err(|error| json_error(&error, json, start))?;
+        let document: Self = serde_json::from_slice(json).map_err(|error| {
+            if is_version_1(json) {
+                return Error::unsupported("glTF 1.0 is not supported: expected version 2.0")
+                    .at_element("asset.version")
+                    .with_hint("convert it to glTF 2.0, for example with gltf-pipeline");
+            }
+            json_error(&error, json, start)
+        })?;
         let version = document.asset.min_version.as_ref().unwrap_or(&document.asset.version);
         let supported = version == "2.0"
             || (document.asset.min_version.is_none() && version.split('.').next().is_some_and(|major| major == "2"));
@@ -306,6 +313,20 @@ impl Document {
         }
         Ok(document)
     }
+}
+
+/// Whether it is the document of glTF 1.0, in which objects stand where 2.0 has arrays.
+fn is_version_1(json: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        asset: Option<Map<String, Value>>,
+        meshes: Option<Value>,
+    }
+    serde_json::from_slice::<Versioned>(json).is_ok_and(|it| {
+        let version = it.asset.as_ref().and_then(|asset| asset.get("version")?.as_str());
+        version.is_some_and(|version| version.starts_with("1."))
+            || (it.asset.is_none() && it.meshes.is_some_and(|meshes| meshes.is_object()))
+    })
 }
 
 /// `error` with its place in the file.

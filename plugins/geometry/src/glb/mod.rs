@@ -39,6 +39,8 @@ mod frame;
 mod meshopt;
 mod plan;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod uri;
 mod writer;
 

@@ -7,7 +7,7 @@ use mediary_core::record::scene::{
     AlphaMode, AnimatedProperty, Animation, Camera, Channel, Interpolation, Light, Material, Mesh, MorphTarget, Node,
     Primitive, Scene, Skin, Texture, TextureUse, Topology, Transform, Wrap,
 };
-use mediary_core::{Context, Error, Location, Result, Severity, Source};
+use mediary_core::{Context, Error, ErrorKind, Location, Result, Severity, Source};
 use serde::de::{Deserialize, DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -88,7 +88,16 @@ pub(super) fn read(accessors: &Accessors<'_>, tree: Tree, source: &Source) -> Re
         let names = object.extras.as_ref().and_then(|extras| extras.get("targetNames"));
         for (p, primitive) in object.primitives.iter().enumerate() {
             let path = format!("meshes[{m}].primitives[{p}]");
-            mesh.primitives.push(read_primitive(accessors, primitive, names, &path)?);
+            mesh.primitives.push(match read_primitive(accessors, primitive, names, &path) {
+                Ok(primitive) => primitive,
+                Err(error) if error.kind() == ErrorKind::Limit || error.kind() == ErrorKind::Cancelled => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    cx.unless_lenient("primitive", error)?;
+                    Primitive::default()
+                }
+            });
             extras.keep(&path, primitive.extras.as_ref());
         }
         if names.is_none() {
@@ -99,7 +108,7 @@ pub(super) fn read(accessors: &Accessors<'_>, tree: Tree, source: &Source) -> Re
     for (m, object) in document.materials.iter().enumerate() {
         let path = format!("materials[{m}]");
         scene.materials.push(read_material(object, &path, cx)?);
-        if !object.extras.as_ref().is_some_and(|extras| extras.get(super::frame::KEY).is_some()) {
+        if object.extras.as_ref().is_none_or(|extras| extras.get(super::frame::KEY).is_none()) {
             extras.keep(&path, object.extras.as_ref());
         }
     }
@@ -177,7 +186,8 @@ fn properties(document: &Document, mut extras: Extras, cx: &Context) -> Map<Stri
     cx.report_times(Severity::Warning, "extras", message, None, extras.left_out);
     let mut properties = Map::new();
     for (key, value) in [("generator", &asset.generator), ("copyright", &asset.copyright)] {
-        if let Some(value) = value {
+        // That we wrote it is no property of the record.
+        if let Some(value) = value.as_ref().filter(|value| !value.starts_with(super::writer::GENERATOR)) {
             properties.insert(key.into(), value.clone().into());
         }
     }
@@ -468,8 +478,26 @@ fn read_primitive(
     check_corners(&mut primitive, path, cx)?;
     let broken = primitive.positions.iter().filter(|p| !p.iter().all(|value| value.is_finite())).count() as u64;
     cx.report_times(Severity::Warning, "non-finite", "positions that are not finite", Some(place()), broken);
+    let is_skinned = !primitive.weights.is_empty();
+    if is_skinned && primitive.weights.iter().all(|set| set.len() == primitive.positions.len()) {
+        let off = (0..primitive.positions.len()).filter(|&vertex| !has_unit_weights(&primitive, vertex)).count() as u64;
+        let message = "vertices whose joint weights do not add up to 1";
+        cx.report_times(Severity::Warning, "joint-weights", message, Some(place()), off);
+    }
     check_bounds(accessors, position, &primitive, cx)?;
     Ok(primitive)
+}
+
+/// Weights whose sum is off by no more than this for each that is not zero are the work of rounding.
+const WEIGHT_SUM: f64 = 2e-7;
+
+/// Whether the weights of a vertex are not negative and add up to 1.
+pub(super) fn has_unit_weights(primitive: &Primitive, vertex: usize) -> bool {
+    let all = primitive.weights.iter().flat_map(|set| set[vertex]);
+    let (sum, count, good) = all.fold((0.0f64, 0, true), |(sum, count, good), weight| {
+        (sum + f64::from(weight), count + i32::from(weight != 0.0), good && weight >= 0.0 && weight.is_finite())
+    });
+    good && (sum - 1.0).abs() <= WEIGHT_SUM * f64::from(count)
 }
 
 /// Cuts what is no whole line or triangle; in lenient mode also drops those with indices out of range.
@@ -480,7 +508,7 @@ fn check_corners(primitive: &mut Primitive, path: &str, cx: &Context) -> Result<
         _ => 1,
     };
     let corners = primitive.corners();
-    if corners % size != 0 {
+    if !corners.is_multiple_of(size) {
         let message = format!("{corners} corners are no multiple of {size}; the last ones were left out");
         cx.tolerate("corners", message, Location::element(path))?;
         let whole = u32::try_from(corners - corners % size).unwrap_or(u32::MAX);
@@ -782,7 +810,7 @@ fn check_values(
     let tangents = if interpolation == Interpolation::CubicSpline { 3 } else { 1 };
     let keys = times.len() * tangents;
     let fits = match property {
-        AnimatedProperty::Weights => keys > 0 && values.len() % keys == 0,
+        AnimatedProperty::Weights => keys > 0 && values.len().is_multiple_of(keys),
         AnimatedProperty::Rotation => values.len() == keys * 4,
         _ => values.len() == keys * 3,
     };

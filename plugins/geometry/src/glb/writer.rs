@@ -15,9 +15,13 @@ use serde_json::{Map, Value, json};
 use super::container::{BIN, CHUNK_HEADER_BYTES, HEADER_BYTES, JSON, MAGIC, VERSION};
 use super::frame::{Frame, KEY, PROPERTIES};
 use super::plan::{ARRAY_BUFFER, Data, ELEMENT_ARRAY_BUFFER, Plan};
-use super::reader::{IMAGE_EXTENSIONS, KHR_EMISSIVE_STRENGTH, KHR_LIGHTS, KHR_TEXTURE_TRANSFORM, KHR_UNLIT, sniff};
+use super::reader::{
+    IMAGE_EXTENSIONS, KHR_EMISSIVE_STRENGTH, KHR_LIGHTS, KHR_TEXTURE_TRANSFORM, KHR_UNLIT, has_unit_weights, sniff,
+};
 use crate::triangulate;
 
+/// `asset.generator` begins with it.
+pub(super) const GENERATOR: &str = "mediary ";
 /// Squared lengths within this of 1 count as unit length; the validator is a little more generous.
 const UNIT: f64 = 0.01;
 
@@ -110,7 +114,7 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     fn document(&mut self, properties: &Map<String, Value>) -> Result<Value> {
         let scene = self.scene;
-        let mut asset = json!({ "version": "2.0", "generator": concat!("mediary ", env!("CARGO_PKG_VERSION")) });
+        let mut asset = json!({ "version": "2.0", "generator": format!("{GENERATOR}{}", env!("CARGO_PKG_VERSION")) });
         if !properties.is_empty() {
             asset["extras"] = json!({ KEY: { PROPERTIES: properties } });
         }
@@ -349,16 +353,7 @@ impl<'a> Writer<'a> {
 
     /// Weights of all sets add up to 1 a vertex.
     fn weights(&self, primitive: &'a Primitive) -> Vec<Cow<'a, [f32]>> {
-        let sum = |vertex: usize| {
-            let all = primitive.weights.iter().flat_map(|set| set[vertex]);
-            all.fold((0.0, 0, true), |(sum, count, good), weight| {
-                (sum + f64::from(weight), count + i32::from(weight != 0.0), good && weight >= 0.0 && weight.is_finite())
-            })
-        };
-        let is_good = |vertex: usize| {
-            let (sum, count, good) = sum(vertex);
-            good && (sum - 1.0f64).abs() <= 2e-7 * f64::from(count)
-        };
+        let is_good = |vertex: usize| has_unit_weights(primitive, vertex);
         let broken = (0..primitive.positions.len()).filter(|&vertex| !is_good(vertex)).count() as u64;
         if primitive.weights.is_empty() || broken == 0 {
             return primitive.weights.iter().map(|set| set.as_flattened().into()).collect();
