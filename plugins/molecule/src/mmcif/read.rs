@@ -845,7 +845,7 @@ impl Links<'_> {
         }
         if wanted != "template" && known.contains(&false) {
             let is_known = |atom: u32| known[molecule.atoms.residues[atom as usize] as usize];
-            by_distance(molecule, positions, |a, b| !(is_known(a) && is_known(b)), &mut bonds, cx)?;
+            by_distance(molecule, positions, |atom| !is_known(atom), |_, _| true, &mut bonds, cx)?;
         }
         Ok(bonds.finish())
     }

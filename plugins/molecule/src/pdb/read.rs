@@ -821,9 +821,8 @@ fn bonds(
     if wanted != "template" && standard.contains(&false) {
         let is_standard = |atom: u32| standard[atoms.residues[atom as usize] as usize];
         // Atoms that the file connects have all their bonds from there.
-        let is_stated = |atom: u32| stated[atom as usize];
-        let open = |a: u32, b: u32| [is_standard(a) && is_standard(b), is_stated(a) && is_stated(b)] == [false; 2];
-        by_distance(molecule, positions, open, &mut bonds, cx)?;
+        let open = |a: u32, b: u32| !(stated[a as usize] && stated[b as usize]);
+        by_distance(molecule, positions, |atom| !is_standard(atom), open, &mut bonds, cx)?;
     }
     Ok(bonds.finish())
 }
