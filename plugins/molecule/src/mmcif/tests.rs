@@ -67,6 +67,25 @@ fn every_atom_and_bond_comes_back() {
     }
 }
 
+/// Counts and cell are those of gemmi 0.7.5.
+#[test]
+fn an_entry_of_the_data_bank_is_read() {
+    let mut records = read(&data("mmcif/1crn.mmcif"), "mmcif").unwrap();
+    let first = molecule(&records[0]).clone();
+    assert_eq!((first.atoms.len(), first.residues.len(), first.models.len()), (327, 46, 1));
+    let cell = first.cell.unwrap();
+    assert_eq!((cell.lengths, cell.angles), ([40.96, 18.65, 22.52], [90.0, 90.77, 90.0]));
+    assert_eq!(first.space_group.as_deref(), Some("P 1 21 1"));
+    assert_eq!((first.name.as_str(), first.chains[0].name.as_str()), ("1CRN", "A"));
+    // The same entry as pdb: the same positions, and the same bonds from templates and disulfide bridges.
+    let other = read(&data("pdb/1crn.pdb"), "pdb").unwrap();
+    assert_eq!(first.models[0].positions, molecule(&other[0]).models[0].positions);
+    assert_eq!(first.bonds, molecule(&other[0]).bonds);
+    assert!(!records[0].source_is_canonical);
+    let again = read(&written(&mut records), "mmcif").unwrap();
+    assert_same(&first, molecule(&again[0]), "1crn");
+}
+
 /// Two residues of one component that differ in their bonds, atoms of one name, names that need quotes.
 #[test]
 fn bonds_that_differ_are_written_one_by_one() {
@@ -139,6 +158,10 @@ fn files_without_atoms_say_what_they_hold() {
 
 #[test]
 fn cuts_and_flips_are_survived() {
+    let entry = data("mmcif/1crn.mmcif");
+    for cut in (0..entry.len()).step_by(641) {
+        let _ = read(&entry[..cut], "mmcif");
+    }
     for path in ["pdb/2dej_APW.pdb", "pdb/multi-models-example.pdb", "pdb/insertion_codes.pdb"] {
         let bytes = written(&mut read(&data(path), "pdb").unwrap());
         let atoms = bytes.windows(16).position(|window| window == b"_atom_site.group").unwrap();
