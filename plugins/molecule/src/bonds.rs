@@ -93,21 +93,26 @@ pub(crate) fn close(molecule: &Molecule, positions: &[[f64; 3]], a: u32, b: u32)
     distance > TOO_CLOSE * TOO_CLOSE && distance <= (first + second + TOLERANCE).powi(2)
 }
 
-/// Bonds nonmetals by distance where `wanted` says that a pair is to be looked at. Hydrogen takes its nearest neighbour
-/// alone. Time is linear in the atoms: a crowd denser than matter ends it, with a diagnostic.
+/// Bonds the nonmetals that `open` names with any others, by distance, where `wanted` says that a pair is to be looked at.
+/// Hydrogen takes its nearest neighbour alone. Time is linear in the atoms: a crowd denser than matter ends it, with a diagnostic.
 pub(crate) fn by_distance(
     molecule: &Molecule,
     positions: &[[f64; 3]],
+    open: impl Fn(u32) -> bool,
     wanted: impl Fn(u32, u32) -> bool,
     bonds: &mut BondList,
     cx: &Context,
 ) -> Result<()> {
     let atoms = &molecule.atoms;
+    let nonmetal = |atom: u32| is_nonmetal(atoms.elements[atom as usize]);
+    if !(0..atoms.len() as u32).any(|atom| open(atom) && nonmetal(atom)) {
+        return Ok(());
+    }
     let cube = |value: f64| (value / CUBE).floor() as i64;
     cx.budget().take(atoms.len() as u64 * 32)?;
     let mut grid: Vec<([i64; 3], u32)> = (0_u32..)
         .zip(positions)
-        .filter(|&(atom, _)| is_nonmetal(atoms.elements[atom as usize]))
+        .filter(|&(atom, _)| nonmetal(atom))
         .map(|(atom, position)| (position.map(cube), atom))
         .collect();
     grid.sort_unstable();
@@ -117,7 +122,7 @@ pub(crate) fn by_distance(
         return Ok(());
     }
     let is_hydrogen = |atom: u32| atoms.elements[atom as usize].number() == 1;
-    for (index, &(home, a)) in grid.iter().enumerate() {
+    for (index, &(home, a)) in grid.iter().enumerate().filter(|(_, cell)| open(cell.1)) {
         if index % 16_384 == 0 {
             cx.checkpoint()?;
         }
@@ -130,8 +135,8 @@ pub(crate) fn by_distance(
             let from = grid.partition_point(|&(cube, _)| cube < first);
             for &(_, b) in grid[from..].iter().take_while(|&&(cube, _)| cube <= last) {
                 let hydrogens = (is_hydrogen(a), is_hydrogen(b));
-                // Each pair is met twice: a hydrogen looks for its partner, of heavy atoms the first does.
-                if a == b || hydrogens == (true, true) || hydrogens.1 || (!hydrogens.0 && b < a) {
+                // A pair may be met twice: a hydrogen looks for its partner, of heavy atoms the first does.
+                if a == b || hydrogens.1 || (!hydrogens.0 && b < a && open(b)) {
                     continue;
                 }
                 if !wanted(a, b) || !compatible(atoms, a, b) || !close(molecule, positions, a, b) {

@@ -5,6 +5,7 @@ mod bonds;
 mod elements;
 mod mmcif;
 mod pdb;
+mod records;
 mod template;
 mod text;
 mod xyz;

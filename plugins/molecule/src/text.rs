@@ -154,6 +154,16 @@ impl Findings {
         }
     }
 
+    /// Adds the findings of another part of the record.
+    pub(crate) fn append(&mut self, other: Self) {
+        for finding in other.0 {
+            match self.0.iter_mut().find(|known| known.code == finding.code) {
+                Some(known) => known.count += finding.count,
+                None => self.0.push(finding),
+            }
+        }
+    }
+
     /// Hands them to the context.
     pub(crate) fn report(&mut self, cx: &Context) -> Result<()> {
         for finding in self.0.drain(..) {

@@ -499,7 +499,7 @@ fn molecule(frame: &Frame, findings: &mut Findings, cx: &Context) -> Result<Mole
     atoms.partial_charges = frame.charges.clone();
     if cx.options().text("bonds") == "distance" {
         let mut bonds = BondList::default();
-        by_distance(&molecule, &frame.positions, |_, _| true, &mut bonds, cx)?;
+        by_distance(&molecule, &frame.positions, |_| true, |_, _| true, &mut bonds, cx)?;
         molecule.bonds = bonds.finish();
     }
     molecule.models.push(Model {

@@ -18,16 +18,37 @@
 //! `mediary_partial_charge`, `mediary_radius`, `mediary_isotope`, `mediary_type`, `mediary_hydrogens`, `mediary_aromatic`
 //! in `_atom_site`, `mediary_aromatic_flag` in `_struct_conn`, `mediary_sense` in `_struct_sheet_range`.
 //!
-//! Not read yet. Lost on writing, as losses: velocities, cells and titles of single models, handedness of atoms, drawing of bonds,
+//! Read: the same, in any order of items and blocks; models of the same atoms are one record, a model of other atoms is another.
+//! A file that does not say that its bonds are complete (`_entry.mediary_bonds`, ours) gets those of residue templates and
+//! distances too, see the option `bonds`. Fractional coordinates (small-molecule CIF) and chemical components without
+//! `_atom_site` are refused. Anisotropic displacements and every other category are passed over.
+//!
+//! Strictness: default and strict take a row or a value that is cut, and a coordinate that is no number, as errors; lenient leaves
+//! them out. Strict also refuses unknown elements and numbers that are none.
+//!
+//! Lost on writing, as losses: velocities, cells and titles of single models, handedness of atoms, drawing of bonds,
 //! properties.
 
+mod read;
+mod token;
 mod write;
 
-use mediary_core::{Canonical, Context, Feature, Format, FormatInfo, Kind, MediaRecord, Output, Result};
+use mediary_core::{
+    Canonical, Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, OptionSpec,
+    OptionType, Output, Probe, Result, Source,
+};
 
 const INFO: FormatInfo = FormatInfo::new("mmcif", "mmCIF", &[Kind::Molecule])
     .extensions(&["cif", "mmcif", "mcif"])
     .media_types(&["chemical/x-mmcif"])
+    .probes_without_signature()
+    .reads()
+    .options(&[OptionSpec::read(
+        "bonds",
+        OptionType::Choice(&["file", "template", "all"]),
+        "all",
+        "where bonds come from: the file alone, standard residues too, or distances between other atoms as well",
+    )])
     .writes(&[
         Feature::Residues,
         Feature::Bonds,
@@ -49,7 +70,37 @@ impl Format for Mmcif {
         &INFO
     }
 
+    fn probe(&self, probe: &Probe<'_>) -> Confidence {
+        if !probe.looks_like_text() {
+            return Confidence::No;
+        }
+        let mut lines =
+            probe.lines().map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with(b"#"));
+        let starts = |line: &[u8], word: &str| {
+            line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        if !lines.next().is_some_and(|line| starts(line, "data_")) {
+            return Confidence::No;
+        }
+        let mut macromolecular = false;
+        for line in lines {
+            if starts(line, "_atom_site.") {
+                return Confidence::yes(200, "a CIF data block with _atom_site");
+            }
+            macromolecular |=
+                ["_entry.", "_struct.", "_entity.", "_audit_conform."].iter().any(|word| starts(line, word));
+        }
+        if macromolecular { Confidence::yes(150, "a CIF data block of the mmCIF dictionary") } else { Confidence::No }
+    }
+
+    fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
+        read::open(source, cx)
+    }
+
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
         write::write(record, out, cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

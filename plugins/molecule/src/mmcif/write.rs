@@ -13,7 +13,7 @@ use crate::elements::is_nonmetal;
 use crate::template::{self, Members};
 
 /// Component of residues without a name: "unknown ligand" of the dictionary.
-pub(super) const UNNAMED: &str = "UNL";
+const UNNAMED: &str = "UNL";
 /// Look-ups that finding out which bonds all residues of one component share may take; beyond, each is written by itself.
 const MOST_LOOKUPS: usize = 20_000_000;
 
@@ -26,6 +26,7 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     writeln!(out, "data_{name}")?;
     writeln!(out, "#")?;
     writeln!(out, "_entry.id {}", quote(&name))?;
+    writeln!(out, "_entry.mediary_bonds complete")?;
     writeln!(out, "#")?;
     let title = record.properties.get("title").and_then(|value| value.as_str()).unwrap_or(&molecule.name);
     writeln!(out, "_struct.entry_id {}", quote(&name))?;
@@ -513,27 +514,11 @@ fn secondary(molecule: &Molecule, names: &Names<'_>, out: &mut Output) -> Result
 }
 
 /// Items of every row, in order.
-pub(super) const ITEMS: [&str; 21] = [
-    "group_PDB",
-    "id",
-    "type_symbol",
-    "label_atom_id",
-    "label_alt_id",
-    "label_comp_id",
-    "label_asym_id",
-    "label_entity_id",
-    "label_seq_id",
-    "pdbx_PDB_ins_code",
-    "Cartn_x",
-    "Cartn_y",
-    "Cartn_z",
-    "occupancy",
-    "B_iso_or_equiv",
-    "pdbx_formal_charge",
-    "auth_seq_id",
-    "auth_comp_id",
-    "auth_asym_id",
-    "auth_atom_id",
+#[rustfmt::skip]
+const ITEMS: [&str; 21] = [
+    "group_PDB", "id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id",
+    "label_entity_id", "label_seq_id", "pdbx_PDB_ins_code", "Cartn_x", "Cartn_y", "Cartn_z", "occupancy",
+    "B_iso_or_equiv", "pdbx_formal_charge", "auth_seq_id", "auth_comp_id", "auth_asym_id", "auth_atom_id",
     "pdbx_PDB_model_num",
 ];
 

@@ -56,6 +56,7 @@ const INFO: FormatInfo = FormatInfo::new("pdb", "Protein Data Bank", &[Kind::Mol
     .spec("https://www.wwpdb.org/documentation/file-format-content/format33/v3.3.html");
 
 /// Records of the specification that are passed over, and those that are read apart from atoms.
+#[rustfmt::skip]
 const RECORDS: &[&[u8; 6]] = &[
     b"HEADER", b"OBSLTE", b"TITLE ", b"SPLIT ", b"CAVEAT", b"COMPND", b"SOURCE", b"KEYWDS", b"EXPDTA", b"NUMMDL",
     b"MDLTYP", b"AUTHOR", b"REVDAT", b"SPRSDE", b"JRNL  ", b"REMARK", b"DBREF ", b"DBREF1", b"DBREF2", b"SEQADV",

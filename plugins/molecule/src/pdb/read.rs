@@ -5,13 +5,14 @@ use std::collections::hash_map::{Entry as Slot, HashMap};
 
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{BondOrder, BondSource, Cell, Chain, Element, Model, Residue, SecondaryStructure};
-use mediary_core::{Context, Error, FormatReader, Header, Location, MediaRecord, Result, Source, SourceBytes};
+use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
 use super::{RECORDS, decode_hybrid36};
 use crate::bonds::{BondList, by_distance};
 use crate::elements::{by_symbol, is_nonmetal, isotope};
+use crate::records::{Parse, Records};
 use crate::template;
 use crate::text::{Cursor, Findings, Line, float, integer, word};
 
@@ -35,84 +36,36 @@ pub(super) fn record_name(line: &[u8]) -> [u8; 6] {
 }
 
 pub(super) fn open(source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
-    Ok(Box::new(Reader {
-        source: source.clone(),
-        cx: cx.clone(),
-        bytes: None,
-        cursor: Cursor::default(),
-        entry: Entry::default(),
-        ended: false,
-        records: 0,
-        pending: None,
-        header: None,
-    }))
+    let reader = Reader { cx: cx.clone(), cursor: Cursor::default(), entry: Entry::default(), ended: false };
+    Ok(Box::new(Records::new(source, cx, reader)))
 }
 
 struct Reader {
-    source: Source,
     cx: Context,
-    bytes: Option<SourceBytes>,
     cursor: Cursor,
     /// What stands outside the models of the entry at hand.
     entry: Entry,
     /// The last record read was `END`.
     ended: bool,
-    records: u64,
-    /// The first record, read for its header.
-    pending: Option<MediaRecord>,
-    header: Option<Header>,
 }
 
-impl FormatReader for Reader {
-    fn header(&mut self) -> Result<Header> {
-        if let Some(header) = &self.header {
-            return Ok(header.clone());
-        }
-        let Some(record) = self.read()? else { return Err(no_atoms()) };
-        let rest = self.bytes.as_deref().and_then(|bytes| bytes.get(self.cursor.at..)).unwrap_or_default();
-        let records = rest.trim_ascii().is_empty().then_some(1);
-        let header = Header { facts: record.facts(), records, memory: None };
-        self.pending = Some(record);
-        self.header = Some(header.clone());
-        Ok(header)
+impl Parse for Reader {
+    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+        self.read(bytes)
     }
 
-    fn next_record(&mut self) -> Result<Option<MediaRecord>> {
-        match self.pending.take() {
-            Some(record) => Ok(Some(record)),
-            None => self.read(),
-        }
+    fn is_done(&self, bytes: &[u8]) -> bool {
+        bytes[self.cursor.at..].trim_ascii().is_empty()
     }
-}
 
-fn no_atoms() -> Error {
-    Error::malformed("expected ATOM or HETATM records, found none")
+    fn none(&self) -> Error {
+        Error::malformed("expected ATOM or HETATM records, found none")
+    }
 }
 
 impl Reader {
-    fn read(&mut self) -> Result<Option<MediaRecord>> {
-        let bytes = match self.bytes.take() {
-            Some(bytes) => bytes,
-            None => self.source.bytes(&self.cx)?,
-        };
-        let record = self.read_from(&bytes);
-        self.bytes = Some(bytes);
-        let record = record?;
-        if record.is_none() && self.records == 0 {
-            return Err(no_atoms());
-        }
-        self.records += u64::from(record.is_some());
-        // The first record gives its facts to the header, in whatever order they are asked for.
-        if let (Some(record), None, 1) = (&record, &self.header, self.records) {
-            let rest = self.bytes.as_deref().and_then(|bytes| bytes.get(self.cursor.at..)).unwrap_or_default();
-            let records = rest.trim_ascii().is_empty().then_some(1);
-            self.header = Some(Header { facts: record.facts(), records, memory: None });
-        }
-        Ok(record)
-    }
-
     /// One record: the first model from here, and those that follow with the same atoms.
-    fn read_from(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
         let cx = self.cx.clone();
         let mut build = Build::default();
         if self.ended {
@@ -868,9 +821,8 @@ fn bonds(
     if wanted != "template" && standard.contains(&false) {
         let is_standard = |atom: u32| standard[atoms.residues[atom as usize] as usize];
         // Atoms that the file connects have all their bonds from there.
-        let is_stated = |atom: u32| stated[atom as usize];
-        let open = |a: u32, b: u32| [is_standard(a) && is_standard(b), is_stated(a) && is_stated(b)] == [false; 2];
-        by_distance(molecule, positions, open, &mut bonds, cx)?;
+        let open = |a: u32, b: u32| !(stated[a as usize] && stated[b as usize]);
+        by_distance(molecule, positions, |atom| !is_standard(atom), open, &mut bonds, cx)?;
     }
     Ok(bonds.finish())
 }

@@ -35,7 +35,7 @@ fn counts_are_those_of_ase() {
 fn the_extended_comment_is_taken_apart() {
     let records = read(&data("xyz/extended.xyz"), "xyz").unwrap();
     let properties = &records[0].properties;
-    assert_eq!(properties["ENERGY"], -2069.849_341_16);
+    assert_eq!(properties["ENERGY"], -2_069.849_341_16);
     assert_eq!(properties["IsStrange"], true);
     assert_eq!(properties["Natoms"], 192);
     assert_eq!(molecules(&records)[0].name, "COBHUW");

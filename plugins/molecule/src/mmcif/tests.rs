@@ -1,0 +1,205 @@
+use mediary_core::record::Molecule;
+use mediary_core::record::molecule::{Atoms, Bond, BondOrder, Chain, Element, Model, Residue};
+use mediary_core::{Media, MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
+
+use crate::torture::{data, findings, read, read_with};
+
+fn molecule(record: &MediaRecord) -> &Molecule {
+    match &record.media {
+        Media::Molecule(molecule) => molecule,
+        other => panic!("{:?}", other.kind()),
+    }
+}
+
+fn written(records: &mut [MediaRecord]) -> Vec<u8> {
+    let mut out = Output::memory();
+    for record in records {
+        Registry::builtin().write(record, "mmcif", &mut out, &WriteOptions::default()).unwrap();
+    }
+    out.finish().unwrap().bytes
+}
+
+/// Names and labels that the writer makes up, and where bonds come from, are all that may differ.
+fn assert_same(first: &Molecule, second: &Molecule, name: &str) {
+    let essence = |molecule: &Molecule| {
+        let mut molecule = molecule.clone();
+        molecule.chains.iter_mut().for_each(|chain| (chain.label, chain.entity) = Default::default());
+        molecule.residues.iter_mut().for_each(|residue| residue.label_number = None);
+        molecule.models.iter_mut().for_each(|model| (model.title, model.cell) = Default::default());
+        molecule.bonds.iter_mut().for_each(|bond| bond.source = Default::default());
+        molecule.atoms.serials = Vec::new();
+        let atoms = &mut molecule.atoms;
+        let count = atoms.len();
+        atoms.occupancies = (0..count).map(|atom| Atoms::value(&atoms.occupancies, atom, 1.0)).collect();
+        atoms.b_factors = (0..count).map(|atom| Atoms::value(&atoms.b_factors, atom, 0.0)).collect();
+        molecule
+    };
+    let (first, second) = (essence(first), essence(second));
+    assert_eq!(first.bonds.len(), second.bonds.len(), "{name}");
+    assert!(first == second, "{name}:\n{first:?}\n{second:?}");
+}
+
+#[test]
+fn every_atom_and_bond_comes_back() {
+    for (path, format) in [
+        ("pdb/1crn.pdb", "pdb"),
+        ("pdb/2dej_APW.pdb", "pdb"),
+        ("pdb/insertion_codes.pdb", "pdb"),
+        ("pdb/multi-models-example.pdb", "pdb"),
+        ("pdb/hybrid36.pdb", "pdb"),
+        ("xyz/uracil.xyz", "xyz"),
+        ("xyz/example_MEP_trj.xyz", "xyz"),
+        ("xyz/extended.xyz", "xyz"),
+    ] {
+        let option = ("xyz.bonds".to_owned(), "distance".to_owned());
+        let mut first = read_with(&data(path), format, |options| options.options = vec![option]).unwrap();
+        let bytes = written(&mut first);
+        let mut second = read(&bytes, "mmcif").unwrap();
+        assert_eq!(first.len(), second.len(), "{path}");
+        assert!(findings(&second).is_empty(), "{path}: {:?}", findings(&second));
+        for (first, second) in first.iter().zip(&second) {
+            assert_same(molecule(first), molecule(second), path);
+        }
+        if first.len() == 1 {
+            assert!(second[0].source_is_canonical, "{path}");
+            assert_eq!(bytes, written(&mut second), "{path} is written alike again");
+        }
+    }
+}
+
+/// Counts and cell are those of gemmi 0.7.5.
+#[test]
+fn an_entry_of_the_data_bank_is_read() {
+    let mut records = read(&data("mmcif/1crn.mmcif"), "mmcif").unwrap();
+    let first = molecule(&records[0]).clone();
+    assert_eq!((first.atoms.len(), first.residues.len(), first.models.len()), (327, 46, 1));
+    let cell = first.cell.unwrap();
+    assert_eq!((cell.lengths, cell.angles), ([40.96, 18.65, 22.52], [90.0, 90.77, 90.0]));
+    assert_eq!(first.space_group.as_deref(), Some("P 1 21 1"));
+    assert_eq!((first.name.as_str(), first.chains[0].name.as_str()), ("1CRN", "A"));
+    // The same entry as pdb: the same positions, and the same bonds from templates and disulfide bridges.
+    let other = read(&data("pdb/1crn.pdb"), "pdb").unwrap();
+    assert_eq!(first.models[0].positions, molecule(&other[0]).models[0].positions);
+    assert_eq!(first.bonds, molecule(&other[0]).bonds);
+    assert!(!records[0].source_is_canonical);
+    let again = read(&written(&mut records), "mmcif").unwrap();
+    assert_same(&first, molecule(&again[0]), "1crn");
+}
+
+/// Two residues of one component that differ in their bonds, atoms of one name, names that need quotes.
+#[test]
+fn bonds_that_differ_are_written_one_by_one() {
+    let element = Element::from_symbol("C").unwrap();
+    let bond = |a, b, order| Bond { a, b, order, ..Bond::default() };
+    let residue = |number| Residue { name: "L I'G".into(), number: Some(number), hetero: true, ..Residue::default() };
+    let molecule = Molecule {
+        name: "a 'quoted' \"name\"\n;of lines".into(),
+        atoms: Atoms {
+            elements: vec![element; 8],
+            names: ["C1", "C2", "C3", "_x", "C1", "C2", "C3", "C3"].map(Into::into).into(),
+            residues: vec![0, 0, 0, 0, 1, 1, 1, 1],
+            altlocs: vec!['\0', '\0', 'A', '\0', '\0', '\0', '\'', 'B'],
+            partial_charges: vec![0.25; 8],
+            ..Atoms::default()
+        },
+        residues: vec![residue(-1), residue(7)],
+        chains: vec![Chain { name: "data_".into(), ..Chain::default() }],
+        bonds: vec![
+            bond(0, 1, BondOrder::Double),
+            bond(0, 3, BondOrder::Aromatic),
+            bond(1, 2, BondOrder::Single),
+            bond(1, 4, BondOrder::Triple),
+            bond(4, 5, BondOrder::Single),
+            bond(5, 6, BondOrder::Single),
+        ],
+        models: vec![Model { number: 1, positions: vec![[0.1, -1e-7, 123_456.789]; 8], ..Model::default() }],
+        ..Molecule::default()
+    };
+    molecule.validate().unwrap();
+    let bytes = written(&mut [MediaRecord::new(molecule.clone())]);
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    // C1-C2 differs in its order, C2-C3 misses an alternate location: both are connections, C1-_x alone is shared.
+    assert_eq!(text.lines().filter(|line| line.starts_with("'L I'G' C1 '_x' arom")).count(), 1, "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("covale")).count(), 5, "{text}");
+    let again = read(&bytes, "mmcif").unwrap();
+    let mut expected = molecule;
+    // A line of a text field cannot start with a semicolon.
+    expected.name = expected.name.replace("\n;", "\n ;");
+    assert_same(&expected, super::tests::molecule(&again[0]), "made");
+}
+
+#[test]
+fn other_writers_files_are_read() {
+    let text = b"data_1ABC\n_cell.length_a 10.5(2)\n_cell.length_b 20\n_cell.length_c 30\n_cell.angle_beta 95\n\
+        loop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n_atom_site.Cartn_z\n\
+        _atom_site.label_atom_id\n_atom_site.label_comp_id\n_atom_site.label_asym_id\n_atom_site.label_seq_id\n\
+        _atom_site.pdbx_PDB_model_num\n\
+        1 N 0 0 0 N GLY A 1 1\n2 C 1.4 0 0 CA GLY A 1 1\n3 N 0 0 1 N GLY A 1 2\n4 C 1.4 0 1 CA GLY A 1 2\n\
+        5 ZN 9 9 9 ZN ZN B . 3\n";
+    let records = read(text, "mmcif").unwrap();
+    let models: Vec<_> = records.iter().map(|record| molecule(record).models.len()).collect();
+    assert_eq!(models, [2, 1]);
+    let first = molecule(&records[0]);
+    assert_eq!(first.cell.unwrap().lengths, [10.5, 20.0, 30.0]);
+    assert_eq!(first.cell.unwrap().angles, [90.0, 95.0, 90.0]);
+    assert_eq!((first.bonds.len(), first.bonds[0].order), (1, BondOrder::Single));
+    assert_eq!(first.models[1].positions, [[0.0, 0.0, 1.0], [1.4, 0.0, 1.0]]);
+    assert_eq!(molecule(&records[1]).atoms.elements[0].symbol(), "Zn");
+}
+
+#[test]
+fn files_without_atoms_say_what_they_hold() {
+    let error = read(b"data_x\n_atom_site_fract_x 0.5\n", "mmcif").unwrap_err();
+    assert!(error.hint().unwrap().contains("atom_site_fract_x"), "{error}");
+    let error = read(b"data_x\nloop_\n_refln.index_h\n1 2 3\n", "mmcif").unwrap_err();
+    assert!(error.hint().unwrap().contains("_refln.index_h"), "{error}");
+    assert!(read(b"data_x\nloop_\n_atom_site.id\n1\n", "mmcif").is_err());
+}
+
+#[test]
+fn cuts_and_flips_are_survived() {
+    let entry = data("mmcif/1crn.mmcif");
+    for cut in (0..entry.len()).step_by(641) {
+        let _ = read(&entry[..cut], "mmcif");
+    }
+    for path in ["pdb/2dej_APW.pdb", "pdb/multi-models-example.pdb", "pdb/insertion_codes.pdb"] {
+        let bytes = written(&mut read(&data(path), "pdb").unwrap());
+        let atoms = bytes.windows(16).position(|window| window == b"_atom_site.group").unwrap();
+        for cut in (1..bytes.len() - 3).filter(|cut| *cut < 64 || cut % 29 == 0) {
+            match read(&bytes[..cut], "mmcif") {
+                Err(error) => assert!(!error.message().is_empty()),
+                // Rows are at the end: only a cut between two of them leaves a whole file, of fewer atoms.
+                Ok(records) => {
+                    assert!(cut > atoms, "{path} {cut}");
+                    let whole = bytes[cut - 1] == b'\n';
+                    assert!(whole || !findings(&records).is_empty(), "{path} {cut}");
+                    assert!(!records[0].source_is_canonical);
+                }
+            }
+        }
+        let mut state = 88_172_645_463_325_252_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as usize
+        };
+        for _ in 0..300 {
+            let mut broken = bytes.clone();
+            for _ in 0..1 + random() % 6 {
+                let at = random() % broken.len();
+                broken[at] = random() as u8;
+            }
+            let _ = read_with(&broken, "mmcif", |options| options.strictness = Strictness::Lenient);
+        }
+    }
+}
+
+#[test]
+fn only_macromolecular_files_are_recognised() {
+    let registry = Registry::builtin();
+    let found = |text: &[u8]| registry.detect(&Source::from_bytes("", text.to_vec())).winner(false).ok();
+    assert_eq!(found(&written(&mut read(&data("pdb/2dej_APW.pdb"), "pdb").unwrap())), Some("mmcif"));
+    assert_eq!(found(b"data_small\n_cell_length_a 5\nloop_\n_atom_site_label\n_atom_site_fract_x\nC1 0.5\n"), None);
+    assert_eq!(found(b"data_ is text too\n"), None);
+}
