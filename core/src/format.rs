@@ -401,6 +401,12 @@ pub trait Format: Send + Sync + 'static {
     fn write(&self, _record: &mut MediaRecord, _out: &mut Output, _cx: &Context) -> Result<()> {
         Err(Error::unsupported(format!("{} can only be read", self.info().name)))
     }
+
+    /// Whether a writer that is canonical for the kind of `media` can hold this one; another canonical format takes it
+    /// otherwise. For implementers: looks at the header alone, streams are not read.
+    fn holds(&self, _media: &Media) -> bool {
+        true
+    }
 }
 
 /// A reader of a single record that is read whole. [`header`](FormatReader::header) reads it too and keeps it: for formats

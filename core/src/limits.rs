@@ -175,3 +175,39 @@ impl Budget {
         Ok(Vec::with_capacity(count))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_budget_never_gives_more_than_it_has() {
+        let budget = Budget::new(100);
+        assert!(budget.take(60).is_ok());
+        assert_eq!(budget.take(41).unwrap_err().limit_name(), Some("alloc_bytes"));
+        assert!(budget.take(u64::MAX).is_err(), "no overflow");
+        assert_eq!(budget.taken(), 60);
+        budget.give_back(60);
+        assert!(budget.take(100).is_ok());
+    }
+
+    #[test]
+    fn a_count_must_fit_the_bytes_that_are_left() {
+        let budget = Budget::new(1 << 20);
+        assert_eq!(budget.vec::<u32>("points", 10, 4, 40).unwrap().capacity(), 10);
+        assert_eq!(budget.vec::<u32>("points", 11, 4, 40).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(budget.vec::<u32>("points", u64::MAX, 0, 40).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(budget.vec::<[u8; 4096]>("blocks", 300, 1, 300).unwrap_err().kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn limits_are_known_by_name() {
+        let mut limits = Limits::preset("untrusted").unwrap();
+        for name in Limits::NAMES {
+            assert!(limits.get(name).unwrap() <= Limits::desktop().get(name).unwrap(), "{name}");
+            assert!(limits.set(name, 7) && limits.get(name) == Some(7));
+        }
+        assert!(!limits.set("no_such", 1) && limits.get("no_such").is_none());
+    }
+}

@@ -4,7 +4,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::hex;
 
 /// A seekable output and the files beside it. Dropping it without [`Output::finish`] leaves nothing behind.
 pub struct Output {
@@ -17,8 +21,27 @@ pub struct Output {
 
 enum Target {
     Memory(Cursor<Vec<u8>>),
-    File { file: BufWriter<tempfile::NamedTempFile>, path: PathBuf },
+    File { file: BufWriter<NamedTempFile>, path: PathBuf },
     Spool(BufWriter<File>),
+    Object(Object),
+}
+
+/// A temporary file that is hashed on the way, as long as its writer does not jump.
+struct Object {
+    file: BufWriter<NamedTempFile>,
+    hasher: Option<Sha256>,
+    position: u64,
+}
+
+/// Whole bytes in a temporary file, named by their content: see [`Output::object_in`].
+#[derive(Debug)]
+pub struct ObjectFile {
+    /// The file; dropping it removes it.
+    pub file: NamedTempFile,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 in lower-case hex.
+    pub sha256: String,
 }
 
 /// What an [`Output`] became.
@@ -57,6 +80,47 @@ impl Output {
         Ok(Self::new(Target::Spool(BufWriter::with_capacity(1 << 18, file))))
     }
 
+    /// A temporary file in `folder` that gets its name from its content, for stores: write, then
+    /// [`into_object`](Self::into_object). It has no files beside it.
+    ///
+    /// # Errors
+    /// `Io` when no file can be made in `folder`.
+    pub fn object_in(folder: &Path) -> Result<Self> {
+        let file = BufWriter::with_capacity(1 << 16, temporary_file(folder)?);
+        Ok(Self::new(Target::Object(Object { file, hasher: Some(Sha256::new()), position: 0 })))
+    }
+
+    /// Flushes an output of [`object_in`](Self::object_in) and hands its file over, hashed. A writer that jumped (to patch
+    /// a length) costs a second read.
+    ///
+    /// # Errors
+    /// `Io` when flushing or reading back fails; `Unsupported` for another output.
+    pub fn into_object(self) -> Result<ObjectFile> {
+        let Target::Object(object) = self.target else {
+            return Err(Error::unsupported("this output is no object of a store"));
+        };
+        let failed = |error| Error::io("cannot write", error);
+        let mut file = object.file.into_inner().map_err(|error| failed(error.into_error()))?;
+        let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let hasher = match object.hasher {
+            Some(hasher) => hasher,
+            None => {
+                let mut hasher = Sha256::new();
+                file.rewind().map_err(failed)?;
+                let mut buffer = vec![0; 1 << 18];
+                loop {
+                    match file.read(&mut buffer) {
+                        Ok(0) => break hasher,
+                        Ok(count) => hasher.update(&buffer[..count]),
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(failed(error)),
+                    }
+                }
+            }
+        };
+        Ok(ObjectFile { file, bytes, sha256: hex(&hasher.finalize()) })
+    }
+
     fn new(target: Target) -> Self {
         Self { target, siblings: Vec::new(), overwrite: false, limit: u64::MAX, written: 0 }
     }
@@ -81,7 +145,7 @@ impl Output {
     /// Whether files can stand beside this output. Standard output has none: writers embed or report a loss.
     #[must_use]
     pub fn has_siblings(&self) -> bool {
-        !matches!(self.target, Target::Spool(_))
+        !matches!(self.target, Target::Spool(_) | Target::Object(_))
     }
 
     /// Opens a file beside the output. `name` is a plain file name.
@@ -100,7 +164,9 @@ impl Output {
                 refuse_existing(&path, self.overwrite)?;
                 temporary(&path)?
             }
-            Target::Spool(_) => return Err(Error::unsupported("a stream has no files beside it")),
+            Target::Spool(_) | Target::Object(_) => {
+                return Err(Error::unsupported("a stream has no files beside it"));
+            }
         };
         self.siblings.push((name.to_owned(), target));
         match self.siblings.last_mut() {
@@ -139,7 +205,9 @@ impl Output {
                 file.seek(SeekFrom::Start(0))?;
                 Ok(io::copy(&mut Read::by_ref(&mut file), to)?)
             }
-            Target::File { .. } => Err(Error::unsupported("a named output is finished, not copied")),
+            Target::File { .. } | Target::Object(_) => {
+                Err(Error::unsupported("a named output is finished, not copied"))
+            }
         }
     }
 }
@@ -163,22 +231,26 @@ fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
 
 fn temporary(path: &Path) -> Result<Target> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = BufWriter::with_capacity(1 << 18, temporary_file(folder)?);
+    Ok(Target::File { file, path: path.to_owned() })
+}
+
+fn temporary_file(folder: &Path) -> Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".mediary-").suffix(".tmp");
     // Temporary files are private by default; an output is an ordinary file and follows the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder
+    builder
         .tempfile_in(folder)
-        .map_err(|error| Error::io("cannot write into the folder", error).with_path(folder.display().to_string()))?;
-    Ok(Target::File { file: BufWriter::with_capacity(1 << 18, file), path: path.to_owned() })
+        .map_err(|error| Error::io("cannot write into the folder", error).with_path(folder.display().to_string()))
 }
 
 impl Target {
     fn commit(self) -> Result<Vec<u8>> {
         match self {
             Self::Memory(cursor) => Ok(cursor.into_inner()),
-            Self::Spool(_) => Ok(Vec::new()),
+            Self::Spool(_) | Self::Object(_) => Ok(Vec::new()),
             Self::File { file, path } => {
                 let shown = path.display().to_string();
                 let file = file
@@ -197,6 +269,14 @@ impl Write for Target {
             Self::Memory(cursor) => cursor.write(bytes),
             Self::File { file, .. } => file.write(bytes),
             Self::Spool(file) => file.write(bytes),
+            Self::Object(object) => {
+                let count = object.file.write(bytes)?;
+                if let Some(hasher) = &mut object.hasher {
+                    hasher.update(&bytes[..count]);
+                }
+                object.position += count as u64;
+                Ok(count)
+            }
         }
     }
 
@@ -205,6 +285,7 @@ impl Write for Target {
             Self::Memory(_) => Ok(()),
             Self::File { file, .. } => file.flush(),
             Self::Spool(file) => file.flush(),
+            Self::Object(object) => object.file.flush(),
         }
     }
 }
@@ -230,6 +311,18 @@ impl Seek for Output {
             Target::Memory(cursor) => cursor.seek(to),
             Target::File { file, .. } => file.seek(to),
             Target::Spool(file) => file.seek(to),
+            Target::Object(object) => {
+                // Asking for the position is no jump.
+                if matches!(to, SeekFrom::Current(0)) {
+                    return Ok(object.position);
+                }
+                let position = object.file.seek(to)?;
+                if position != object.position {
+                    object.hasher = None;
+                }
+                object.position = position;
+                Ok(position)
+            }
         }
     }
 }
@@ -238,25 +331,55 @@ impl Seek for Output {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_exists_is_replaced_only_when_asked() {
-        let folder = tempfile::tempdir().unwrap();
-        let (main, beside) = (folder.path().join("a.obj"), folder.path().join("a.mtl"));
-        std::fs::write(&beside, "old").unwrap();
-        let mut out = Output::file(&main, false).unwrap();
-        assert_eq!(out.sibling("a.mtl").map(drop).unwrap_err().hint(), Some("--force overwrites it"));
-        let mut out = Output::file(&main, true).unwrap();
-        out.sibling("a.mtl").unwrap().write_all(b"new").unwrap();
-        assert_eq!(std::fs::read(&beside).unwrap(), b"old");
-        out.finish().unwrap();
-        assert_eq!(std::fs::read(&beside).unwrap(), b"new");
-        assert!(Output::file(&main, false).is_err());
-        assert!(Output::file(folder.path(), true).is_err());
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
     }
 
-    #[cfg(unix)]
     #[test]
-    fn devices_are_never_replaced() {
-        assert!(Output::file("/dev/null", true).is_err());
+    fn files_appear_whole_and_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.obj");
+        let mut out = Output::file(&target, false).unwrap();
+        out.write_all(b"mesh").unwrap();
+        out.sibling("a.mtl").unwrap().write_all(b"material").unwrap();
+        assert!(!target.exists());
+        drop(out);
+        assert!(names(folder.path()).is_empty(), "nothing is left of an unfinished output");
+
+        let mut out = Output::file(&target, false).unwrap();
+        out.write_all(b"mash").unwrap();
+        out.seek(SeekFrom::Start(1)).unwrap();
+        out.write_all(b"e").unwrap();
+        out.sibling("a.mtl").unwrap().write_all(b"material").unwrap();
+        out.finish().unwrap();
+        assert_eq!(names(folder.path()), ["a.mtl", "a.obj"]);
+        assert_eq!(std::fs::read(&target).unwrap(), b"mesh");
+    }
+
+    #[test]
+    fn nothing_is_overwritten_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.mtl"), b"mine").unwrap();
+        let mut out = Output::file(folder.path().join("a.obj"), false).unwrap();
+        assert_eq!(out.sibling("a.mtl").err().unwrap().kind(), ErrorKind::Io);
+        assert!(Output::file(folder.path().join("a.mtl"), false).is_err());
+        assert!(Output::file(folder.path().join("a.mtl"), true).is_ok());
+        assert!(Output::file(folder.path(), true).is_err(), "a directory");
+        for name in ["../b", "b/c", "", ".."] {
+            assert_eq!(out.sibling(name).err().unwrap().kind(), ErrorKind::Malformed, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_stops_the_writer() {
+        let mut out = Output::memory().with_limit(10);
+        out.write_all(b"0123456789").unwrap();
+        let error = Error::from(out.write_all(b"x").unwrap_err());
+        assert_eq!(error.limit_name(), Some("output_bytes"));
     }
 }

@@ -198,3 +198,73 @@ fn consider(format: &dyn Format, info: &'static FormatInfo, probe: &Probe<'_>, e
         (Confidence::Unknown, None) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Signature;
+    use crate::record::Kind;
+
+    struct Fake(FormatInfo, u8);
+
+    impl Format for Fake {
+        fn info(&self) -> &'static FormatInfo {
+            Box::leak(Box::new(self.0))
+        }
+
+        fn probe(&self, _: &Probe<'_>) -> Confidence {
+            if self.1 == 0 { Confidence::Unknown } else { Confidence::yes(self.1, "it says so") }
+        }
+    }
+
+    const BASE: FormatInfo = FormatInfo::new("a", "A", &[Kind::Table]).extensions(&["a"]).reads();
+    const SHORT: &[Signature] = &[Signature { offset: 0, bytes: b"AB", mask: &[] }];
+    const LONG: &[Signature] = &[Signature { offset: 0, bytes: b"AB?D", mask: &[1, 1, 0, 1] }];
+
+    fn named(id: &'static str) -> FormatInfo {
+        FormatInfo { id, ..BASE }
+    }
+
+    fn decide(name: &str, formats: &[Fake]) -> Detection {
+        let probe = Probe { head: b"ABCD", tail: b"ABCD", len: 4, name };
+        let forward = Detection::weigh(&probe, formats.iter().map(|format| format as &dyn Format));
+        let backward = Detection::weigh(&probe, formats.iter().rev().map(|format| format as &dyn Format));
+        assert_eq!(forward.candidates, backward.candidates, "the order of registration must not matter");
+        forward
+    }
+
+    #[test]
+    fn score_then_extension_then_longer_signature_then_id_decide() {
+        let by_score = decide("x.a", &[Fake(BASE, 10), Fake(named("b").extensions(&["b"]), 20)]);
+        assert_eq!(by_score.winner(true).unwrap(), "b");
+        assert_eq!(by_score.extension_mismatch, ["a"]);
+
+        let by_extension = decide("x.b", &[Fake(BASE, 10), Fake(named("b").extensions(&["b"]), 10)]);
+        assert_eq!(by_extension.winner(true).unwrap(), "b");
+        assert!(by_extension.extension_mismatch.is_empty());
+
+        let by_signature = decide("x", &[Fake(named("a").signatures(SHORT), 0), Fake(named("b").signatures(LONG), 0)]);
+        assert_eq!(by_signature.winner(true).unwrap(), "b");
+
+        let tie = decide("x", &[Fake(named("b"), 10), Fake(BASE, 10)]);
+        assert_eq!(tie.winner(false).unwrap(), "a");
+        assert_eq!(tie.winner(true).unwrap_err().kind(), ErrorKind::Ambiguous);
+    }
+
+    #[test]
+    fn an_extension_alone_is_the_weakest_voice_and_silence_is_an_error() {
+        assert_eq!(decide("x.a", &[Fake(BASE, 0), Fake(named("b"), 1)]).winner(false).unwrap(), "b");
+        assert_eq!(decide("x.a", &[Fake(BASE, 0)]).winner(true).unwrap(), "a");
+        assert_eq!(decide("x.y", &[Fake(BASE, 0)]).winner(false).unwrap_err().kind(), ErrorKind::NotRecognised);
+        const OTHER: &[Signature] = &[Signature { offset: 2, bytes: b"ZZ", mask: &[] }];
+        assert!(decide("x.a", &[Fake(BASE.signatures(OTHER), 9)]).candidates.is_empty(), "its signature is missing");
+    }
+
+    #[test]
+    fn lines_end_with_lf_crlf_or_cr_and_a_cut_one_is_left_out() {
+        let probe = |head: &'static [u8], len| Probe { head, tail: head, len, name: "" };
+        let lines: Vec<_> = probe(b"\xEF\xBB\xBFa\r\nb\rc\n\nd", 12).lines().collect();
+        assert_eq!(lines, [&b"a"[..], b"b", b"c", b"", b"d"]);
+        assert_eq!(probe(b"a\nb", 100).lines().count(), 1);
+    }
+}

@@ -286,8 +286,10 @@ impl Registry {
     /// The format in which `media` is kept in a store; `None` when its source bytes are kept.
     #[must_use]
     pub fn canonical(&self, media: &Media) -> Option<&'static FormatInfo> {
-        self.formats()
-            .filter(|info| info.writes.is_some())
+        self.entries
+            .values()
+            .filter(|entry| entry.format.info().writes.is_some() && entry.format.holds(media))
+            .map(|entry| entry.format.info())
             .map(|info| (info.canonical_rank(media), std::cmp::Reverse(info.id), info))
             .filter(|(rank, ..)| *rank > 0)
             .max_by_key(|(rank, id, _)| (*rank, *id))

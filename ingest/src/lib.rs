@@ -1,1 +1,42 @@
-//! The store and the parallel pipeline.
+//! The store and the parallel pipeline: folders of mixed media in, content-addressed assets and one manifest row a record
+//! out.
+//!
+//! ```text
+//! inputs ──walk──▶ workers ──rows + temporary files──▶ commit ──▶ objects/, then runs/<run>/journal.jsonl
+//!                  (byte gate)                          (batched fsync)   at the end: runs/<run>/part-00000.parquet
+//! ```
+//!
+//! - [`Store`]: the folder, its version and its lock; [`Store::records`] and [`Store::find`] read it.
+//! - [`ingest`], [`IngestOptions`], [`Event`], [`Summary`]: the pipeline.
+//! - [`Row`]: one record or one failure; the same in the journal and in the manifest.
+//! - [`verify`], [`Report`]: whether a store is whole.
+//!
+//! # The promise
+//! A store is whole at every moment, also after `kill -9` and after power loss: objects are written under temporary names,
+//! synced and renamed; only then are the rows that name them appended and synced; the manifest replaces the journal by a rename.
+//! What was not committed is done again by the next run; what was is not.
+//!
+//! Inputs must not be cut short while they are read: files from 16 MiB on are memory-mapped by some readers, and a map that
+//! loses its end is a fault of the process (SIGBUS). A change of such a file during its conversion is noticed and is an error row.
+#![forbid(unsafe_code)]
+
+mod gate;
+mod identity;
+mod journal;
+mod manifest;
+mod objects;
+mod pipeline;
+mod records;
+mod row;
+mod store;
+mod verify;
+mod walk;
+mod worker;
+
+pub use objects::Durability;
+pub use pipeline::{AssetPolicy, Event, IngestOptions, Outcome, Summary, ingest};
+pub use records::Records;
+pub use row::{Row, Status};
+pub use store::Store;
+pub use verify::{Damage, Report, verify};
+pub use walk::WalkOptions;

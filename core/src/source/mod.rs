@@ -341,3 +341,85 @@ pub fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, Read};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn head_and_tail_are_bounded_and_reads_name_their_place() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|i| (i % 251) as u8).collect();
+        let source = Source::from_bytes("x", bytes.clone());
+        assert_eq!((source.head(), source.tail()), (&bytes[..PROBE_BYTES], &bytes[200_000 - PROBE_BYTES..]));
+        let mut four = [0; 4];
+        assert_eq!(source.read_at(199_998, &mut four).unwrap(), 2);
+        let error = source.read_exact_at(199_998, &mut four, "the tail").unwrap_err();
+        assert_eq!((error.kind(), error.location().unwrap().byte), (ErrorKind::Malformed, Some(199_998)));
+        assert_eq!(source.read_at(u64::MAX, &mut four).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_reader_agrees_with_the_bytes_wherever_it_is_moved() {
+        let bytes: Vec<u8> = (0..700_000_u32).map(|i| (i / 3 % 256) as u8).collect();
+        let mut reader = Source::from_bytes("x", bytes.clone()).reader();
+        let mut five = [0; 5];
+        for offset in [0_usize, 699_990, 3, 262_142, 262_144, 262_139, 5] {
+            reader.seek(SeekFrom::Start(offset as u64)).unwrap();
+            reader.read_exact(&mut five).unwrap();
+            assert_eq!(five, bytes[offset..offset + 5]);
+            assert_eq!(reader.position(), offset as u64 + 5);
+        }
+        assert!(reader.seek(SeekFrom::Current(-11)).is_err());
+        reader.seek(SeekFrom::End(0)).unwrap();
+        assert!(reader.fill_buf().unwrap().is_empty());
+    }
+
+    #[test]
+    fn streams_are_spooled_and_cut_at_the_limit() {
+        let long = vec![7_u8; (MAP_FROM + 5) as usize];
+        let source = Source::from_reader("-", &long[..], &Limits::default()).unwrap();
+        assert_eq!(source.len(), MAP_FROM + 5);
+        assert_eq!(source.bytes(&Context::new("x")).unwrap().len() as u64, MAP_FROM + 5);
+        let mut limits = Limits::default();
+        for cap in [3, MAP_FROM + 1] {
+            limits.input_bytes = cap;
+            let error = Source::from_reader("-", &long[..], &limits).unwrap_err();
+            assert_eq!(error.limit_name(), Some("input_bytes"));
+        }
+    }
+
+    #[test]
+    fn siblings_stay_in_the_folder_and_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(folder.path().join("secret"), b"s").unwrap();
+        std::fs::write(inner.join("a.obj"), b"mesh").unwrap();
+        std::fs::write(inner.join("a.mtl"), b"material").unwrap();
+        std::os::unix::fs::symlink("../secret", inner.join("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", inner.join("zero")).unwrap();
+        let cx = Context::new("x");
+        let source = Source::open(inner.join("a.obj"), &Limits::default()).unwrap();
+        assert_eq!(source.sibling("a.mtl", &cx).unwrap().len(), 8);
+        assert_eq!(source.sibling("./a.mtl", &cx).unwrap().len(), 8);
+        assert_eq!(source.siblings_used().len(), 1);
+        for bad in ["../secret", "link", "zero"] {
+            assert_eq!(source.sibling(bad, &cx).unwrap_err().kind(), ErrorKind::Malformed, "{bad}");
+        }
+        assert_eq!(source.sibling("missing", &cx).unwrap_err().kind(), ErrorKind::Io);
+        let in_memory = source.with_siblings(MemorySiblings::default().with("b.mtl", *b"xy"));
+        assert_eq!(in_memory.sibling("b.mtl", &cx).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_standard() {
+        // FIPS 180-4, example of one block.
+        assert_eq!(
+            Source::from_bytes("", *b"abc").sha256().unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,1 +1,13 @@
 //! Scenes and point clouds.
+#![forbid(unsafe_code)]
+
+mod glb;
+mod mtl;
+mod obj;
+mod ply;
+mod pts_json;
+mod stl;
+mod text;
+mod triangulate;
+mod vertex;
+mod world;

@@ -1,1 +1,9 @@
-//! Images.
+//! Images: formats whose records are pixels, still or moving.
+
+#![forbid(unsafe_code)]
+
+mod decode;
+mod exif;
+mod gif;
+mod jpeg;
+mod png;

@@ -1,1 +1,13 @@
-//! Molecules.
+//! Molecules: Protein Data Bank files, XYZ, mmCIF.
+#![forbid(unsafe_code)]
+
+mod bonds;
+mod elements;
+mod mmcif;
+mod pdb;
+mod template;
+mod text;
+mod xyz;
+
+#[cfg(test)]
+mod torture;

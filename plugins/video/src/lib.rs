@@ -1,1 +1,4 @@
-//! Video.
+//! Video: one module a format.
+#![forbid(unsafe_code)]
+
+mod mp4;

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Everything a change must pass: format, lints, the suite with documentation examples, documentation, licences.
+set -euo pipefail
+cd "$(dirname "$0")"
+step() { printf '\n== %s\n' "$*"; "$@"; }
+step cargo fmt --all --check
+step cargo clippy --workspace --all-targets --quiet -- -D warnings
+step cargo test --workspace --quiet
+RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --quiet
+# Licences are checked inside the suite; cargo-deny looks at sources and bans too where it is installed.
+if command -v cargo-deny >/dev/null; then step cargo deny --offline check licenses bans sources; fi
+printf '\nall checks passed\n'

@@ -1,0 +1,160 @@
+//! When is an input up to date? When its idempotency key and the files beside it are what they were.
+//!
+//! The key covers what decides the result: the source's bytes, the format, the version of mediary, and the options that
+//! concern the format or the canonical format of its kinds, spelled out and sorted, so that `yes` and `true` and the default
+//! left out are one. Limits, memory, threads and durability are no part of it: they decide whether a result is reached, not
+//! which. What failed for a limit or the environment is tried again by every run.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mediary_core::{
+    FolderSiblings, FormatInfo, Limits, OptionType, OptionUse, Options, Registry, Result, Siblings, Source, Strictness,
+    hex,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::pipeline::{AssetPolicy, IngestOptions};
+
+/// Version of mediary: of the key, and of every row.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the key covers beside the source and the format.
+pub(crate) fn settings(
+    registry: &Registry,
+    info: Option<&'static FormatInfo>,
+    options: &IngestOptions,
+) -> Result<String> {
+    let strictness = match options.read.strictness {
+        Strictness::Lenient => "lenient",
+        Strictness::Default => "default",
+        Strictness::Strict => "strict",
+    };
+    let assets = match options.assets {
+        AssetPolicy::Canonical => "canonical",
+        AssetPolicy::Source => "source",
+        AssetPolicy::Both => "both",
+        AssetPolicy::None => "none",
+    };
+    let mut lines = vec![format!("version={VERSION}"), format!("strictness={strictness}"), format!("assets={assets}")];
+    lines.extend(options.read.from.iter().map(|from| format!("from={from}")));
+    for format in registry.formats() {
+        let concerned = info.is_some_and(|info| {
+            format.id == info.id || format.canonical.iter().any(|canonical| info.kinds.contains(&canonical.kind))
+        });
+        if concerned {
+            lines.extend(spelled_out(registry, format, &options.read.options)?);
+        }
+    }
+    Ok(lines.join("\n"))
+}
+
+/// The options of a format that differ from their defaults.
+fn spelled_out(registry: &Registry, info: &'static FormatInfo, given: &[(String, String)]) -> Result<Vec<String>> {
+    // Ids may hold dots: an option belongs to the longest id it starts with.
+    let owner = |name: &str| {
+        registry
+            .formats()
+            .map(|format| format.id)
+            .filter(|id| name.strip_prefix(id).is_some_and(|rest| rest.starts_with('.')))
+            .max_by_key(|id| id.len())
+    };
+    let own: Vec<_> = given
+        .iter()
+        .filter(|(name, _)| owner(name) == Some(info.id))
+        .map(|(name, value)| (name[info.id.len() + 1..].to_owned(), value.clone()))
+        .collect();
+    let mut lines = Vec::new();
+    for (usage, name) in [(OptionUse::Read, "read"), (OptionUse::Write, "write")] {
+        let defaults = Options::resolve(info.id, info.options, usage, &[])?;
+        let values = Options::resolve(info.id, info.options, usage, &own)?;
+        for spec in info.options.iter().filter(|spec| spec.usage == usage) {
+            let show = |options: &Options| match spec.kind {
+                OptionType::Bool => options.bool(spec.name).to_string(),
+                OptionType::Int { .. } => options.int(spec.name).to_string(),
+                OptionType::Float => options.float(spec.name).to_string(),
+                _ => options.text(spec.name).to_owned(),
+            };
+            if show(&values) != show(&defaults) {
+                lines.push(format!("{name} {}.{}={:?}", info.id, spec.name, show(&values)));
+            }
+        }
+    }
+    lines.sort_unstable();
+    Ok(lines)
+}
+
+/// The idempotency key.
+pub(crate) fn key(sha256: &str, format: &str, settings: &str) -> String {
+    hex(&Sha256::digest(format!("mediary.ingest/1\nsource={sha256}\nformat={format}\n{settings}\n")))
+}
+
+/// A file beside an input as a row remembers it. Without a hash: it was asked for and was not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SiblingState {
+    pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+}
+
+/// Resolves siblings of a folder and remembers which were asked for, found or not.
+#[derive(Clone)]
+pub(crate) struct WatchedSiblings {
+    inner: FolderSiblings,
+    folder: PathBuf,
+    asked: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl WatchedSiblings {
+    pub(crate) fn of(input: &Path) -> Self {
+        let folder = input.parent().unwrap_or(Path::new("")).to_owned();
+        Self { inner: FolderSiblings::new(&folder), folder, asked: Arc::default() }
+    }
+
+    /// The names asked for, sorted.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The state of these siblings now.
+    pub(crate) fn state(&self, names: &[String], hashes: &SiblingHashes) -> Vec<SiblingState> {
+        names
+            .iter()
+            .map(|name| match hashes.get(&self.folder.join(name), || self.inner.open(name, &Limits::default())) {
+                Some((bytes, sha256)) => SiblingState { name: name.clone(), bytes: Some(bytes), sha256: Some(sha256) },
+                None => SiblingState { name: name.clone(), bytes: None, sha256: None },
+            })
+            .collect()
+    }
+
+    /// Where these siblings lie.
+    pub(crate) fn paths(&self, names: &[String]) -> Vec<PathBuf> {
+        names.iter().map(|name| self.folder.join(name)).collect()
+    }
+}
+
+impl Siblings for WatchedSiblings {
+    fn open(&self, name: &str, limits: &Limits) -> Result<Source> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        self.inner.open(name, limits)
+    }
+}
+
+/// Hashes of siblings, once a run: many scenes share a texture.
+#[derive(Default)]
+pub(crate) struct SiblingHashes(Mutex<HashMap<PathBuf, Option<(u64, String)>>>);
+
+impl SiblingHashes {
+    fn get(&self, path: &Path, open: impl FnOnce() -> Result<Source>) -> Option<(u64, String)> {
+        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+            return known.clone();
+        }
+        let found = open().and_then(|source| Ok((source.len(), source.sha256()?))).ok();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), found.clone());
+        found
+    }
+}

@@ -1,0 +1,556 @@
+//! One input: admit, load and hash, recognise, compare with what the store has, convert, describe.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use mediary_core::record::Asset;
+use mediary_core::{
+    Budget, Diagnostic, Error, ErrorKind, FormatInfo, Kind, Media, MediaRecord, Output, Reading, Registry, Result,
+    Severity, Source, WriteOptions, hex,
+};
+use sha2::{Digest, Sha256};
+
+use crate::gate::{Gate, Grant};
+use crate::identity::{self, SiblingHashes, SiblingState, VERSION, WatchedSiblings};
+use crate::objects::{self, Pending};
+use crate::pipeline::{AssetPolicy, IngestOptions, Outcome};
+use crate::row::{Row, Status};
+use crate::store::Store;
+use crate::walk::{Input, Problem};
+
+/// Files below this are read once, hashed and parsed from memory: 16 MiB, where readers would start to map.
+const IN_MEMORY: u64 = 16 << 20;
+
+/// Grant for a format that streams: some chunks and the buffers of its writer.
+const STREAM_GRANT: u64 = 64 << 20;
+
+/// Grant for a format that is held whole, beside [`WHOLE_FACTOR`] times the file.
+const WHOLE_GRANT: u64 = 16 << 20;
+
+/// Decoded pixels or text that became numbers take a few times the bytes of the file. A guess that is too low costs a
+/// second try with the whole budget, one that is too high costs parallelism.
+const WHOLE_FACTOR: u64 = 8;
+
+/// What the store has for an input.
+#[derive(Debug, Default)]
+pub(crate) struct Prior {
+    key: String,
+    siblings: Option<String>,
+    rows: u64,
+    errors: u64,
+    retry: bool,
+    /// Status, code and message of its last row.
+    last: (String, Option<String>, Option<String>),
+}
+
+impl Prior {
+    /// Adds the next row of the input.
+    pub(crate) fn observe(&mut self, row: Row) {
+        // What the environment or a limit prevented may work today.
+        let passing = [ErrorKind::Io, ErrorKind::Limit, ErrorKind::Cancelled, ErrorKind::Worker, ErrorKind::Plugin];
+        self.rows += 1;
+        self.errors += u64::from(row.is_error());
+        self.retry |= passing.iter().any(|kind| row.error_code.as_deref() == Some(kind.as_str()));
+        self.key = row.idempotency_key;
+        self.siblings = row.siblings;
+        self.last = (row.status, row.error_code, row.error);
+    }
+
+    /// Whether the store says of this input what `row` says.
+    pub(crate) fn says(&self, row: &Row) -> bool {
+        let (status, code, error) = &self.last;
+        self.rows == 1
+            && (status, code, error, &self.key) == (&row.status, &row.error_code, &row.error, &row.idempotency_key)
+    }
+}
+
+/// From a worker to the commit.
+pub(crate) enum Message<'i> {
+    Started(&'i Input),
+    Row(Box<Row>, Vec<Pending>),
+    Done(Done<'i>),
+}
+
+/// What became of an input.
+pub(crate) struct Done<'i> {
+    pub(crate) input: &'i Input,
+    pub(crate) outcome: Outcome,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// The files it opened beside it.
+    pub(crate) siblings: Vec<std::path::PathBuf>,
+    /// No format recognises it: a failure, unless another input turns out to use it.
+    pub(crate) unrecognised: Option<Box<Row>>,
+}
+
+/// The commit has stopped: nobody listens any more.
+pub(crate) struct Gone;
+
+/// What all workers share.
+pub(crate) struct Shared<'s> {
+    pub(crate) registry: &'s Registry,
+    pub(crate) store: &'s Store,
+    pub(crate) options: &'s IngestOptions,
+    pub(crate) gate: Gate,
+    pub(crate) hashes: SiblingHashes,
+    /// Settings part of the key by format.
+    pub(crate) settings: Mutex<HashMap<String, String>>,
+}
+
+/// One thread's view.
+pub(crate) struct Worker<'s, 'i> {
+    pub(crate) shared: &'s Shared<'s>,
+    pub(crate) sender: SyncSender<Message<'i>>,
+}
+
+/// An input in hand.
+struct Loaded {
+    source: Source,
+    sha256: String,
+    siblings: WatchedSiblings,
+    /// Bytes it holds in memory.
+    held: u64,
+    /// Length and time of a file that is read more than once.
+    stamp: Option<(u64, Option<SystemTime>)>,
+}
+
+/// How an attempt ended.
+enum Attempt<'i> {
+    Done(Done<'i>),
+    /// It needs a grant of this size.
+    More(u64),
+}
+
+impl<'i> Worker<'_, 'i> {
+    /// Converts one input and sends what came out.
+    pub(crate) fn run(&self, input: &'i Input, prior: Option<&Prior>) -> Result<(), Gone> {
+        self.send(Message::Started(input))?;
+        let done = match &input.problem {
+            Some(Problem::Special(code, why)) => {
+                let mut row = self.base(input);
+                row.status = Status::Skipped.as_str().into();
+                row.error_code = Some((*code).into());
+                row.error = Some(why.clone());
+                self.single(input, row, prior, Outcome::Special)?
+            }
+            Some(Problem::Error(error)) => self.failed(input, self.base(input), error, prior)?,
+            None => self.admit(input, prior)?,
+        };
+        self.send(Message::Done(done))
+    }
+
+    fn send(&self, message: Message<'i>) -> Result<(), Gone> {
+        self.sender.send(message).map_err(|_| Gone)
+    }
+
+    fn base(&self, input: &Input) -> Row {
+        Row {
+            root: input.root.clone(),
+            input: input.name.clone(),
+            last: 1,
+            source_name: input.name.rsplit('/').next().unwrap_or_default().to_owned(),
+            version: VERSION.into(),
+            ..Row::default()
+        }
+    }
+
+    /// An input that ends in one row, which is left out when the store has it already.
+    fn single(&self, input: &'i Input, row: Row, prior: Option<&Prior>, outcome: Outcome) -> Result<Done<'i>, Gone> {
+        let known = !self.shared.options.force && prior.is_some_and(|prior| prior.says(&row));
+        let outcome = if known && outcome == Outcome::Failed { Outcome::KnownFailure } else { outcome };
+        if !known {
+            self.send(Message::Row(Box::new(row), Vec::new()))?;
+        }
+        Ok(Done { input, outcome, records: 0, bytes: 0, siblings: Vec::new(), unrecognised: None })
+    }
+
+    fn failed(&self, input: &'i Input, mut row: Row, error: &Error, prior: Option<&Prior>) -> Result<Done<'i>, Gone> {
+        row.fail(error);
+        self.single(input, row, prior, Outcome::Failed)
+    }
+
+    /// Waits for memory and tries; an attempt that needs more is done again with more, at the end with the whole budget.
+    fn admit(&self, input: &'i Input, prior: Option<&Prior>) -> Result<Done<'i>, Gone> {
+        let mut wanted = self.estimate(input);
+        loop {
+            let grant = self.shared.gate.acquire(wanted);
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(input, prior, &grant)));
+            match attempt {
+                Ok(Ok(Attempt::Done(done))) => return Ok(done),
+                Ok(Ok(Attempt::More(bytes))) => wanted = bytes,
+                Ok(Err(gone)) => return Err(gone),
+                Err(_) => {
+                    let error = Error::malformed("the decoder gave up on this data")
+                        .with_hint("this is a defect of mediary or of a decoder it uses: please report the file");
+                    return self.failed(input, self.base(input), &error, prior);
+                }
+            }
+        }
+    }
+
+    /// A first guess from the length and the kind that the name hints at.
+    fn estimate(&self, input: &Input) -> u64 {
+        let len = input.path.metadata().map_or(0, |metadata| metadata.len());
+        let held = if len < IN_MEMORY { len } else { 0 };
+        let mut formats =
+            self.shared.registry.formats().filter(|info| info.reads && info.claims(&input.name)).peekable();
+        let streams = formats.peek().is_some() && formats.all(|info| info.kinds.iter().all(|kind| streams(*kind)));
+        let wanted = if streams { STREAM_GRANT } else { WHOLE_GRANT.saturating_add(len.saturating_mul(WHOLE_FACTOR)) };
+        wanted.saturating_add(held).min(self.whole(held))
+    }
+
+    /// The most an input can get: its limit, and what is in memory of it, within `--memory`.
+    fn whole(&self, held: u64) -> u64 {
+        let options = self.shared.options;
+        options.read.limits.alloc_bytes.saturating_add(held).min(options.memory).max(1)
+    }
+
+    fn load(&self, input: &Input) -> Result<Loaded> {
+        let limits = &self.shared.options.read.limits;
+        let failed = |error| Error::io("cannot open", error);
+        let siblings = WatchedSiblings::of(&input.path);
+        let metadata = input.path.metadata().map_err(failed)?;
+        if metadata.len() >= IN_MEMORY {
+            let source = Source::open(&input.path, limits)?.with_siblings(siblings.clone());
+            let stamp = Some((metadata.len(), metadata.modified().ok()));
+            return Ok(Loaded { sha256: source.sha256()?, source, siblings, held: 0, stamp });
+        }
+        limits.check("input_bytes", metadata.len())?;
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+        File::open(&input.path)
+            .map_err(failed)?
+            .take(metadata.len() + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("cannot read", error))?;
+        if bytes.len() as u64 != metadata.len() {
+            return Err(changed());
+        }
+        let name = input.path.file_name().unwrap_or_default().to_string_lossy();
+        let sha256 = hex(&Sha256::digest(&bytes));
+        let held = bytes.len() as u64;
+        let source = Source::from_bytes(name, bytes).with_siblings(siblings.clone());
+        Ok(Loaded { source, sha256, siblings, held, stamp: None })
+    }
+
+    fn attempt(&self, input: &'i Input, prior: Option<&Prior>, grant: &Grant<'_>) -> Result<Attempt<'i>, Gone> {
+        let mut base = self.base(input);
+        let loaded = match self.load(input) {
+            Ok(loaded) => loaded,
+            Err(error) => return self.failed(input, base, &error, prior).map(Attempt::Done),
+        };
+        base.source_name = loaded.source.name().to_owned();
+        base.source_bytes = Some(i64::try_from(loaded.source.len()).unwrap_or(i64::MAX));
+        base.source_sha256 = Some(loaded.sha256.clone());
+
+        let budget = Budget::new(grant.bytes.saturating_sub(loaded.held));
+        let mut read = self.shared.options.read.clone();
+        read.budget = Some(budget.clone());
+        let opened = self.shared.registry.open(&loaded.source, &read);
+        let format = match &opened {
+            Ok(reading) => reading.format().id.to_owned(),
+            Err(error) => error.format().unwrap_or_default().to_owned(),
+        };
+        base.idempotency_key = match self.settings(&format) {
+            Ok(settings) => identity::key(&loaded.sha256, &format, &settings),
+            Err(error) => return self.failed(input, base, &error, prior).map(Attempt::Done),
+        };
+        if let Some(done) = self.up_to_date(input, prior, &base.idempotency_key, &loaded.siblings) {
+            return Ok(Attempt::Done(done));
+        }
+        match opened {
+            Ok(reading) => self.convert(input, &loaded, base, reading, grant),
+            Err(error) if error.kind() == ErrorKind::NotRecognised => {
+                base.fail(&error);
+                let unrecognised = Some(Box::new(base));
+                Ok(Attempt::Done(Done {
+                    input,
+                    outcome: Outcome::Failed,
+                    records: 0,
+                    bytes: loaded.source.len(),
+                    siblings: Vec::new(),
+                    unrecognised,
+                }))
+            }
+            Err(error) => match self.needs_more(&error, grant, loaded.held) {
+                Some(more) => Ok(Attempt::More(more)),
+                None => {
+                    let error = self.explain(error, loaded.held);
+                    self.failed(input, base, &error, prior).map(Attempt::Done)
+                }
+            },
+        }
+    }
+
+    fn settings(&self, format: &str) -> Result<String> {
+        let mut known = self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(settings) = known.get(format) {
+            return Ok(settings.clone());
+        }
+        let info = self.shared.registry.get(format).ok().map(|format| format.info());
+        let settings = identity::settings(self.shared.registry, info, self.shared.options)?;
+        known.insert(format.to_owned(), settings.clone());
+        Ok(settings)
+    }
+
+    fn up_to_date(
+        &self,
+        input: &'i Input,
+        prior: Option<&Prior>,
+        key: &str,
+        siblings: &WatchedSiblings,
+    ) -> Option<Done<'i>> {
+        let prior = prior.filter(|prior| !self.shared.options.force && prior.key == key && !prior.retry)?;
+        // An unrecognised file is decided anew at the end: another input may use it now, or no longer.
+        if prior.last.1.as_deref() == Some(ErrorKind::NotRecognised.as_str())
+            || prior.last.0 == Status::Skipped.as_str()
+        {
+            return None;
+        }
+        let before: Vec<SiblingState> = match &prior.siblings {
+            Some(text) => serde_json::from_str(text).ok()?,
+            None => Vec::new(),
+        };
+        let names: Vec<String> = before.iter().map(|sibling| sibling.name.clone()).collect();
+        if siblings.state(&names, &self.shared.hashes) != before {
+            return None;
+        }
+        let outcome = if prior.errors > 0 { Outcome::KnownFailure } else { Outcome::UpToDate };
+        let siblings = siblings.paths(&names);
+        Some(Done { input, outcome, records: 0, bytes: 0, siblings, unrecognised: None })
+    }
+
+    /// The grant to try again with, when an error says that this one was too small.
+    fn needs_more(&self, error: &Error, grant: &Grant<'_>, held: u64) -> Option<u64> {
+        let whole = self.whole(held);
+        (error.limit_name() == Some("alloc_bytes") && grant.bytes < whole).then_some(whole)
+    }
+
+    /// Points at `--memory` when that, and not the limit, is in the way.
+    fn explain(&self, error: Error, held: u64) -> Error {
+        let options = self.shared.options;
+        let allowed = options.read.limits.alloc_bytes.saturating_add(held);
+        if error.limit_name() == Some("alloc_bytes") && options.memory < allowed {
+            return error.with_hint("give ingest more with --memory");
+        }
+        error
+    }
+
+    fn convert(
+        &self,
+        input: &'i Input,
+        loaded: &Loaded,
+        base: Row,
+        mut reading: Reading,
+        grant: &Grant<'_>,
+    ) -> Result<Attempt<'i>, Gone> {
+        let info = reading.format();
+        reading.set_sha256(&loaded.sha256);
+        // Readers that hold a record whole say beforehand how large it is, if their header tells.
+        if !info.kinds.iter().all(|kind| streams(*kind))
+            && let Ok(header) = reading.header()
+            && let Some(memory) = header.memory
+        {
+            let wanted = memory.saturating_add(loaded.held).saturating_add(WHOLE_GRANT).min(self.whole(loaded.held));
+            if wanted > grant.bytes {
+                return Ok(Attempt::More(wanted));
+            }
+        }
+        let budget = reading.context().budget().clone();
+        let (mut records, mut errors) = (0, 0);
+        // One row is held back: the last one carries the mark that the input is complete.
+        let mut held: Option<(Row, Vec<Pending>)> = None;
+        loop {
+            let Some(next) = reading.next() else { break };
+            let mut row = base.clone();
+            row.last = 0;
+            let mut pending = Vec::new();
+            let mut stop = false;
+            let result = next.and_then(|mut record| {
+                row.index = i64::try_from(record.index).unwrap_or(i64::MAX);
+                row.kind = Some(record.kind().as_str().into());
+                row.format = Some(record.format.clone());
+                if input.odd_name {
+                    record.diagnostics.push(Diagnostic::new(
+                        Severity::Info,
+                        "ingest.name-not-utf8",
+                        "the name of the file is not UTF-8; its bytes are shown as \\xff",
+                    ));
+                }
+                let stored = self.store_record(&mut record, loaded, info, &budget, &mut pending);
+                // What a writer left of a stream is read, so that the next record can be.
+                let drained = if stored.is_err() { record.media.drain() } else { Ok(()) };
+                stop |= drained.is_err();
+                stored.map(|()| record)
+            });
+            match result {
+                Ok(record) => {
+                    records += 1;
+                    row.describe(&record);
+                }
+                Err(error) => {
+                    if let Some(more) = self.needs_more(&error, grant, loaded.held) {
+                        return Ok(Attempt::More(more));
+                    }
+                    if error.kind() == ErrorKind::Cancelled {
+                        let (siblings, unrecognised) = (Vec::new(), None);
+                        let outcome = Outcome::Interrupted;
+                        return Ok(Attempt::Done(Done {
+                            input,
+                            outcome,
+                            records: 0,
+                            bytes: 0,
+                            siblings,
+                            unrecognised,
+                        }));
+                    }
+                    if row.format.is_none() {
+                        row.index = records + errors;
+                    }
+                    errors += 1;
+                    pending.clear();
+                    row.fail(&self.explain(error, loaded.held));
+                }
+            }
+            if let Some((row, pending)) = held.replace((row, pending)) {
+                self.send(Message::Row(Box::new(row), pending))?;
+            }
+            if stop {
+                break;
+            }
+        }
+        let asked = loaded.siblings.asked();
+        let Some((mut row, mut pending)) = held else {
+            return self.failed(input, base, &Error::malformed("the input holds no record"), None).map(Attempt::Done);
+        };
+        if let Some((len, modified)) = loaded.stamp {
+            let now = input.path.metadata().map_err(|error| Error::io("cannot open", error));
+            let now = now.map(|metadata| (metadata.len(), metadata.modified().ok()));
+            if !now.is_ok_and(|now| now == (len, modified)) {
+                let index = row.index;
+                row = Row { index, ..base };
+                row.fail(&changed());
+                pending.clear();
+                errors += 1;
+            }
+        }
+        row.last = 1;
+        if !asked.is_empty() {
+            let state = loaded.siblings.state(&asked, &self.shared.hashes);
+            row.siblings = serde_json::to_string(&state).ok();
+        }
+        self.send(Message::Row(Box::new(row), pending))?;
+        Ok(Attempt::Done(Done {
+            input,
+            outcome: if errors > 0 { Outcome::Failed } else { Outcome::Converted },
+            records: records.unsigned_abs(),
+            bytes: loaded.source.len(),
+            siblings: loaded.siblings.paths(&asked),
+            unrecognised: None,
+        }))
+    }
+
+    /// Writes the assets of a record as the policy asks; its streams are at their end afterwards.
+    fn store_record(
+        &self,
+        record: &mut MediaRecord,
+        loaded: &Loaded,
+        info: &FormatInfo,
+        budget: &Budget,
+        pending: &mut Vec<Pending>,
+    ) -> Result<()> {
+        let shared = self.shared;
+        let policy = shared.options.assets;
+        let wants_canonical = matches!(policy, AssetPolicy::Canonical | AssetPolicy::Both);
+        let target = shared.registry.canonical(&record.media);
+        let unchanged = record.source_is_canonical && !info.many_records;
+        match target.filter(|_| wants_canonical && !unchanged) {
+            Some(target) => {
+                let mut write = WriteOptions::default();
+                write.limits = shared.options.read.limits;
+                // One grant for both sides: the writer gets what the reader left.
+                write.limits.alloc_bytes = budget.allowed().saturating_sub(budget.taken());
+                write.options.clone_from(&shared.options.read.options);
+                write.cancel = shared.options.read.cancel.clone();
+                let mut out = Output::object_in(&shared.store.tmp())?.with_limit(write.limits.output_bytes);
+                shared.registry.write(record, target.id, &mut out, &write)?;
+                // A writer need not ask for what it does not keep; errors further on in the source still count.
+                record.media.drain()?;
+                let object = out.into_object()?;
+                record.assets.push(Asset {
+                    role: "canonical",
+                    media_type: target.media_type().into(),
+                    bytes: object.bytes,
+                    sha256: object.sha256.clone(),
+                    path: objects::object_path(&object.sha256, target.extension()),
+                });
+                pending.push(Pending::new(object, target.extension()));
+            }
+            None => {
+                record.media.drain()?;
+                if wants_canonical {
+                    self.keep_source(record, loaded, info, "canonical", pending)?;
+                    if let Media::Video(video) = &record.media
+                        && !video.playable
+                    {
+                        record.diagnostics.push(Diagnostic::new(
+                            Severity::Warning,
+                            "ingest.not-playable",
+                            "the source is kept as it is, but browsers do not play it",
+                        ));
+                    }
+                }
+            }
+        }
+        if matches!(policy, AssetPolicy::Source | AssetPolicy::Both) {
+            self.keep_source(record, loaded, info, "source", pending)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the source's own bytes as an asset; they are written once an input and only if the store has them not.
+    fn keep_source(
+        &self,
+        record: &mut MediaRecord,
+        loaded: &Loaded,
+        info: &FormatInfo,
+        role: &'static str,
+        pending: &mut Vec<Pending>,
+    ) -> Result<()> {
+        let path = objects::object_path(&loaded.sha256, info.extension());
+        let bytes = loaded.source.len();
+        let written = record.index > 0 || record.assets.iter().any(|asset| asset.path == path);
+        if !written && !objects::exists(self.shared.store.path(), &path, bytes) {
+            let mut out = Output::object_in(&self.shared.store.tmp())?;
+            let mut reader = loaded.source.reader();
+            let mut buffer = vec![0; 1 << 18];
+            loop {
+                match reader.read(&mut buffer)? {
+                    0 => break,
+                    count => out.write_all(&buffer[..count])?,
+                }
+            }
+            let object = out.into_object()?;
+            if object.sha256 != loaded.sha256 {
+                return Err(changed());
+            }
+            pending.push(Pending::new(object, info.extension()));
+        }
+        let media_type = record.media_type.clone();
+        record.assets.push(Asset { role, media_type, bytes, sha256: loaded.sha256.clone(), path });
+        Ok(())
+    }
+}
+
+/// Kinds whose bulk is a stream.
+fn streams(kind: Kind) -> bool {
+    matches!(kind, Kind::Audio | Kind::Video | Kind::Table | Kind::PointCloud)
+}
+
+fn changed() -> Error {
+    Error::new(ErrorKind::Io, "the file changed while it was read").with_hint("ingest it again when its writer is done")
+}

@@ -1,0 +1,517 @@
+//! What a run does with its inputs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mediary_core::Limits;
+use mediary_ingest::{AssetPolicy, Event, IngestOptions, Outcome, Row, Store, Summary, ingest, verify};
+
+use crate::formats::registry;
+
+/// The default options, changed.
+pub(crate) fn with(change: impl FnOnce(&mut IngestOptions)) -> IngestOptions {
+    let mut options = IngestOptions::default();
+    change(&mut options);
+    options
+}
+
+/// A folder of inputs and a store.
+pub(crate) struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("in")).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn input(&self, name: &str) -> PathBuf {
+        self.folder.path().join("in").join(name)
+    }
+
+    pub(crate) fn put(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.input(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    pub(crate) fn run(&self, options: &IngestOptions) -> Summary {
+        self.run_on(&[self.input("")], options)
+    }
+
+    fn run_on(&self, inputs: &[PathBuf], options: &IngestOptions) -> Summary {
+        let store = Store::create_or_open(self.store()).unwrap();
+        ingest(&store, &registry(), inputs, options, &|_| {}).unwrap()
+    }
+
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        Store::open(self.store()).unwrap().records().unwrap().map(Result::unwrap).collect()
+    }
+
+    fn row(&self, input: &str) -> Row {
+        let mut rows: Vec<_> = self.rows().into_iter().filter(|row| row.input == input).collect();
+        assert_eq!(rows.len(), 1, "{input}: {rows:#?}");
+        rows.remove(0)
+    }
+
+    fn asset(&self, row: &Row) -> Vec<u8> {
+        fs::read(self.store().join(row.asset_path.as_ref().unwrap())).unwrap()
+    }
+
+    pub(crate) fn assert_whole(&self) {
+        let report = verify(&Store::open(self.store()).unwrap(), true).unwrap();
+        assert!(report.is_whole(), "{report:#?}");
+        assert_eq!((report.leftovers, report.unfinished_runs), (0, 0), "{report:#?}");
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    mediary_core::Source::from_bytes("", bytes).sha256().unwrap()
+}
+
+#[test]
+fn a_folder_of_everything() {
+    let bench = Bench::new();
+    bench.put("a.doc", "DOC1\nhello\n");
+    bench.put("b/many.doc", "DOC1\none\n---\ntwo\n---\nthree\n");
+    bench.put("b/twin.doc", "DOC1\nhello\n");
+    bench.put("bad.doc", "DOC1\nfine\n---\nbroken\n---\nnever read\n");
+    bench.put("empty.doc", "");
+    bench.put("kept.one", "ONE1\nas it is");
+    bench.put("panics.doc", "DOC1\npanic\n");
+    bench.put("scene.doc", "DOC1\ninclude skin.mtl\ninclude gone.mtl\n");
+    bench.put("skin.mtl", "newmtl a");
+    bench.put("who.xyz", "what is this");
+    bench.put(".hidden.doc", "DOC1\nsecret\n");
+    bench.put(".git/config.doc", "DOC1\nsecret\n");
+    let mut expected_special = 0;
+    if cfg!(unix) {
+        assert!(Command::new("mkfifo").arg(bench.input("pipe")).status().unwrap().success());
+        expected_special = 2;
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(bench.input(""), bench.input("b/loop")).unwrap();
+        std::os::unix::fs::symlink("nowhere", bench.input("dangling.doc")).unwrap();
+    }
+    let summary = bench.run(&IngestOptions::default());
+    assert_eq!(summary.inputs, 13, "{summary:?}");
+    // Good: a, many, twin, kept, scene. Failed: bad, dangling, empty, panics, who.
+    assert_eq!((summary.ok, summary.failed, summary.sidecars, summary.special), (5, 5, 1, expected_special));
+    assert_eq!((summary.hidden, summary.skipped, summary.records), (2, 0, 8));
+    assert_eq!(summary.rows, 15);
+    assert_eq!(summary.run.as_deref(), Some("000001"));
+    bench.assert_whole();
+    assert!(bench.store().join("runs/000001/part-00000.parquet").exists());
+    assert!(!bench.store().join("runs/000001/journal.jsonl").exists());
+
+    let rows = bench.rows();
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| (row.input.as_str(), row.index, row.status.as_str(), row.error_code.as_deref()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("a.doc", 0, "ok", None),
+            ("b/loop", 0, "skipped", Some("link-loop")),
+            ("b/many.doc", 0, "ok", None),
+            ("b/many.doc", 1, "ok", None),
+            ("b/many.doc", 2, "ok", None),
+            ("b/twin.doc", 0, "ok", None),
+            ("bad.doc", 0, "ok", None),
+            ("bad.doc", 1, "error", Some("malformed")),
+            ("dangling.doc", 0, "error", Some("io")),
+            ("empty.doc", 0, "error", Some("malformed")),
+            ("kept.one", 0, "ok", None),
+            ("panics.doc", 0, "error", Some("malformed")),
+            ("pipe", 0, "skipped", Some("special-file")),
+            ("scene.doc", 0, "ok", None),
+            ("who.xyz", 0, "error", Some("not-recognised")),
+        ]
+    );
+    assert!(rows.iter().all(|row| row.root == "in"));
+
+    let hello = bench.row("a.doc");
+    assert_eq!(bench.asset(&hello), b"hello");
+    assert_eq!(hello.asset_path, bench.row("b/twin.doc").asset_path);
+    assert_eq!(hello.source_sha256.as_deref(), Some(&*sha256(b"DOC1\nhello\n")));
+    assert_eq!(hello.asset_sha256.as_deref(), Some(&*sha256(b"hello")));
+    assert_eq!((hello.source_bytes, hello.asset_bytes), (Some(11), Some(5)));
+    assert_eq!((hello.kind.as_deref(), hello.format.as_deref()), (Some("html"), Some("doc")));
+    assert_eq!(hello.properties.as_deref(), Some(r#"{"lines":1}"#));
+    let record: serde_json::Value = serde_json::from_str(hello.record.as_deref().unwrap()).unwrap();
+    assert_eq!(record["schema"], "mediary.record/1");
+    assert_eq!(record["source"]["sha256"], hello.source_sha256.clone().unwrap());
+    assert_eq!(record["assets"][0]["path"], hello.asset_path.clone().unwrap());
+
+    let kept = bench.row("kept.one");
+    assert_eq!(kept.asset_sha256, kept.source_sha256);
+    assert_eq!(bench.asset(&kept), b"ONE1\nas it is");
+
+    let bad = rows.iter().find(|row| row.input == "bad.doc" && row.index == 1).unwrap();
+    assert_eq!(bad.error_json()["location"]["line"], 2);
+    assert_eq!(bad.error_json()["path"], "in/bad.doc");
+    assert_eq!(bad.hint.as_deref(), Some("mend it"));
+    assert_eq!(bad.format.as_deref(), Some("doc"));
+
+    let scene = bench.row("scene.doc");
+    assert_eq!(bench.asset(&scene), b"newmtl a");
+    let siblings: serde_json::Value = serde_json::from_str(scene.siblings.as_deref().unwrap()).unwrap();
+    assert_eq!(
+        siblings,
+        serde_json::json!([{"name": "gone.mtl"}, {"name": "skin.mtl", "bytes": 8, "sha256": sha256(b"newmtl a")}])
+    );
+
+    // A second run does nothing and says the same.
+    let again = bench.run(&IngestOptions::default());
+    assert_eq!((again.rows, again.objects, again.records, again.run.clone()), (0, 0, 0, None), "{again:?}");
+    assert_eq!((again.skipped, again.failed, again.known_failures), (5, 5, 5));
+    assert_eq!((again.sidecars, again.special), (1, expected_special));
+    assert_eq!(bench.rows(), rows);
+    bench.assert_whole();
+}
+
+#[test]
+fn what_changes_is_done_again() {
+    let bench = Bench::new();
+    let options = IngestOptions::default();
+    bench.put("a.doc", "DOC1\nold\n---\nsecond\n---\nthird\n");
+    bench.put("b.doc", "DOC1\nstays\n");
+    bench.put("s.doc", "DOC1\ninclude skin\n");
+    assert_eq!(bench.run(&options).rows, 5);
+
+    bench.put("a.doc", "DOC1\nnew\n");
+    let summary = bench.run(&options);
+    assert_eq!((summary.ok, summary.skipped, summary.rows), (1, 2, 1));
+    assert_eq!(bench.asset(&bench.row("a.doc")), b"new", "records 1 and 2 are gone with the old content");
+
+    // A sibling appears, changes, and goes.
+    assert!(bench.row("s.doc").diagnostics.unwrap().contains("doc.missing"));
+    bench.put("skin", "red");
+    let summary = bench.run(&options);
+    assert_eq!((summary.ok, summary.skipped, summary.sidecars, summary.failed), (1, 2, 1, 0));
+    assert_eq!(bench.asset(&bench.row("s.doc")), b"red");
+    bench.put("skin", "blue");
+    assert_eq!(bench.run(&options).ok, 1);
+    assert_eq!(bench.asset(&bench.row("s.doc")), b"blue");
+    // Nothing uses it any more: it is a failure of its own now; and used again, that failure is withdrawn.
+    bench.put("s.doc", "DOC1\nalone\n");
+    let summary = bench.run(&options);
+    assert_eq!((summary.failed, summary.sidecars), (1, 0));
+    bench.put("s.doc", "DOC1\ninclude skin\n");
+    let summary = bench.run(&options);
+    assert_eq!((summary.failed, summary.sidecars), (0, 1));
+    assert_eq!(bench.row("skin").status, "skipped");
+    assert_eq!(bench.run(&options).rows, 0);
+
+    // Options that matter redo; the default spelled out, and knobs, do not.
+    let mut spelled = IngestOptions::default();
+    spelled.read.options = vec![("doc.upper".into(), "no".into())];
+    (spelled.jobs, spelled.memory) = (1, 1 << 30);
+    spelled.read.limits = Limits::service();
+    assert_eq!(bench.run(&spelled).rows, 0);
+    spelled.read.options = vec![("doc.upper".into(), "yes".into())];
+    assert_eq!(bench.run(&spelled).ok, 3);
+    assert_eq!(bench.asset(&bench.row("b.doc")), b"STAYS");
+    spelled.read.options = vec![("doc.upper".into(), "true".into())];
+    assert_eq!(bench.run(&spelled).rows, 0);
+    spelled.force = true;
+    assert_eq!(bench.run(&spelled).ok, 3);
+    bench.assert_whole();
+}
+
+#[test]
+fn memory_is_granted_and_withheld() {
+    let bench = Bench::new();
+    // More than the first grant, less than the whole.
+    for number in 0..4 {
+        bench.put(&format!("large{number}.doc"), format!("DOC1\nfirst {number}\n---\nalloc 60000000\nlast\n"));
+    }
+    bench.put("huge.doc", "DOC1\nfirst\n---\nalloc 90000000000\n");
+    let mut options = with(|options| options.memory = 100_000_000);
+    options.jobs = 4;
+    let summary = bench.run(&options);
+    assert_eq!((summary.ok, summary.failed, summary.records), (4, 1, 9), "{summary:?}");
+    let rows = bench.rows();
+    assert_eq!(rows.len(), 10, "the rows of attempts that needed more memory are not there");
+    let huge = rows.iter().find(|row| row.is_error()).unwrap();
+    assert_eq!((huge.input.as_str(), huge.index, huge.error_code.as_deref()), ("huge.doc", 1, Some("limit")));
+    assert!(huge.hint.as_deref().unwrap().contains("--memory"), "{huge:?}");
+    bench.assert_whole();
+}
+
+#[test]
+fn limits_are_tried_again_without_new_rows() {
+    let bench = Bench::new();
+    bench.put("huge.doc", "DOC1\nalloc 90000000000\n");
+    let first = bench.run(&IngestOptions::default());
+    assert_eq!((first.failed, first.rows, first.known_failures), (1, 1, 0));
+    assert!(bench.row("huge.doc").hint.unwrap().contains("--limit alloc_bytes"));
+}
+
+#[test]
+fn streams_pass_in_bounded_memory() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let bench = Bench::new();
+    bench.put("long.flow", "FLOW 300");
+    let child = crate::kill::child("stream", &bench).output().unwrap();
+    assert!(child.status.success(), "{child:?}");
+    let row = bench.row("long.flow");
+    assert_eq!(row.asset_bytes, Some(300 * (1 << 20) + 8));
+    let facts: serde_json::Value = serde_json::from_str(row.facts.as_deref().unwrap()).unwrap();
+    assert_eq!(facts["rows"], 300 * 131_072);
+    // The writer went back to patch its header: the hash is that of the final bytes.
+    let bytes = bench.asset(&row);
+    assert_eq!(bytes[..8], (300_u64 * 131_072).to_le_bytes());
+    assert_eq!(row.asset_sha256.as_deref(), Some(&*sha256(&bytes)));
+    let output = String::from_utf8_lossy(&child.stdout).into_owned();
+    let peak = output.lines().find_map(|line| line.split_once("peak-kib ")).unwrap().1.trim().parse::<u64>().unwrap();
+    assert!(peak < 100 << 10, "300 MiB passed, peak resident memory {peak} KiB");
+    bench.assert_whole();
+}
+
+#[test]
+fn policies() {
+    for (policy, roles, objects) in [
+        (AssetPolicy::Canonical, &["canonical"][..], 2),
+        (AssetPolicy::Source, &["source"][..], 2),
+        (AssetPolicy::Both, &["canonical", "source"][..], 3),
+        (AssetPolicy::None, &[][..], 0),
+    ] {
+        let bench = Bench::new();
+        bench.put("a.doc", "DOC1\nhello\n");
+        bench.put("b.one", "ONE1\nhello\n");
+        let options = with(|options| options.assets = policy);
+        assert_eq!(bench.run(&options).objects, objects, "{policy:?}");
+        for row in bench.rows() {
+            let assets = row.asset_list().unwrap();
+            assert_eq!(assets.iter().map(|asset| asset["role"].as_str().unwrap()).collect::<Vec<_>>(), roles);
+            for asset in assets {
+                if asset["role"] == "source" {
+                    assert_eq!(asset["sha256"].as_str(), row.source_sha256.as_deref());
+                }
+            }
+        }
+        bench.assert_whole();
+        assert_eq!(bench.run(&options).rows, 0);
+    }
+}
+
+/// Every file of a store with its content, but for the lock.
+fn contents(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![store.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(store).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn stores_are_equal_to_the_byte_whatever_the_threads() {
+    let mut stores = Vec::new();
+    for (jobs, memory) in [(1, 1 << 30), (4, 1 << 30), (3, 40 << 20)] {
+        let bench = Bench::new();
+        for number in 0..60 {
+            bench.put(
+                &format!("{:02}/{number}.doc", number % 7),
+                format!("DOC1\nfill {} {number}\n---\nx\n", number * 997),
+            );
+        }
+        bench.put("bad.doc", "DOC1\nbroken\n");
+        bench.put("tight.doc", "DOC1\nalloc 30000000\n");
+        let summary = bench.run(&with(|options| {
+            options.jobs = jobs;
+            options.memory = memory;
+        }));
+        assert_eq!((summary.ok, summary.failed), (61, 1));
+        stores.push(contents(&bench.store()));
+    }
+    assert_eq!(stores[0].len(), 60 + 1 + 3, "60 filled, one \"x\", VERSION, lock and manifest");
+    assert!(stores[0] == stores[1] && stores[0] == stores[2]);
+}
+
+#[test]
+fn a_cancelled_run_goes_on() {
+    let bench = Bench::new();
+    for number in 0..40 {
+        bench.put(&format!("{number}.doc"), format!("DOC1\nfill 2000 {number}\n---\nlast {number}\n"));
+    }
+    let options = with(|options| options.jobs = 2);
+    let store = Store::create_or_open(bench.store()).unwrap();
+    let started = Cell::new(0);
+    let first = ingest(&store, &registry(), &[bench.input("")], &options, &|event| {
+        if let Event::Started { .. } = event {
+            started.set(started.get() + 1);
+            if started.get() == 10 {
+                options.cancel.cancel();
+            }
+        }
+    })
+    .unwrap();
+    drop(store);
+    assert!(first.interrupted && first.ok >= 10 && first.ok < 40, "{first:?}");
+    assert_eq!(bench.rows().len() as u64, first.ok * 2, "what was in flight is committed");
+    let journal = bench.store().join("runs/000001/journal.jsonl");
+    // A crash tore the line that was being written, of an input that is not complete.
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes.extend_from_slice(br#"{"root":"in","input":"7.doc","ind"#);
+    fs::write(&journal, bytes).unwrap();
+    assert_eq!(bench.rows().len() as u64, first.ok * 2);
+
+    let second = bench.run(&IngestOptions::default());
+    assert_eq!((second.ok + first.ok, second.skipped), (40, first.ok));
+    assert_eq!(second.run.as_deref(), Some("000001"));
+    assert_eq!(bench.rows().len(), 80);
+    bench.assert_whole();
+    assert_eq!(bench.run(&IngestOptions::default()).rows, 0);
+}
+
+#[test]
+fn an_interrupted_input_starts_anew() {
+    let bench = Bench::new();
+    bench.put("a.doc", "DOC1\none\n---\ntwo\n");
+    bench.put("b.doc", "DOC1\nother\n");
+    bench.run(&IngestOptions::default());
+    // Write the journal as it would be if the process had died between the two rows of a.doc.
+    let lines: Vec<_> = bench.rows().iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+    let run = bench.store().join("runs/000001");
+    fs::remove_file(run.join("part-00000.parquet")).unwrap();
+    fs::write(run.join("journal.jsonl"), format!("{}\n{}\n", lines[2], lines[0])).unwrap();
+    assert_eq!(bench.rows().len(), 1, "half an input does not count");
+    let summary = bench.run(&IngestOptions::default());
+    assert_eq!((summary.ok, summary.skipped, summary.rows, summary.objects), (1, 1, 2, 0));
+    assert_eq!(bench.rows().len(), 3);
+    bench.assert_whole();
+
+    // A broken line before good ones is no torn end.
+    fs::remove_file(run.join("part-00000.parquet")).unwrap();
+    fs::write(run.join("journal.jsonl"), format!("{}\nnonsense\n{}\n", lines[2], lines[1])).unwrap();
+    let store = Store::create_or_open(bench.store()).unwrap();
+    let error = ingest(&store, &registry(), &[bench.input("")], &IngestOptions::default(), &|_| {}).unwrap_err();
+    assert_eq!(error.kind(), mediary_core::ErrorKind::Malformed);
+    let report = verify(&store, false).unwrap();
+    assert_eq!(report.damage[0].code, "run-unreadable");
+}
+
+#[test]
+fn stops_at_the_first_failure_when_asked() {
+    let bench = Bench::new();
+    bench.put("0.doc", "DOC1\nbroken\n");
+    for number in 1..500 {
+        bench.put(&format!("{number}.doc"), "DOC1\nx\n");
+    }
+    let summary = bench.run(&with(|options| {
+        options.jobs = 1;
+        options.stop_on_error = true;
+    }));
+    assert!(summary.stopped && !summary.interrupted && summary.ok < 499, "{summary:?}");
+    assert_eq!(summary.failed, 1);
+    bench.assert_whole();
+    let rest = bench.run(&IngestOptions::default());
+    assert_eq!((rest.ok + summary.ok, rest.known_failures), (499, 1));
+}
+
+#[test]
+fn events_tell_the_whole_story() {
+    let bench = Bench::new();
+    bench.put("a.doc", "DOC1\nhello\n---\nthere\n");
+    bench.put("bad.doc", "DOC1\nbroken\n");
+    let store = Store::create_or_open(bench.store()).unwrap();
+    let story = RefCell::new(Vec::new());
+    let options = with(|options| options.jobs = 1);
+    ingest(&store, &registry(), &[bench.input("")], &options, &|event| {
+        story.borrow_mut().push(match event {
+            Event::Planned { inputs, hidden } => format!("planned {inputs} {hidden}"),
+            Event::Started { input } => format!("started {input}"),
+            Event::Row(row) => format!("row {} {} {}", row.input, row.index, row.status),
+            Event::Finished { input, outcome, records, bytes } => {
+                format!("finished {input} {outcome:?} {records} {bytes}")
+            }
+            _ => "other".into(),
+        });
+    })
+    .unwrap();
+    assert_eq!(
+        story.into_inner(),
+        [
+            "planned 2 0",
+            "started in/a.doc",
+            "started in/bad.doc",
+            "row a.doc 0 ok",
+            "row a.doc 1 ok",
+            "row bad.doc 0 error",
+            "finished in/a.doc Converted 2 21",
+            "finished in/bad.doc Failed 0 12",
+        ]
+    );
+    assert_eq!(Outcome::KnownFailure, Outcome::KnownFailure);
+}
+
+#[test]
+fn arguments_of_every_form() {
+    let bench = Bench::new();
+    for name in ["x/a.doc", "x/b.doc", "y/x/a.doc", "y/x/c.one", "y/skip.doc"] {
+        bench.put(name, if name.ends_with("one") { "ONE1\n" } else { "DOC1\nt\n" });
+    }
+    let names = |bench: &Bench| bench.rows().iter().map(|row| row.path()).collect::<Vec<_>>();
+    // Two folders of one name are told apart; a file inside one of them is not taken twice.
+    let mut options = IngestOptions::default();
+    options.walk.exclude = vec!["b.*".into()];
+    let summary = bench
+        .run_on(&[bench.input("x"), bench.input("y/x"), bench.input("x/a.doc"), bench.input("y/skip.doc")], &options);
+    assert_eq!(summary.inputs, 4);
+    assert_eq!(names(&bench), ["in/x/a.doc", "y/skip.doc", "y/x/a.doc", "y/x/c.one"]);
+
+    let bench = Bench::new();
+    bench.put("x/a.doc", "DOC1\nt\n");
+    bench.put("x/b.doc", "DOC1\nt\n");
+    bench.put("x/c.one", "ONE1\n");
+    let summary = bench.run_on(
+        &[bench.input("x/*.doc"), bench.input("none*.doc"), bench.input("missing.doc")],
+        &IngestOptions::default(),
+    );
+    assert_eq!((summary.ok, summary.failed), (2, 2));
+    assert_eq!(names(&bench), ["in/missing.doc", "in/none*.doc", "x/a.doc", "x/b.doc"]);
+
+    // The store inside the folder that is ingested is left out.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.doc"), "DOC1\nt\n").unwrap();
+    for _ in 0..2 {
+        let store = Store::create_or_open(folder.path().join("store")).unwrap();
+        let summary =
+            ingest(&store, &registry(), &[folder.path().to_owned()], &IngestOptions::default(), &|_| {}).unwrap();
+        assert_eq!(summary.inputs, 1);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new();
+    fs::write(bench.input("").join(std::ffi::OsStr::from_bytes(b"caf\xe9.doc")), "DOC1\nt\n").unwrap();
+    bench.run(&IngestOptions::default());
+    let row = bench.row("caf\\xe9.doc");
+    assert!(row.diagnostics.unwrap().contains("ingest.name-not-utf8"));
+    assert_eq!(bench.run(&IngestOptions::default()).rows, 0);
+}

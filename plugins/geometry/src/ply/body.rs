@@ -1,0 +1,479 @@
+//! The rows of PLY, read column by column in bounded pieces, whatever they hold and however they are written.
+
+use mediary_core::record::{AttributeData, ScalarType};
+use mediary_core::{Context, Error, ErrorKind, Location, Result, Source};
+
+use super::header::{Element, Encoding, Header, Property, size};
+use crate::text::Scanner;
+
+/// Bytes read at once.
+const WINDOW: usize = 1 << 20;
+/// Most rows of a piece, and about the most bytes of one.
+const PIECE_ROWS: u64 = 1 << 16;
+const PIECE_BYTES: u64 = 4 << 20;
+
+/// Values of one property in some rows.
+pub(super) enum Column {
+    /// One a row.
+    Scalars(AttributeData),
+    /// Lengths, and the values end to end.
+    List { sizes: Vec<u32>, values: AttributeData },
+    /// Not wanted.
+    Skipped,
+}
+
+impl Column {
+    fn new(property: &Property, wanted: bool, rows: usize) -> Self {
+        match (wanted, property.list) {
+            (false, _) => Self::Skipped,
+            (true, None) => Self::Scalars(AttributeData::with_capacity(property.scalar, rows)),
+            (true, Some(_)) => Self::List {
+                sizes: Vec::with_capacity(rows),
+                values: AttributeData::with_capacity(property.scalar, rows),
+            },
+        }
+    }
+
+    /// Cuts back to whole rows.
+    fn truncate(&mut self, rows: usize) {
+        match self {
+            Self::Scalars(values) => truncate(values, rows),
+            Self::List { sizes, values } => {
+                sizes.truncate(rows);
+                truncate(values, sizes.iter().map(|&size| size as usize).sum());
+            }
+            Self::Skipped => {}
+        }
+    }
+}
+
+/// Some rows.
+pub(super) struct Rows {
+    pub(super) columns: Vec<Column>,
+    pub(super) count: usize,
+    /// The input ended or broke off here: there is no further row.
+    pub(super) cut: bool,
+    /// Bytes taken from the budget for lists: give them back with the rows.
+    pub(super) charged: u64,
+}
+
+/// Runs `$body` with `$values` bound to the vector of any variant, and `$T` to its number type.
+macro_rules! typed {
+    ($data:expr, $values:ident: $T:ident => $body:expr) => {
+        match $data {
+            AttributeData::I8($values) => {
+                type $T = i8;
+                $body
+            }
+            AttributeData::U8($values) => {
+                type $T = u8;
+                $body
+            }
+            AttributeData::I16($values) => {
+                type $T = i16;
+                $body
+            }
+            AttributeData::U16($values) => {
+                type $T = u16;
+                $body
+            }
+            AttributeData::I32($values) => {
+                type $T = i32;
+                $body
+            }
+            AttributeData::U32($values) => {
+                type $T = u32;
+                $body
+            }
+            AttributeData::F32($values) => {
+                type $T = f32;
+                $body
+            }
+            AttributeData::F64($values) => {
+                type $T = f64;
+                $body
+            }
+            _ => {}
+        }
+    };
+}
+pub(super) use typed;
+
+fn truncate(values: &mut AttributeData, count: usize) {
+    typed!(values, values: _T => values.truncate(count));
+}
+
+/// Adds the number at `offset` of each of `rows`, which are `stride` long.
+fn gather(values: &mut AttributeData, rows: &[u8], stride: usize, offset: usize, big: bool) {
+    typed!(values, values: T => {
+        const SIZE: usize = size_of::<T>();
+        values.extend(rows.chunks_exact(stride).map(|row| {
+            let mut bytes = [0; SIZE];
+            bytes.copy_from_slice(&row[offset..offset + SIZE]);
+            if big { T::from_be_bytes(bytes) } else { T::from_le_bytes(bytes) }
+        }));
+    });
+}
+
+/// One number.
+fn decode(scalar: ScalarType, bytes: &[u8], big: bool) -> f64 {
+    let mut value = AttributeData::with_capacity(scalar, 1);
+    gather(&mut value, bytes, bytes.len(), 0, big);
+    value.get(0)
+}
+
+/// Whether a number of this type can hold `value` as it is.
+fn holds(scalar: ScalarType, value: f64) -> bool {
+    let whole = |least: f64, most: f64| value.fract() == 0.0 && (least..=most).contains(&value);
+    match scalar {
+        ScalarType::I8 => whole(-128.0, 127.0),
+        ScalarType::U8 => whole(0.0, 255.0),
+        ScalarType::I16 => whole(-32_768.0, 32_767.0),
+        ScalarType::U16 => whole(0.0, 65_535.0),
+        ScalarType::I32 => whole(-2_147_483_648.0, 2_147_483_647.0),
+        ScalarType::U32 => whole(0.0, 4_294_967_295.0),
+        _ => true,
+    }
+}
+
+/// A position in the rows of a file.
+pub(super) struct Body {
+    source: Source,
+    cx: Context,
+    encoding: Encoding,
+    end_of_line: u8,
+    buffer: Vec<u8>,
+    start: usize,
+    /// Offset in the source behind the buffer.
+    next: u64,
+    line: u64,
+}
+
+impl Body {
+    pub(super) fn new(source: &Source, header: &Header, cx: &Context) -> Self {
+        Self {
+            source: source.clone(),
+            cx: cx.clone(),
+            encoding: header.encoding,
+            end_of_line: if header.cr { b'\r' } else { b'\n' },
+            buffer: Vec::new(),
+            start: 0,
+            next: header.body,
+            line: header.line,
+        }
+    }
+
+    fn buffered(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    fn offset(&self) -> u64 {
+        self.next - self.buffered() as u64
+    }
+
+    fn left(&self) -> u64 {
+        self.source.len().saturating_sub(self.offset())
+    }
+
+    fn place(&self) -> Location {
+        if self.encoding == Encoding::Ascii { Location::line(self.line) } else { Location::byte(self.offset()) }
+    }
+
+    /// Has at least `count` bytes buffered; `false` when the input ends before.
+    fn fill(&mut self, count: usize) -> Result<bool> {
+        if self.buffered() >= count {
+            return Ok(true);
+        }
+        if count as u64 > self.left() {
+            return Ok(false);
+        }
+        self.cx.checkpoint()?;
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let kept = self.buffer.len();
+        self.buffer.resize(count.max(WINDOW), 0);
+        let read = self.source.read_at(self.next, &mut self.buffer[kept..])?;
+        self.buffer.truncate(kept + read);
+        self.next += read as u64;
+        Ok(self.buffered() >= count)
+    }
+
+    /// The next line that is not blank, as a range of the buffer.
+    fn next_line(&mut self) -> Result<Option<std::ops::Range<usize>>> {
+        let mut searched = 0;
+        loop {
+            let fresh = &self.buffer[self.start + searched..];
+            let found = fresh.iter().position(|&byte| byte == self.end_of_line);
+            let length = match found {
+                Some(at) => searched + at,
+                None => {
+                    searched = self.buffered();
+                    self.cx
+                        .limits()
+                        .check("string_bytes", searched as u64)
+                        .map_err(|error| error.at_line(self.line))?;
+                    if self.fill(searched + 1)? {
+                        continue;
+                    }
+                    if searched == 0 {
+                        return Ok(None);
+                    }
+                    searched
+                }
+            };
+            let line = self.start..self.start + length;
+            self.start = (line.end + 1).min(self.buffer.len());
+            self.line += 1;
+            searched = 0;
+            if !self.buffer[line.clone()].trim_ascii().is_empty() {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    /// Rows of a piece of `element`.
+    fn piece(element: &Element) -> u64 {
+        (PIECE_BYTES / element.least_bytes().max(1)).clamp(1, PIECE_ROWS)
+    }
+
+    /// Checks an announced number of rows against what is left: the number that can be read, which is less only when lenient.
+    pub(super) fn available(&self, element: &Element) -> Result<u64> {
+        self.cx.limits().check("elements", if element.properties.is_empty() { 0 } else { element.count })?;
+        let least = match self.encoding {
+            // A digit and a blank a value; the last line may lack its end.
+            Encoding::Ascii => element.properties.len() as u64 * 2,
+            _ => element.least_bytes(),
+        };
+        let left = self.left() + u64::from(self.encoding == Encoding::Ascii);
+        let there = left.checked_div(least).unwrap_or(element.count).min(element.count);
+        if there < element.count {
+            let error = Error::malformed(format!(
+                "element {:?} announces {} rows, at most {there} are there",
+                element.name, element.count
+            ))
+            .at(self.place())
+            .with_hint("the file is cut short or its count is wrong");
+            self.cx.unless_lenient("truncated", error)?;
+        }
+        Ok(there)
+    }
+
+    /// The next rows of `element`, at most `left` and a piece. Fewer than asked for, with a finding, when the input ends.
+    pub(super) fn rows(&mut self, element: &Element, wanted: &[bool], done: u64, left: u64) -> Result<Rows> {
+        let most = left.min(Self::piece(element)) as usize;
+        let columns =
+            element.properties.iter().zip(wanted).map(|(property, &wanted)| Column::new(property, wanted, most));
+        let mut rows = Rows { columns: columns.collect(), count: 0, cut: false, charged: 0 };
+        if element.properties.is_empty() {
+            rows.count = most;
+            return Ok(rows);
+        }
+        let read = match self.encoding {
+            Encoding::Ascii => self.ascii_rows(element, &mut rows, most),
+            _ if element.has_lists() => self.listed_rows(element, &mut rows, most),
+            _ => self.plain_rows(element, &mut rows, most),
+        };
+        rows.cut = match read {
+            Ok(cut) => cut,
+            Err(error) if error.kind() == ErrorKind::Malformed => {
+                self.cx.unless_lenient("bad-row", error)?;
+                true
+            }
+            Err(error) => return Err(error),
+        };
+        let count = rows.count;
+        rows.columns.iter_mut().for_each(|column| column.truncate(count));
+        if rows.cut {
+            let error = Error::malformed(format!(
+                "element {:?} announces {} rows, found {}",
+                element.name,
+                element.count,
+                done + count as u64
+            ))
+            .at(self.place())
+            .with_hint("the file is cut short or its count is wrong");
+            self.cx.unless_lenient("truncated", error)?;
+        }
+        Ok(rows)
+    }
+
+    /// Binary rows of one length: column by column. Whether the input ended early.
+    fn plain_rows(&mut self, element: &Element, rows: &mut Rows, most: usize) -> Result<bool> {
+        let stride = element.least_bytes() as usize;
+        let count = most.min(usize::try_from(self.left() / stride as u64).unwrap_or(usize::MAX));
+        self.fill(count * stride)?;
+        let bytes = &self.buffer[self.start..self.start + count * stride];
+        let mut offset = 0;
+        for (column, property) in rows.columns.iter_mut().zip(&element.properties) {
+            if let Column::Scalars(values) = column {
+                gather(values, bytes, stride, offset, self.encoding == Encoding::Big);
+            }
+            offset += size(property.scalar) as usize;
+        }
+        self.start += count * stride;
+        rows.count = count;
+        Ok(count < most)
+    }
+
+    /// Binary rows with lists: row by row.
+    fn listed_rows(&mut self, element: &Element, rows: &mut Rows, most: usize) -> Result<bool> {
+        let big = self.encoding == Encoding::Big;
+        while rows.count < most {
+            for (column, property) in rows.columns.iter_mut().zip(&element.properties) {
+                let item = size(property.scalar) as usize;
+                let mut count = 1;
+                if let Some(length) = property.list {
+                    let bytes = size(length) as usize;
+                    if !self.fill(bytes)? {
+                        return Ok(true);
+                    }
+                    let found = match &self.buffer[self.start..self.start + bytes] {
+                        [length_byte] if length == ScalarType::U8 => f64::from(*length_byte),
+                        found => decode(length, found, big),
+                    };
+                    count = list_length(found).map_err(|error| error.at(self.place()))?;
+                    self.start += bytes;
+                }
+                let Some(bytes) = count.checked_mul(item).filter(|&bytes| bytes as u64 <= self.left()) else {
+                    return Ok(true);
+                };
+                if bytes > WINDOW && matches!(column, Column::Skipped) {
+                    self.skip_bytes(bytes as u64);
+                    continue;
+                }
+                if !self.fill(bytes)? {
+                    return Ok(true);
+                }
+                let found = &self.buffer[self.start..self.start + bytes];
+                match column {
+                    Column::Scalars(values) => gather(values, found, item, 0, big),
+                    Column::List { sizes, values } => {
+                        if bytes > 1 << 10 {
+                            self.cx.budget().take(bytes as u64 * 2)?;
+                            rows.charged += bytes as u64 * 2;
+                        }
+                        gather(values, found, item, 0, big);
+                        sizes.push(count as u32);
+                    }
+                    Column::Skipped => {}
+                }
+                self.start += bytes;
+            }
+            rows.count += 1;
+        }
+        Ok(false)
+    }
+
+    /// A row a line.
+    fn ascii_rows(&mut self, element: &Element, rows: &mut Rows, most: usize) -> Result<bool> {
+        while rows.count < most {
+            let line = self.line;
+            let Some(range) = self.next_line()? else { return Ok(true) };
+            // Blank lines before it were counted as well.
+            let line = line.max(self.line - 1);
+            let mut scanner = Scanner::new(&self.buffer[range]);
+            let mut odd = None;
+            let mut next = |scanner: &mut Scanner<'_>, property: &Property, scalar: ScalarType| {
+                let Some(value) = scanner.number() else {
+                    let found = crate::text::decode(scanner.word()).chars().take(40).collect::<String>();
+                    return Err(Error::malformed(format!(
+                        "expected a number for {:?}, found {found:?}",
+                        property.name
+                    ))
+                    .at_line(line));
+                };
+                if !holds(scalar, value) {
+                    odd.get_or_insert_with(|| format!("{value} does not fit the type of {:?}", property.name));
+                }
+                Ok(value)
+            };
+            for (column, property) in rows.columns.iter_mut().zip(&element.properties) {
+                let Some(length) = property.list else {
+                    let value = next(&mut scanner, property, property.scalar)?;
+                    if let Column::Scalars(values) = column {
+                        values.push(value);
+                    }
+                    continue;
+                };
+                let count = list_length(next(&mut scanner, property, length)?).map_err(|error| error.at_line(line))?;
+                if let Column::List { sizes, .. } = column {
+                    sizes.push(count as u32);
+                }
+                for _ in 0..count {
+                    let value = next(&mut scanner, property, property.scalar)?;
+                    if let Column::List { values, .. } = column {
+                        values.push(value);
+                    }
+                }
+                if count > 1 << 8 {
+                    self.cx.budget().take(count as u64 * 16)?;
+                    rows.charged += count as u64 * 16;
+                }
+            }
+            if let Some(message) = odd {
+                self.cx.tolerate("out-of-range", message, Location::line(line))?;
+            }
+            if !scanner.word().is_empty() {
+                let message = format!("a row of {:?} has more values than properties", element.name);
+                self.cx.tolerate("extra-values", message, Location::line(line))?;
+            }
+            rows.count += 1;
+        }
+        Ok(false)
+    }
+
+    fn skip_bytes(&mut self, bytes: u64) {
+        let buffered = self.buffered() as u64;
+        if bytes <= buffered {
+            self.start += bytes as usize;
+        } else {
+            self.next += bytes - buffered;
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Steps over the rows of an element.
+    pub(super) fn skip(&mut self, element: &Element) -> Result<()> {
+        if element.properties.is_empty() {
+            return Ok(());
+        }
+        let count = self.available(element)?;
+        if self.encoding != Encoding::Ascii && !element.has_lists() {
+            self.skip_bytes(count * element.least_bytes());
+            return Ok(());
+        }
+        let wanted = vec![false; element.properties.len()];
+        let mut done = 0;
+        while done < count {
+            let rows = self.rows(element, &wanted, done, count - done)?;
+            if rows.count == 0 {
+                break;
+            }
+            done += rows.count as u64;
+        }
+        Ok(())
+    }
+
+    /// Reports what follows the last row.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let place = self.place();
+        let trailing = match self.encoding {
+            Encoding::Ascii => self.next_line()?.is_some(),
+            _ => self.left() > 0,
+        };
+        if trailing {
+            self.cx.tolerate("trailing-bytes", "the file goes on behind its last row", place)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn list_length(value: f64) -> Result<usize> {
+    if value >= 0.0 && value <= f64::from(u32::MAX) && value.fract() == 0.0 {
+        Ok(value as usize)
+    } else {
+        Err(Error::malformed(format!("expected the length of a list, found {value}")))
+    }
+}

@@ -1,0 +1,591 @@
+//! STL, the triangle soup of 3D Systems' stereolithography, binary and ASCII.
+//!
+//! Specification: 3D Systems, "StereoLithography Interface Specification", 1988 (only in print); a description with the dialects:
+//! <https://www.loc.gov/preservation/digital/formats/fdd/fdd000505.shtml>.
+//!
+//! | offset | bytes | binary field |
+//! |---|---|---|
+//! | 0 | 80 | header, any text; Magics puts `COLOR=` and RGBA into it |
+//! | 80 | 4 | number of triangles n, little-endian as all that follows |
+//! | 84 | 50 n | per triangle: normal, three corners (12 × f32), attribute bytes (u16) |
+//!
+//! ASCII: `solid NAME`, then `facet normal x y z`, `outer loop`, three `vertex x y z`, `endloop`, `endfacet`, then `endsolid`; in any
+//! case, with LF, CR or CRLF; each solid is a mesh.
+//!
+//! A file is binary when 84 + 50 n is its length; else ASCII when it begins with `solid` and has `facet` or `endsolid` in its first
+//! KiB (binary headers begin with `solid` too); else binary with as many triangles as are there.
+//! Vertices are kept per corner, `-o stl.weld=true` joins equal positions and drops the normals of facets. Normals that are zero or
+//! not finite are computed. 15-bit colours in the attribute bytes (VisCAM, Magics) become vertex colours.
+//!
+//! Written: world-space triangles, binary or (`-o stl.ascii=true`) ASCII with one solid a mesh. Lost, with a code each: `node-tree`,
+//! `mesh-names` (binary), `materials`, `textures`, `texcoords`, `colors`, `smooth-normals`, `polygons`, `lines`, `points`, `precision`
+//! (a world offset), and what `world.rs` names.
+//!
+//! Findings: `truncated`, `trailing-bytes`, `missing-endsolid`, `polygon-facet`, `short-facet`, `unknown-word`, `non-finite`,
+//! `recomputed-normals`, `attribute-bytes`, `empty-solid`. Strict turns the first six into errors; lenient reads unreadable
+//! numbers as NaN.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+
+use mediary_core::record::Facts;
+use mediary_core::record::Scene;
+use mediary_core::record::facts::SceneFacts;
+use mediary_core::record::scene::{Mesh, Primitive, Topology};
+use mediary_core::{
+    Confidence, Context, Error, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
+    OptionSpec, OptionType, Output, Probe, Result, Severity, Source, single, whole,
+};
+
+use crate::text::{self, Scanner, put_number};
+use crate::vertex::{face_normal, srgb_to_linear, unit};
+use crate::world::{self, Placed};
+
+const INFO: FormatInfo = FormatInfo::new("stl", "STL (stereolithography)", &[Kind::Scene])
+    .extensions(&["stl"])
+    .media_types(&["model/stl", "application/sla", "application/vnd.ms-pki.stl"])
+    .probes_without_signature()
+    .reads()
+    .writes(&[])
+    .options(&[
+        OptionSpec::read("weld", OptionType::Bool, "false", "Join corners at equal positions; normals are dropped."),
+        OptionSpec::write("ascii", OptionType::Bool, "false", "Write ASCII instead of binary."),
+    ])
+    .spec("https://www.loc.gov/preservation/digital/formats/fdd/fdd000505.shtml");
+
+/// Bytes before the count.
+const HEADER: usize = 80;
+/// Bytes before the first triangle.
+const START: u64 = 84;
+/// Bytes of a triangle.
+const FACET: u64 = 50;
+/// Where `facet` or `endsolid` must turn up in an ASCII file.
+const ASCII_WINDOW: usize = 1024;
+/// Facets between checks of the deadline.
+const CHECK_EVERY: usize = 1 << 14;
+/// The key of Magics for a colour of the whole part.
+const MAGICS: &[u8] = b"COLOR=";
+/// Bit 15 of the attribute bytes.
+const COLOR_BIT: u16 = 0x8000;
+
+struct Stl;
+
+mediary_core::register!(Stl);
+
+impl Format for Stl {
+    fn info(&self) -> &'static FormatInfo {
+        &INFO
+    }
+
+    fn probe(&self, probe: &Probe<'_>) -> Confidence {
+        match encoding(probe.head, probe.len) {
+            Encoding::Binary { announced: 0, .. } if probe.len == START => Confidence::yes(50, "an empty binary STL"),
+            Encoding::Binary { exact: true, .. } => Confidence::yes(150, "the length is 84 + 50 bytes a triangle"),
+            Encoding::Ascii => Confidence::yes(150, "solid, then facet or endsolid"),
+            Encoding::Binary { .. } => Confidence::Unknown,
+            Encoding::Neither => Confidence::No,
+        }
+    }
+
+    fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
+        let (source, cx) = (source.clone(), cx.clone());
+        match encoding(source.head(), source.len()) {
+            Encoding::Ascii => Ok(whole(move || read_ascii(&source.bytes(&cx)?, &cx))),
+            Encoding::Binary { announced, .. } => {
+                let triangles = facets(announced, source.len(), &cx)?;
+                let weld = cx.options().bool("weld");
+                let header =
+                    move || Ok(Header { memory: Some(triangles * 72), ..Header::single(header(triangles, weld)) });
+                Ok(single(header, move || read_binary(&source.bytes(&cx)?, triangles, &cx)))
+            }
+            Encoding::Neither => Err(Error::malformed("expected \"solid\" and facets, or a binary STL, found neither")
+                .at_byte(0)
+                .with_hint("`mediary detect --explain` shows what the content is")),
+        }
+    }
+
+    fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+        write(record, out, cx)
+    }
+}
+
+enum Encoding {
+    Ascii,
+    Binary { announced: u32, exact: bool },
+    Neither,
+}
+
+fn encoding(head: &[u8], len: u64) -> Encoding {
+    let announced =
+        head.get(HEADER..HEADER + 4).map(|count| u32::from_le_bytes([count[0], count[1], count[2], count[3]]));
+    if let Some(announced) = announced
+        && START + FACET * u64::from(announced) == len
+    {
+        return Encoding::Binary { announced, exact: true };
+    }
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    if starts_with_word(text, b"solid") {
+        let window = text[..text.len().min(ASCII_WINDOW)].to_ascii_lowercase();
+        let has = |word: &[u8]| window.windows(word.len()).any(|found| found == word);
+        if has(b"facet") || has(b"endsolid") {
+            return Encoding::Ascii;
+        }
+    }
+    // Counts below 2^24 and nearly all floats have a byte that no text has.
+    let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C);
+    match announced {
+        Some(announced) if head.iter().take(512).any(control) => Encoding::Binary { announced, exact: false },
+        _ => Encoding::Neither,
+    }
+}
+
+fn starts_with_word(text: &[u8], word: &[u8]) -> bool {
+    text.len() >= word.len()
+        && text[..word.len()].eq_ignore_ascii_case(word)
+        && text.get(word.len()).is_none_or(u8::is_ascii_whitespace)
+}
+
+/// Triangles that are there, with findings where the length does not fit the announced number.
+fn facets(announced: u32, len: u64, cx: &Context) -> Result<u64> {
+    let announced = u64::from(announced);
+    let there = len.saturating_sub(START) / FACET;
+    cx.limits().check("elements", announced.min(there).saturating_mul(3))?;
+    if there < announced {
+        if there == 0 {
+            return Err(Error::truncated("the list of triangles", announced * FACET, len - START).at_byte(START));
+        }
+        let message = format!("{announced} triangles are announced, {there} are there");
+        cx.tolerate("truncated", message, Location::byte(START + there * FACET))?;
+        return Ok(there);
+    }
+    let end = START + announced * FACET;
+    if len > end {
+        let message = format!("{} bytes follow the {announced} announced triangles", len - end);
+        cx.tolerate("trailing-bytes", message, Location::byte(end))?;
+    }
+    Ok(announced)
+}
+
+fn header(triangles: u64, weld: bool) -> Facts {
+    Facts::Scene(SceneFacts {
+        nodes: Some(1),
+        meshes: Some(1),
+        primitives: Some(u64::from(triangles > 0)),
+        vertices: (!weld).then_some(triangles * 3),
+        triangles: Some(triangles),
+        materials: Some(0),
+        textures: Some(0),
+        animations: Some(0),
+        bounds: None,
+        up_axis: None,
+    })
+}
+
+/// Facets of one solid, and what was found in them.
+#[derive(Default)]
+struct Soup {
+    positions: Vec<[f32; 3]>,
+    normals: Vec<[f32; 3]>,
+    recomputed: u64,
+    non_finite: u64,
+}
+
+impl Soup {
+    fn push(&mut self, given: [f32; 3], corners: [[f32; 3]; 3]) {
+        let square: f32 = given.iter().map(|value| value * value).sum();
+        let normal = if (square - 1.0).abs() < 1e-4 {
+            given
+        } else {
+            unit(given.map(f64::from)).unwrap_or_else(|| {
+                self.recomputed += 1;
+                // A triangle without area has no normal of its own.
+                face_normal(corners).unwrap_or([0.0, 0.0, 1.0])
+            })
+        };
+        self.non_finite += corners.iter().filter(|corner| !corner.iter().all(|value| value.is_finite())).count() as u64;
+        self.positions.extend_from_slice(&corners);
+        self.normals.extend_from_slice(&[normal; 3]);
+    }
+
+    fn into_mesh(self, name: String, colors: Vec<[f32; 4]>, cx: &Context) -> Result<Mesh> {
+        let message = "normals of facets are zero or not finite: computed from the corners";
+        cx.report_times(Severity::Info, "recomputed-normals", message, None, self.recomputed);
+        let message = "corners have a coordinate that is not finite";
+        cx.report_times(Severity::Warning, "non-finite", message, None, self.non_finite);
+        if self.positions.is_empty() {
+            return Ok(Mesh { name, ..Mesh::default() });
+        }
+        let mut primitive = Primitive { positions: self.positions, normals: self.normals, ..Primitive::default() };
+        if cx.options().bool("weld") {
+            weld(&mut primitive, &colors, cx)?;
+        } else if !colors.is_empty() {
+            primitive.colors = vec![colors];
+        }
+        Ok(Mesh { name, primitives: vec![primitive], ..Mesh::default() })
+    }
+}
+
+/// One vertex for equal positions (and colours); facet normals mean nothing on them.
+fn weld(primitive: &mut Primitive, colors: &[[f32; 4]], cx: &Context) -> Result<()> {
+    cx.budget().take(primitive.positions.len() as u64 * 36)?;
+    let mut known: HashMap<([u32; 3], [u32; 4]), u32> = HashMap::new();
+    let (mut positions, mut kept_colors, mut indices) = (Vec::new(), Vec::new(), Vec::new());
+    for (corner, &position) in primitive.positions.iter().enumerate() {
+        let color = colors.get(corner).copied();
+        // Adding 0 makes −0 equal to 0.
+        let key = (position.map(|value| (value + 0.0).to_bits()), color.unwrap_or_default().map(f32::to_bits));
+        let fresh = positions.len() as u32;
+        let vertex = *known.entry(key).or_insert(fresh);
+        if vertex == fresh {
+            positions.push(position);
+            kept_colors.extend(color);
+        }
+        indices.push(vertex);
+    }
+    primitive.positions = positions;
+    primitive.normals = Vec::new();
+    primitive.colors = if kept_colors.is_empty() { Vec::new() } else { vec![kept_colors] };
+    primitive.indices = Some(indices);
+    Ok(())
+}
+
+fn read_binary(bytes: &[u8], triangles: u64, cx: &Context) -> Result<MediaRecord> {
+    let left = (bytes.len() as u64).saturating_sub(START);
+    let mut soup = Soup {
+        positions: cx.budget().vec("corners", triangles * 3, FACET / 3, left)?,
+        normals: cx.budget().vec("corners", triangles * 3, FACET / 3, left)?,
+        ..Soup::default()
+    };
+    let body = &bytes[START as usize..];
+    let (mut flagged, mut attributed) = (false, 0_u64);
+    for (number, facet) in body.chunks_exact(FACET as usize).take(triangles as usize).enumerate() {
+        if number.is_multiple_of(CHECK_EVERY) {
+            cx.checkpoint()?;
+        }
+        let float = |at: usize| f32::from_le_bytes([facet[at], facet[at + 1], facet[at + 2], facet[at + 3]]);
+        let vector = |at: usize| [float(at), float(at + 4), float(at + 8)];
+        soup.push(vector(0), [vector(12), vector(24), vector(36)]);
+        let attribute = attribute(facet);
+        flagged |= attribute & COLOR_BIT != 0;
+        attributed += u64::from(attribute != 0);
+    }
+    let magics = magics_color(&bytes[..HEADER]);
+    let mut colors = Vec::new();
+    // VisCAM flags facets that have a colour; Magics those that have none of their own.
+    if flagged || (magics.is_some() && attributed > 0) {
+        cx.budget().take(triangles * 48)?;
+        for facet in body.chunks_exact(FACET as usize).take(triangles as usize) {
+            colors.extend_from_slice(&[facet_color(attribute(facet), magics); 3]);
+        }
+    } else {
+        let message = "facets have attribute bytes that are no colour: left out";
+        cx.report_times(Severity::Info, "attribute-bytes", message, None, attributed);
+    }
+    let mut record = MediaRecord::new(Scene::of_meshes(vec![soup.into_mesh(String::new(), colors, cx)?]));
+    let title = text::decode(bytes[..HEADER].split(|&byte| byte == 0).next().unwrap_or_default());
+    if !title.trim().is_empty() && !title.contains(char::is_control) {
+        record = record.with_property("header", title.trim());
+    }
+    Ok(record)
+}
+
+fn attribute(facet: &[u8]) -> u16 {
+    u16::from_le_bytes([facet[48], facet[49]])
+}
+
+/// The part colour of a Magics header.
+fn magics_color(header: &[u8]) -> Option<[u8; 4]> {
+    let at = header.windows(MAGICS.len()).position(|found| found == MAGICS)? + MAGICS.len();
+    header.get(at..at + 4)?.try_into().ok()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "colours are single precision")]
+fn facet_color(attribute: u16, magics: Option<[u8; 4]>) -> [f32; 4] {
+    let five = |shift: u16| srgb_to_linear(f64::from(attribute >> shift & 31) / 31.0) as f32;
+    let eight = |value: u8| srgb_to_linear(f64::from(value) / 255.0) as f32;
+    match (magics, attribute & COLOR_BIT != 0) {
+        (None, true) => [five(10), five(5), five(0), 1.0],
+        (None, false) => [1.0; 4],
+        (Some(_), false) => [five(0), five(5), five(10), 1.0],
+        (Some([r, g, b, a]), true) => [eight(r), eight(g), eight(b), f32::from(a) / 255.0],
+    }
+}
+
+/// Reads ASCII by its words: what a facet needs is the normal and the vertices, the rest frames them.
+struct Ascii<'c, 'a> {
+    scanner: Scanner<'a>,
+    cx: &'c Context,
+    meshes: Vec<Mesh>,
+    name: String,
+    soup: Soup,
+    /// Whether a `solid` is open, and a `facet` is.
+    in_solid: bool,
+    in_facet: bool,
+    normal: [f32; 3],
+    corners: Vec<[f32; 3]>,
+    /// Corners of the meshes so far, each mesh counting for 16 more.
+    kept: usize,
+    charged: u64,
+}
+
+fn read_ascii(bytes: &[u8], cx: &Context) -> Result<MediaRecord> {
+    let mut ascii = Ascii {
+        scanner: Scanner::new(bytes),
+        cx,
+        meshes: Vec::new(),
+        name: String::new(),
+        soup: Soup::default(),
+        in_solid: false,
+        in_facet: false,
+        normal: [0.0; 3],
+        corners: Vec::new(),
+        kept: 0,
+        charged: 0,
+    };
+    ascii.read()?;
+    Ok(MediaRecord::new(Scene::of_meshes(ascii.meshes)))
+}
+
+impl Ascii<'_, '_> {
+    fn read(&mut self) -> Result<()> {
+        let mut words = 0_usize;
+        loop {
+            self.scanner.skip_space();
+            if self.scanner.is_done() {
+                break;
+            }
+            if words.is_multiple_of(CHECK_EVERY) {
+                self.check()?;
+            }
+            words += 1;
+            let line = self.scanner.line();
+            let word = self.scanner.word();
+            let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+            if is(b"vertex") {
+                let corner = self.vector(line)?;
+                self.corners.push(corner);
+            } else if is(b"facet") {
+                self.end_facet(line)?;
+                self.in_facet = true;
+                self.corners.clear();
+                let before = self.scanner.clone();
+                if !self.scanner.word().eq_ignore_ascii_case(b"normal") {
+                    self.scanner = before;
+                }
+                self.normal = self.facet_normal();
+            } else if is(b"endfacet") || is(b"endloop") {
+                self.end_facet(line)?;
+            } else if is(b"outer") || is(b"loop") {
+            } else if is(b"solid") {
+                self.end_facet(line)?;
+                self.end_solid()?;
+                self.name = text::decode(self.scanner.rest_of_line());
+                self.in_solid = true;
+            } else if is(b"endsolid") {
+                self.end_facet(line)?;
+                self.scanner.rest_of_line();
+                self.end_solid()?;
+            } else {
+                let word = text::decode(&word[..word.len().min(40)]);
+                let message = format!("expected a word of STL, found {word:?}");
+                self.cx.tolerate("unknown-word", message, Location::line(line))?;
+                self.scanner.rest_of_line();
+            }
+        }
+        let line = self.scanner.line();
+        if self.in_facet {
+            self.cx.tolerate("truncated", "the last facet has no end: left out", Location::line(line))?;
+            self.in_facet = false;
+        }
+        if self.in_solid {
+            self.cx.tolerate("missing-endsolid", "expected endsolid, found the end", Location::line(line))?;
+        }
+        self.end_solid()?;
+        self.check()
+    }
+
+    fn check(&mut self) -> Result<()> {
+        self.cx.checkpoint()?;
+        let corners = self.kept + self.soup.positions.capacity();
+        self.cx.limits().check("elements", corners as u64)?;
+        let now = corners as u64 * 24;
+        self.cx.budget().take(now.saturating_sub(self.charged))?;
+        self.charged = self.charged.max(now);
+        Ok(())
+    }
+
+    /// A normal that cannot be read is computed, as one of zeros is.
+    #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision")]
+    fn facet_normal(&mut self) -> [f32; 3] {
+        [0; 3].map(|_| self.scanner.number().map_or(f32::NAN, |value| value as f32))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision")]
+    fn vector(&mut self, line: u64) -> Result<[f32; 3]> {
+        let mut vector = [f32::NAN; 3];
+        for (axis, value) in vector.iter_mut().enumerate() {
+            match self.scanner.number() {
+                Some(number) => *value = number as f32,
+                None if self.scanner.is_done() => break,
+                None => {
+                    let word = self.scanner.word();
+                    let found = text::decode(&word[..word.len().min(40)]);
+                    let error = Error::malformed(format!("expected 3 coordinates, found {axis} and then {found:?}"));
+                    self.cx.unless_lenient("bad-number", error.at_line(line))?;
+                    break;
+                }
+            }
+        }
+        Ok(vector)
+    }
+
+    fn end_facet(&mut self, line: u64) -> Result<()> {
+        if !std::mem::take(&mut self.in_facet) {
+            return Ok(());
+        }
+        match self.corners.len() {
+            3 => {}
+            0..3 => {
+                let message = format!("expected 3 corners, found {}: left out", self.corners.len());
+                return self.cx.tolerate("short-facet", message, Location::line(line));
+            }
+            more => {
+                let message = format!("expected 3 corners, found {more}: cut into triangles");
+                self.cx.tolerate("polygon-facet", message, Location::line(line))?;
+            }
+        }
+        for at in 1..self.corners.len() - 1 {
+            self.soup.push(self.normal, [self.corners[0], self.corners[at], self.corners[at + 1]]);
+        }
+        Ok(())
+    }
+
+    fn end_solid(&mut self) -> Result<()> {
+        let soup = std::mem::take(&mut self.soup);
+        let name = std::mem::take(&mut self.name);
+        let opened = std::mem::take(&mut self.in_solid);
+        if soup.positions.is_empty() {
+            let message = format!("solid {name:?} has no facet: left out");
+            self.cx.report_times(Severity::Info, "empty-solid", message, None, opened.into());
+            return Ok(());
+        }
+        self.kept += soup.positions.len() + 16;
+        self.meshes.push(soup.into_mesh(name, Vec::new(), self.cx)?);
+        self.check()
+    }
+}
+
+fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+    let Media::Scene(scene) = &record.media else {
+        return Err(Error::unsupported(format!("STL holds a scene, not {}", record.kind())));
+    };
+    let ascii = cx.options().bool("ascii");
+    report_losses(scene, ascii, cx);
+    let meshes = world::placed(scene);
+    let triangles: u64 = meshes.iter().flat_map(|mesh| &mesh.mesh.primitives).map(Primitive::triangles).sum();
+    let Ok(count) = u32::try_from(triangles) else {
+        return Err(Error::unsupported(format!("STL counts up to {} triangles, the scene has {triangles}", u32::MAX)));
+    };
+    if !ascii {
+        // The header must not begin with "solid".
+        let mut header = [b' '; HEADER];
+        header[..24].copy_from_slice(b"binary STL from mediary ");
+        out.write_all(&header)?;
+        out.write_all(&count.to_le_bytes())?;
+    }
+    let mut bytes = Vec::new();
+    for mesh in &meshes {
+        let name = if mesh.mesh.name.is_empty() { &mesh.node.name } else { &mesh.mesh.name };
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        if ascii {
+            bytes.extend_from_slice(format!("solid {name}").trim_end().as_bytes());
+            bytes.push(b'\n');
+        }
+        for primitive in &mesh.mesh.primitives {
+            let mut failure = Ok(());
+            each_triangle(mesh, primitive, |normal, corners| {
+                if ascii {
+                    put_ascii(&mut bytes, normal, corners)
+                } else {
+                    put_binary(&mut bytes, normal, corners)
+                }
+                if bytes.len() >= 1 << 20 && failure.is_ok() {
+                    failure = out.write_all(&bytes).map_err(Error::from).and_then(|()| cx.checkpoint());
+                    bytes.clear();
+                }
+            });
+            failure?;
+        }
+        if ascii {
+            bytes.extend_from_slice(format!("endsolid {name}").trim_end().as_bytes());
+            bytes.push(b'\n');
+        }
+    }
+    if ascii && meshes.is_empty() {
+        bytes.extend_from_slice(b"solid\nendsolid\n");
+    }
+    out.write_all(&bytes)?;
+    Ok(())
+}
+
+fn report_losses(scene: &Scene, ascii: bool, cx: &Context) {
+    world::lose_tree(scene, ascii, cx);
+    let count = |test: &dyn Fn(&Primitive) -> bool| scene.primitives().filter(|part| test(part)).count() as u64;
+    let names = scene.meshes.iter().filter(|mesh| !mesh.name.is_empty()).count();
+    let meshes = if ascii { 0 } else { names.max(scene.meshes.len().saturating_sub(1)) };
+    cx.lose("mesh-names", meshes as u64, "meshes: binary STL holds one nameless mesh");
+    cx.lose("materials", scene.materials.len() as u64, "materials");
+    cx.lose("textures", scene.textures.len() as u64, "textures");
+    cx.lose("texcoords", count(&|part| !part.texcoords.is_empty()), "texture coordinates of primitives");
+    cx.lose("colors", count(&|part| !part.colors.is_empty()), "colours of primitives");
+    cx.lose("smooth-normals", count(&|part| !part.normals.is_empty() && part.indices.is_some()), "normals of vertices");
+    cx.lose("polygons", count(&|part| part.topology == Topology::Polygons), "polygons, cut into triangles");
+    cx.lose("lines", count(&|part| part.topology == Topology::Lines), "lines");
+    cx.lose("points", count(&|part| part.topology == Topology::Points), "points");
+    cx.lose("precision", u64::from(scene.world_offset != [0.0; 3]), "coordinates rounded to single precision");
+}
+
+/// Calls `visit` with the normal and the corners of each triangle in world space.
+#[expect(clippy::cast_possible_truncation, reason = "STL is single precision")]
+fn each_triangle(mesh: &Placed<'_>, primitive: &Primitive, mut visit: impl FnMut([f32; 3], [[f32; 3]; 3])) {
+    let mut points = Vec::new();
+    world::faces(primitive, mesh.mirrors, |corners| {
+        points.clear();
+        points.extend(corners.iter().map(|&corner| mesh.position(primitive.positions[corner as usize])));
+        world::triangles(&points, |triangle| {
+            let own = triangle.map(|at| points[at].map(|value| value as f32));
+            let normals = triangle.map(|at| primitive.normals.get(corners[at] as usize).copied());
+            // Corners with one normal state that of their facet, as when it was read from an STL.
+            let normal = match normals {
+                [Some(a), Some(b), Some(c)] if a == b && b == c => Some(mesh.normal(a)),
+                _ => face_normal(own),
+            };
+            visit(normal.unwrap_or_default(), own);
+        });
+    });
+}
+
+fn put_binary(bytes: &mut Vec<u8>, normal: [f32; 3], corners: [[f32; 3]; 3]) {
+    for value in normal.iter().chain(corners.as_flattened()) {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes.extend_from_slice(&[0, 0]);
+}
+
+fn put_ascii(bytes: &mut Vec<u8>, normal: [f32; 3], corners: [[f32; 3]; 3]) {
+    let put = |bytes: &mut Vec<u8>, word: &[u8], values: [f32; 3]| {
+        bytes.extend_from_slice(word);
+        for value in values {
+            bytes.push(b' ');
+            put_number(bytes, value.into(), true);
+        }
+        bytes.push(b'\n');
+    };
+    put(bytes, b"facet normal", normal);
+    bytes.extend_from_slice(b"outer loop\n");
+    corners.into_iter().for_each(|corner| put(bytes, b"vertex", corner));
+    bytes.extend_from_slice(b"endloop\nendfacet\n");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! Scanning text at the level of bytes, shared by the text formats of this crate: lines, words, numbers.
+//!
+//! Nothing here copies or checks UTF-8. Lines end with LF, CR or CRLF. Numbers take the fast path of exact powers of ten where
+//! the digits fit into 53 bits and fall back on `fast-float2` otherwise; both give the correctly rounded value.
+
+/// Powers of ten that a double holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// Whether `byte` separates words inside a line.
+pub(crate) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | 0x0B | 0x0C)
+}
+
+/// Whether `byte` ends a line.
+pub(crate) fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// A position in text, with the number of its line.
+#[derive(Clone)]
+pub(crate) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl<'a> Scanner<'a> {
+    /// At the start of `bytes`, behind a UTF-8 byte order mark.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        let at = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        Self { bytes, at, line: 1 }
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_done(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    /// Offset of the next byte.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Line of the next byte, counted from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
+    fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(b'\n')
+    }
+
+    /// Length of a line end at `at`: 2 for CRLF, 1 for LF or CR, 0 for anything else.
+    fn line_end_at(&self, at: usize) -> usize {
+        match self.bytes.get(at) {
+            Some(b'\r') if self.bytes.get(at + 1) == Some(&b'\n') => 2,
+            Some(b'\r' | b'\n') => 1,
+            _ => 0,
+        }
+    }
+
+    /// Steps over blanks, and over line ends behind a backslash.
+    pub(crate) fn skip_blanks(&mut self) {
+        loop {
+            match self.peek() {
+                b' ' | b'\t' | 0x0B | 0x0C => self.at += 1,
+                b'\\' if self.line_end_at(self.at + 1) > 0 => {
+                    self.at += 1 + self.line_end_at(self.at + 1);
+                    self.line += 1;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Steps over blanks and line ends.
+    pub(crate) fn skip_space(&mut self) {
+        while !self.is_done() {
+            let byte = self.peek();
+            if is_line_end(byte) {
+                self.end_line();
+            } else if is_blank(byte) || byte == 0 {
+                self.at += 1;
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Steps over the line end that comes next, if one does.
+    fn end_line(&mut self) {
+        let length = self.line_end_at(self.at);
+        self.at += length;
+        self.line += u64::from(length > 0);
+    }
+
+    /// Steps to the start of the next line, however far that is. `continued`: a backslash before a line end joins lines.
+    pub(crate) fn skip_line(&mut self, continued: bool) {
+        loop {
+            let rest = &self.bytes[self.at..];
+            let length = rest.iter().position(|&byte| is_line_end(byte)).unwrap_or(rest.len());
+            let goes_on = continued && length > 0 && rest[length - 1] == b'\\' && length < rest.len();
+            self.at += length;
+            self.end_line();
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// The next word of this line; empty at its end.
+    pub(crate) fn word(&mut self) -> &'a [u8] {
+        self.skip_blanks();
+        let start = self.at;
+        while let Some(&byte) = self.bytes.get(self.at) {
+            if byte <= b' ' && (is_blank(byte) || is_line_end(byte))
+                || byte == b'\\' && self.line_end_at(self.at + 1) > 0
+            {
+                break;
+            }
+            self.at += 1;
+        }
+        &self.bytes[start..self.at]
+    }
+
+    /// What is left of this line, without blanks around it.
+    pub(crate) fn rest_of_line(&mut self) -> &'a [u8] {
+        self.skip_blanks();
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&byte| is_line_end(byte)).unwrap_or(rest.len());
+        self.at += length;
+        rest[..length].trim_ascii()
+    }
+
+    /// The next number of this line. `None`, without moving, where there is none.
+    pub(crate) fn number(&mut self) -> Option<f64> {
+        self.skip_blanks();
+        let (value, length) = number(&self.bytes[self.at..])?;
+        self.at += length;
+        Some(value)
+    }
+
+    /// The next whole number, right here. `None`, without moving, where there is none or it leaves 63 bits.
+    pub(crate) fn integer(&mut self) -> Option<i64> {
+        let negative = self.peek() == b'-';
+        let mut at = self.at + usize::from(negative || self.peek() == b'+');
+        let start = at;
+        let mut value = 0_i64;
+        while let Some(digit) = self.bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+            value = value.checked_mul(10)?.checked_add(digit.into())?;
+            at += 1;
+        }
+        if at == start {
+            return None;
+        }
+        self.at = at;
+        Some(if negative { -value } else { value })
+    }
+
+    /// Steps over `byte` if it comes next.
+    pub(crate) fn eat(&mut self, byte: u8) -> bool {
+        let found = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Whether a word ends here.
+    pub(crate) fn at_word_end(&self) -> bool {
+        let byte = self.peek();
+        is_blank(byte) || is_line_end(byte) || byte == b'\\' && self.line_end_at(self.at + 1) > 0
+    }
+
+    /// Whether nothing but blanks and a comment (`#`) is left on this line.
+    pub(crate) fn at_line_end(&mut self) -> bool {
+        self.skip_blanks();
+        let byte = self.peek();
+        is_line_end(byte) || byte == b'#'
+    }
+}
+
+/// The number at the start of `bytes` and its length. Also `nan`, `inf`, `infinity` in any case, and the spellings of old
+/// Microsoft libraries (`1.#QNAN`, `-1.#IND`, `1.#INF`).
+pub(crate) fn number(bytes: &[u8]) -> Option<(f64, usize)> {
+    let (mut value, mut length) = plain_number(bytes)?;
+    if bytes.get(length) == Some(&b'#') {
+        let rest = &bytes[length..];
+        let end = rest.iter().position(|&byte| is_blank(byte) || is_line_end(byte)).unwrap_or(rest.len());
+        value = if rest[1..end].starts_with(b"INF") { f64::INFINITY.copysign(value) } else { f64::NAN };
+        length += end;
+    }
+    Some((value, length))
+}
+
+fn plain_number(bytes: &[u8]) -> Option<(f64, usize)> {
+    let negative = bytes.first() == Some(&b'-');
+    let start = usize::from(negative || bytes.first() == Some(&b'+'));
+    let mut mantissa = 0_u64;
+    let mut at = start;
+    let mut digits = 0_usize;
+    let digit = |at: usize| bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10);
+    while let Some(value) = digit(at) {
+        mantissa = mantissa.wrapping_mul(10).wrapping_add(value.into());
+        at += 1;
+    }
+    digits += at - start;
+    let mut exponent = 0_i64;
+    if bytes.get(at) == Some(&b'.') {
+        at += 1;
+        let fraction = at;
+        while let Some(value) = digit(at) {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(value.into());
+            at += 1;
+        }
+        digits += at - fraction;
+        exponent = -((at - fraction) as i64);
+    }
+    if digits == 0 {
+        return named_number(bytes, start, negative);
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        let sign = matches!(bytes.get(at + 1), Some(b'-' | b'+'));
+        let mut power_at = at + 1 + usize::from(sign);
+        let mut power = 0_i64;
+        let first = power_at;
+        while let Some(value) = digit(power_at) {
+            power = (power * 10 + i64::from(value)).min(100_000);
+            power_at += 1;
+        }
+        if power_at > first {
+            exponent += if bytes[at + 1] == b'-' { -power } else { power };
+            at = power_at;
+        }
+    }
+    // 19 digits never overflow 64 bits.
+    if digits <= 19 && mantissa < 1 << 53 && exponent.unsigned_abs() <= 22 {
+        let power = POWERS[exponent.unsigned_abs() as usize];
+        let value = if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
+        return Some((if negative { -value } else { value }, at));
+    }
+    let value: f64 = fast_float2::parse(&bytes[start..at]).ok()?;
+    Some((if negative { -value } else { value }, at))
+}
+
+/// `nan`, `inf` and `infinity`, as whole words.
+fn named_number(bytes: &[u8], start: usize, negative: bool) -> Option<(f64, usize)> {
+    let rest = &bytes[start..];
+    let length = rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let value = match &*rest[..length.min(9)].to_ascii_lowercase() {
+        b"nan" | b"nanq" | b"nans" => f64::NAN,
+        b"inf" | b"infinity" => f64::INFINITY,
+        _ => return None,
+    };
+    Some((if negative { -value } else { value }, start + length))
+}
+
+/// Text of unknown encoding: UTF-8 where it is valid, Latin-1 otherwise.
+pub(crate) fn decode(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
+    }
+}
+
+/// UTF-16 with a byte order mark as UTF-8; `None` for anything else.
+pub(crate) fn from_utf16(bytes: &[u8]) -> Option<Vec<u8>> {
+    let unit: fn([u8; 2]) -> u16 = match bytes.get(..2)? {
+        b"\xFF\xFE" => u16::from_le_bytes,
+        b"\xFE\xFF" => u16::from_be_bytes,
+        _ => return None,
+    };
+    let units = bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    let text: String = char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    Some(text.into_bytes())
+}
+
+/// Appends the shortest decimal text that reads back as the same number: of single precision if `single`.
+pub(crate) fn put_number(text: &mut Vec<u8>, value: f64, single: bool) {
+    use std::io::Write as _;
+    let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
+    // Writing to a vector cannot fail.
+    #[expect(clippy::cast_possible_truncation, reason = "the caller asks for single precision")]
+    let _ = match (single, plain) {
+        (true, true) => write!(text, "{}", value as f32),
+        (true, false) => write!(text, "{:e}", value as f32),
+        (false, true) => write!(text, "{value}"),
+        (false, false) => write!(text, "{value:e}"),
+    };
+}
+
+/// Appends the shortest decimal text for which `same` holds after reading, trying 3, 6 and 9 decimals before all.
+pub(crate) fn put_shortest(text: &mut Vec<u8>, value: f64, same: impl Fn(f64) -> bool) {
+    for decimals in [1e3, 1e6, 1e9] {
+        let rounded = (value * decimals).round() / decimals;
+        if same(rounded) {
+            return put_number(text, rounded, false);
+        }
+    }
+    put_number(text, value, false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_the_standard_library() {
+        for text in [
+            "0",
+            "-0",
+            "1",
+            "1.",
+            ".5",
+            "-1.25",
+            "+3",
+            "1e3",
+            "1E-7",
+            "123456789.123456789",
+            "0.1",
+            "3.4e38",
+            "1e-40",
+            "17976931348623157e292",
+            "9007199254740993",
+            "00000000000000000000001.5",
+            "0.000000000000000000000000123",
+        ] {
+            let expected: f64 = text.parse().expect(text);
+            let (value, length) = number(text.as_bytes()).expect(text);
+            assert_eq!((value.to_bits(), length), (expected.to_bits(), text.len()), "{text}");
+        }
+        for (text, length) in
+            [("1.5x", 3), ("1e", 1), ("1e+", 1), ("2/3", 1), ("1.#QNAN 2", 7), ("-inf,", 4), ("NaN", 3)]
+        {
+            assert_eq!(number(text.as_bytes()).map(|(_, length)| length), Some(length), "{text}");
+        }
+        for text in ["", "-", ".", "e5", "infx", "x"] {
+            assert!(number(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_continue_behind_a_backslash() {
+        let mut scanner = Scanner::new(b"f 1 2 \\\r\n 3\\\n4\rv");
+        assert_eq!(scanner.word(), b"f");
+        let words: Vec<_> = std::iter::from_fn(|| Some(scanner.word()).filter(|word| !word.is_empty())).collect();
+        assert_eq!(words, [b"1", b"2", b"3", b"4"]);
+        scanner.skip_line(true);
+        assert_eq!((scanner.line(), scanner.word()), (4, &b"v"[..]));
+    }
+
+    #[test]
+    fn text_reads_back() {
+        for value in [0.1_f32, 1.0 / 3.0, 1e-30, 1e30, -7.25, f32::MIN_POSITIVE] {
+            let mut text = Vec::new();
+            put_number(&mut text, value.into(), true);
+            #[expect(clippy::cast_possible_truncation, reason = "single precision was written")]
+            let again = number(&text).map(|(value, _)| value as f32);
+            assert_eq!(again, Some(value));
+        }
+    }
+}

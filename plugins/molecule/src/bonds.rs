@@ -1,0 +1,156 @@
+//! Bonds: gathered from several sources, merged, and perceived from distances.
+
+use mediary_core::record::Molecule;
+use mediary_core::record::molecule::{Atoms, Bond, BondOrder, BondSource};
+use mediary_core::{Context, Result};
+
+use crate::elements::{covalent_radius, is_nonmetal};
+
+/// Two atoms are bonded when they are closer than the sum of their covalent radii and this, in Å: the tolerance of the
+/// Cambridge Structural Database (Meng & Lewis, J. Comput. Chem. 1991, 12, 891).
+const TOLERANCE: f64 = 0.4;
+/// Atoms closer than this, in Å, are one atom twice.
+const TOO_CLOSE: f64 = 0.4;
+/// Atoms in a cube of [`CUBE`] that no matter has, not even with ten alternate locations: perception stops there.
+const CROWDED: usize = 400;
+/// Edge of the cubes of the grid in Å: no two nonmetals are bonded over more.
+const CUBE: f64 = 3.4;
+
+/// Bonds as they are found.
+#[derive(Default)]
+pub(crate) struct BondList(Vec<Bond>);
+
+impl BondList {
+    /// Adds a bond; one of an atom with itself is none.
+    pub(crate) fn add(&mut self, a: u32, b: u32, order: BondOrder, aromatic: bool, source: BondSource) {
+        if a != b {
+            self.0.push(Bond { a: a.min(b), b: a.max(b), order, aromatic, source, ..Bond::default() });
+        }
+    }
+
+    /// Takes the memory of the bonds added since there were `before` from the budget; call it every few.
+    pub(crate) fn charge(&self, before: usize, cx: &Context) -> Result<()> {
+        cx.budget().take((self.0.len() - before) as u64 * size_of::<Bond>() as u64)
+    }
+
+    /// Number of bonds so far.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether each of `count` atoms has a bond so far.
+    pub(crate) fn bonded(&self, count: usize) -> Vec<bool> {
+        let mut bonded = vec![false; count];
+        for bond in &self.0 {
+            bonded[bond.a as usize] = true;
+            bonded[bond.b as usize] = true;
+        }
+        bonded
+    }
+
+    /// One bond a pair, by atoms. The file's word comes first, and takes an order it does not state from the others.
+    pub(crate) fn finish(mut self) -> Vec<Bond> {
+        self.0.sort_by_key(|bond| (bond.a, bond.b, rank(bond.source)));
+        self.0.dedup_by(|again, kept| {
+            if (again.a, again.b) != (kept.a, kept.b) {
+                return false;
+            }
+            if kept.order == BondOrder::Unknown || (kept.source == again.source && again.order > kept.order) {
+                kept.order = again.order;
+                kept.aromatic |= again.aromatic;
+            }
+            true
+        });
+        self.0
+    }
+}
+
+fn rank(source: BondSource) -> u8 {
+    match source {
+        BondSource::File => 0,
+        BondSource::Template => 1,
+        _ => 2,
+    }
+}
+
+/// Whether two atoms can be there at once: in the same alternate location, or one of them in all.
+pub(crate) fn compatible(atoms: &Atoms, a: u32, b: u32) -> bool {
+    let label = |atom: u32| Atoms::value(&atoms.altlocs, atom as usize, '\0');
+    label(a) == '\0' || label(b) == '\0' || label(a) == label(b)
+}
+
+/// Square of the distance of two atoms in Å².
+pub(crate) fn distance2(positions: &[[f64; 3]], a: u32, b: u32) -> f64 {
+    let (p, q) = (positions[a as usize], positions[b as usize]);
+    (0..3).map(|axis| (p[axis] - q[axis]).powi(2)).sum()
+}
+
+/// Whether two atoms are as close as a bond.
+pub(crate) fn close(molecule: &Molecule, positions: &[[f64; 3]], a: u32, b: u32) -> bool {
+    let radius = |atom: u32| covalent_radius(molecule.atoms.elements[atom as usize]);
+    let (Some(first), Some(second)) = (radius(a), radius(b)) else { return false };
+    let distance = distance2(positions, a, b);
+    distance > TOO_CLOSE * TOO_CLOSE && distance <= (first + second + TOLERANCE).powi(2)
+}
+
+/// Bonds nonmetals by distance where `wanted` says that a pair is to be looked at. Hydrogen takes its nearest neighbour
+/// alone. Time is linear in the atoms: a crowd denser than matter ends it, with a diagnostic.
+pub(crate) fn by_distance(
+    molecule: &Molecule,
+    positions: &[[f64; 3]],
+    wanted: impl Fn(u32, u32) -> bool,
+    bonds: &mut BondList,
+    cx: &Context,
+) -> Result<()> {
+    let atoms = &molecule.atoms;
+    let cube = |value: f64| (value / CUBE).floor() as i64;
+    cx.budget().take(atoms.len() as u64 * 32)?;
+    let mut grid: Vec<([i64; 3], u32)> = (0_u32..)
+        .zip(positions)
+        .filter(|&(atom, _)| is_nonmetal(atoms.elements[atom as usize]))
+        .map(|(atom, position)| (position.map(cube), atom))
+        .collect();
+    grid.sort_unstable();
+    if grid.chunk_by(|a, b| a.0 == b.0).any(|crowd| crowd.len() > CROWDED) {
+        cx.note("crowded", "atoms stand closer than in matter: no bonds are perceived from distances");
+        cx.budget().give_back(atoms.len() as u64 * 32);
+        return Ok(());
+    }
+    let is_hydrogen = |atom: u32| atoms.elements[atom as usize].number() == 1;
+    for (index, &(home, a)) in grid.iter().enumerate() {
+        if index % 16_384 == 0 {
+            cx.checkpoint()?;
+        }
+        let before = bonds.len();
+        let mut nearest: Option<(f64, u32)> = None;
+        // Cubes of one row are neighbours in the order of the grid: nine searches instead of 27.
+        for (dx, dy) in (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| (dx, dy))) {
+            let [x, y, z] = [home[0].saturating_add(dx), home[1].saturating_add(dy), home[2]];
+            let (first, last) = ([x, y, z.saturating_sub(1)], [x, y, z.saturating_add(1)]);
+            let from = grid.partition_point(|&(cube, _)| cube < first);
+            for &(_, b) in grid[from..].iter().take_while(|&&(cube, _)| cube <= last) {
+                let hydrogens = (is_hydrogen(a), is_hydrogen(b));
+                // Each pair is met twice: a hydrogen looks for its partner, of heavy atoms the first does.
+                if a == b || hydrogens == (true, true) || hydrogens.1 || (!hydrogens.0 && b < a) {
+                    continue;
+                }
+                if !wanted(a, b) || !compatible(atoms, a, b) || !close(molecule, positions, a, b) {
+                    continue;
+                }
+                if hydrogens.0 {
+                    let candidate = (distance2(positions, a, b), b);
+                    nearest =
+                        Some(nearest.map_or(candidate, |known| if candidate < known { candidate } else { known }));
+                } else {
+                    bonds.add(a, b, BondOrder::Unknown, false, BondSource::Distance);
+                }
+            }
+        }
+        if let Some((_, heavy)) = nearest {
+            bonds.add(a, heavy, BondOrder::Single, false, BondSource::Distance);
+        }
+        bonds.charge(before, cx)?;
+    }
+    cx.budget().give_back(atoms.len() as u64 * 32);
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What the tests share: where files are, how a record is read whole, how the program is run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use mediary::record::AudioChunk;
+use mediary::record::{Media, PointChunk, TableChunk, VideoFrame};
+use mediary::{Error, FormatInfo, MediaRecord, ReadOptions, Registry, Result, Source};
+use serde_json::Value;
+
+/// The root of the checkout.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// `tests/data/<parts>`.
+pub(crate) fn data(parts: &str) -> PathBuf {
+    root().join("tests/data").join(parts)
+}
+
+/// The corpus, if it is there.
+pub(crate) fn corpus() -> Option<PathBuf> {
+    let folder = std::env::var_os("MEDIARY_CORPUS").map_or_else(|| root().join("../shared/corpus"), PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("MEDIARY_REQUIRE_CORPUS").is_none(), "no corpus at {}", folder.display());
+    None
+}
+
+/// All files below `folder`, sorted.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The good samples of a format: the files of its folder that carry one of its extensions.
+pub(crate) fn samples(info: &FormatInfo) -> Vec<PathBuf> {
+    let files = files_below(&data(info.id)).into_iter();
+    files
+        .filter(|path| !path.components().any(|part| part.as_os_str() == "malformed"))
+        .filter(|path| info.claims(&path.file_name().unwrap().to_string_lossy()))
+        .collect()
+}
+
+/// The malformed samples of a format.
+pub(crate) fn malformed(info: &FormatInfo) -> Vec<PathBuf> {
+    let mut files = files_below(&data(info.id).join("malformed"));
+    files.retain(|path| info.claims(&path.file_name().unwrap().to_string_lossy()));
+    files
+}
+
+/// The bulk of a record, collected.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Bulk {
+    None,
+    Points(Vec<PointChunk>),
+    Audio(Vec<AudioChunk>),
+    Frames(Vec<VideoFrame>),
+    Rows(Vec<TableChunk>),
+}
+
+/// Takes the bulk out of a record; its facts are complete afterwards.
+pub(crate) fn collect(record: &mut MediaRecord) -> Result<Bulk> {
+    let budget = mediary::Budget::new(u64::MAX);
+    Ok(match &mut record.media {
+        Media::PointCloud(cloud) => Bulk::Points(cloud.points.collect(&budget)?),
+        Media::Audio(audio) => Bulk::Audio(audio.samples.collect(&budget)?),
+        Media::Table(table) => Bulk::Rows(table.rows.collect(&budget)?),
+        Media::Video(video) => match &mut video.frames {
+            Some(frames) => Bulk::Frames(frames.collect(&budget)?),
+            None => Bulk::None,
+        },
+        _ => Bulk::None,
+    })
+}
+
+/// Everything about a record that must not change from run to run.
+pub(crate) fn fingerprint(record: &mut MediaRecord) -> Result<String> {
+    let bulk = collect(record)?;
+    Ok(format!("{}\n{:?}\n{bulk:?}", record.to_json(), record.media))
+}
+
+/// Reads all records of an input to their ends.
+pub(crate) fn read_all(registry: &Registry, source: &Source, options: &ReadOptions) -> Result<Vec<MediaRecord>> {
+    registry
+        .open(source, options)?
+        .map(|record| {
+            let mut record = record?;
+            record.media.drain()?;
+            Ok(record)
+        })
+        .collect()
+}
+
+/// Whether an error is a caught panic: always a defect.
+pub(crate) fn is_panic(error: &Error) -> bool {
+    error.message().contains("the decoder gave up")
+}
+
+/// The program under test.
+pub(crate) fn mediary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mediary"));
+    command.current_dir(root()).stdin(Stdio::null()).env("NO_COLOR", "1");
+    for name in ["MEDIARY_LIMITS", "MEDIARY_MEMORY", "MEDIARY_JOBS", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the program.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    mediary().args(arguments).output().unwrap()
+}
+
+/// Standard output as JSON Lines.
+pub(crate) fn json_lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+/// Standard error as text.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

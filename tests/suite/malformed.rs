@@ -1,0 +1,71 @@
+//! Broken and hostile inputs, run as a user would: in a process with 1 GB of address space and 10 seconds.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mediary::Registry;
+use serde_json::Value;
+
+use crate::common::{corpus, files_below, malformed, root};
+
+/// Runs `mediary info --json --full` on a file; says what is wrong with the answer.
+fn judge(path: &Path) -> Result<(), String> {
+    let begun = Instant::now();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -v 1048576; exec \"$0\" info --json --full \"$1\""])
+        .arg(env!("CARGO_BIN_EXE_mediary"))
+        .arg(path)
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if begun.elapsed() > Duration::from_secs(10) {
+        return Err(format!("took {:?}", begun.elapsed()));
+    }
+    let Some(code @ (0 | 1 | 3)) = output.status.code() else {
+        return Err(format!("{}: {text}", output.status));
+    };
+    if text.contains("panicked") || text.contains("the decoder gave up") {
+        return Err(text);
+    }
+    let lines: Vec<Value> = String::from_utf8(output.stdout)
+        .map_err(|error| error.to_string())?
+        .lines()
+        .map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}")))
+        .collect::<Result<_, _>>()?;
+    let errors = lines.iter().filter(|line| line["type"] == "error").count();
+    let noted = lines.iter().any(|line| line["diagnostics"].as_array().is_some_and(|list| !list.is_empty()));
+    if (code != 0) != (errors > 0) {
+        return Err(format!("exit {code} with {errors} errors"));
+    }
+    if errors == 0 && !noted {
+        return Err("accepted without a word".into());
+    }
+    Ok(())
+}
+
+fn judge_all(files: &[PathBuf]) {
+    let problems: Vec<_> = files
+        .iter()
+        .filter_map(|path| judge(path).err().map(|problem| format!("{}: {problem}", path.display())))
+        .collect();
+    assert!(problems.is_empty(), "{} of {} files:\n{}", problems.len(), files.len(), problems.join("\n"));
+}
+
+#[test]
+fn our_malformed_samples_are_refused_or_noted() {
+    let files: Vec<_> = Registry::builtin().formats().flat_map(malformed).collect();
+    assert!(files.len() >= 10, "only {} files", files.len());
+    judge_all(&files);
+}
+
+/// Also the files of formats that are not read yet: they are not recognised, which is an error with a code.
+#[test]
+fn every_bad_file_of_the_corpus_is_refused_or_noted() {
+    let Some(corpus) = corpus() else { return };
+    let files = files_below(&corpus.join("bad"));
+    assert!(files.len() > 50);
+    judge_all(&files);
+}
