@@ -8,6 +8,8 @@ mod commands;
 mod inputs;
 mod interrupt;
 mod output;
+#[cfg(test)]
+mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -118,16 +120,20 @@ fn start() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
         }
     };
+    let mut screen = Screen::new(&cli.global);
+    ExitCode::from(execute(registry, cli, origins, &mut screen) as u8)
+}
+
+/// Runs a parsed command line to its end, with its failure told.
+fn execute(registry: Registry, cli: Cli, origins: Origins, screen: &mut Screen) -> Exit {
     let Cli { global, command } = cli;
     let (limits, _) = args::limits_in_force(&global, &origins);
-    let mut screen = Screen::new(&global);
     let session = Session { registry, global, origins, limits, interrupt: Interrupt::install() };
-    let done = run(&session, command, &mut screen).and_then(|exit| {
+    let done = run(&session, command, screen).and_then(|exit| {
         screen.flush()?;
         Ok(exit)
     });
-    let exit = done.unwrap_or_else(|failure| finish(&failure, &mut screen));
-    ExitCode::from(exit as u8)
+    done.unwrap_or_else(|failure| finish(&failure, screen))
 }
 
 fn run(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
@@ -182,25 +188,4 @@ fn is_broken_pipe(failure: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_closed_pipe_is_found_below_other_errors() {
-        let pipe = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        assert!(is_broken_pipe(&anyhow::Error::new(pipe())));
-        assert!(is_broken_pipe(&anyhow::Error::new(Error::from(pipe()))));
-        assert!(!is_broken_pipe(&anyhow::Error::new(Error::malformed("broken pipe"))));
-    }
-
-    #[test]
-    fn exits_follow_the_error() {
-        assert_eq!(exit_of(&Error::new(ErrorKind::InvalidOption, "")), Exit::Usage);
-        assert_eq!(exit_of(&Error::new(ErrorKind::Cancelled, "")), Exit::Interrupted);
-        assert_eq!(exit_of(&Error::new(ErrorKind::Locked, "")), Exit::Locked);
-        assert_eq!(exit_of(&Error::malformed("")), Exit::Failed);
-    }
 }

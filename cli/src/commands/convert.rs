@@ -246,7 +246,7 @@ mod tests {
         }
         let [a, b, mtl] = paths.clone();
         let kept = Written { paths: vec![a.clone()], siblings: vec![mtl.clone()] }.keep();
-        assert_eq!(kept, [a.clone()]);
+        assert_eq!(kept, std::slice::from_ref(&a));
         assert!(a.exists() && mtl.exists());
         drop(Written { paths: vec![a.clone(), b.clone()], siblings: vec![mtl.clone()] });
         assert!(!a.exists() && !b.exists() && !mtl.exists());

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use mediary::Cancel;
 use mediary_ingest::{Event, IngestOptions, Outcome, Row, Store, Summary, ingest};
+use serde_json::Value;
 
 use super::Tally;
 use crate::args::{IngestArgs, OnError};
 use crate::inputs::{self, Input};
 use crate::output::progress::Progress;
-use crate::output::text::{bytes, plural};
+use crate::output::text::{at, bytes, plural};
 use crate::output::{Screen, error_to_stderr};
 use crate::{Exit, Session, Usage};
 
@@ -32,6 +33,9 @@ pub(crate) fn run(session: &Session, args: &IngestArgs, screen: &mut Screen) -> 
         screen.json(&summary.to_json())?;
     } else {
         screen.text(&tell(&summary))?;
+    }
+    if summary.inputs == 0 {
+        screen.note("nothing to do: the inputs hold no files");
     }
     if summary.hidden > 0 {
         screen.note(&format!("{} left out; --hidden takes them", plural(summary.hidden, "hidden file or folder")));
@@ -108,11 +112,13 @@ impl Watch<'_> {
     }
 }
 
-/// `malformed: obj: index 7 is out of range: folder/a.obj`
+/// `malformed: obj: index 7 is out of range (at line 3): folder/a.obj`
 fn failure_text(row: &Row) -> String {
     let code = row.error_code.as_deref().unwrap_or("error");
     let format = row.format.as_deref().map(|format| format!("{format}: ")).unwrap_or_default();
-    format!("{code}: {format}{}: {}", row.error.as_deref().unwrap_or_default(), row.path())
+    let place = row.error_location.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let place = place.map(|place| at(&place)).unwrap_or_default();
+    format!("{code}: {format}{}{place}: {}", row.error.as_deref().unwrap_or_default(), row.path())
 }
 
 /// The summary line for people.

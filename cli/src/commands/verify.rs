@@ -1,7 +1,7 @@
 //! `mediary verify`: whether a store is whole.
 
 use mediary_ingest::{Report, Store, verify};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Exit;
 use crate::args::VerifyArgs;
@@ -11,9 +11,10 @@ use crate::output::text::{Paint, bytes, clean, plural};
 pub(crate) fn run(args: &VerifyArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
     let report = verify(&Store::open(&args.store)?, args.deep)?;
     if screen.json {
-        let mut json = serde_json::to_value(&report)?;
-        json["type"] = "verify".into();
-        json["whole"] = Value::Bool(report.is_whole());
+        let mut json = json!({ "type": "verify", "whole": report.is_whole() });
+        if let (Value::Object(json), Value::Object(report)) = (&mut json, serde_json::to_value(&report)?) {
+            json.extend(report);
+        }
         screen.json(&json)?;
     } else {
         screen.text(&tell(screen.paint, &report))?;

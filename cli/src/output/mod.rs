@@ -4,7 +4,7 @@ pub(crate) mod json;
 pub(crate) mod progress;
 pub(crate) mod text;
 
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use mediary::{Diagnostic, Error, Loss};
 use serde_json::Value;
@@ -17,7 +17,7 @@ use text::{Paint, clean};
 /// Methods that write to stdout fail when it is closed: the caller passes that up, and `main` ends quietly. Stderr is a
 /// courtesy; nobody can be told when it fails.
 pub(crate) struct Screen {
-    out: BufWriter<StdoutLock<'static>>,
+    out: BufWriter<Box<dyn Write>>,
     /// Results are JSON.
     pub(crate) json: bool,
     /// Errors only on stderr.
@@ -29,8 +29,13 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn new(global: &Global) -> Self {
+        Self::to(Box::new(io::stdout().lock()), global)
+    }
+
+    /// With something else as stdout.
+    pub(crate) fn to(stdout: Box<dyn Write>, global: &Global) -> Self {
         Self {
-            out: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
+            out: BufWriter::with_capacity(1 << 16, stdout),
             json: global.json,
             quiet: global.quiet,
             paint: Paint(colored(global.color, io::stdout().is_terminal(), |name| std::env::var(name).ok())),

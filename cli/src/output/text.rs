@@ -152,9 +152,7 @@ pub(crate) fn diagnostic(paint: Paint, json: &Value) -> String {
         "info" => paint.faint(&label),
         _ => paint.odd(&label),
     };
-    let place = location(&json["location"]);
-    let place = if place.is_empty() { place } else { format!(" (at {place})") };
-    format!("{label} {}{}{}", code_and_message(json), clean(&place), times(json))
+    format!("{label} {}{}{}", code_and_message(json), clean(&at(&json["location"])), times(json))
 }
 
 /// `lost: stl.materials: … 4 times`
@@ -176,17 +174,18 @@ fn times(json: &Value) -> String {
     }
 }
 
-fn location(json: &Value) -> String {
+/// ` (at line 3, byte 40)`, or nothing.
+pub(crate) fn at(location: &Value) -> String {
     let mut parts = Vec::new();
-    if let Some(element) = json["element"].as_str() {
+    if let Some(element) = location["element"].as_str() {
         parts.push(element.to_owned());
     }
     for name in ["line", "column", "byte"] {
-        if let Some(number) = json[name].as_u64() {
+        if let Some(number) = location[name].as_u64() {
             parts.push(format!("{name} {number}"));
         }
     }
-    parts.join(", ")
+    if parts.is_empty() { String::new() } else { format!(" (at {})", parts.join(", ")) }
 }
 
 /// A value on one line.
