@@ -5,6 +5,8 @@ mod mtl;
 mod obj;
 mod ply;
 mod stl;
+#[cfg(test)]
+mod testing;
 mod text;
 mod vertex;
 mod world;
