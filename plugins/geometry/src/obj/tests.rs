@@ -28,7 +28,7 @@ fn counts_and_bounds_are_those_of_other_tools() {
         ("obj/concave_polygon.obj", 64, [-1.146, 1.6575, 1.6055], [-1.146, 3.1425, 3.0905]),
         ("obj/cube-wandb.obj", 12, [-1.0; 3], [1.0; 3]),
         ("obj/cube_with_vertexcolors.obj", 12, [0.0; 3], [1.0; 3]),
-        ("obj/test_nm.obj", 170, [-1.0, -1.0, -1.0], [1.0, 0.70711, 1.0]),
+        ("obj/test_nm.obj", 170, [-1.0, -1.0, -1.0], [1.0, 0.5_f64.sqrt(), 1.0]),
     ];
     for (name, triangles, min, max) in cases {
         let record = read(name).expect(name);
