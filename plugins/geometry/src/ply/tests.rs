@@ -228,3 +228,18 @@ fn damaged_files_do_no_harm() {
         torture("ply", name, true);
     }
 }
+
+#[test]
+fn names_may_be_the_same_and_comments_may_lie() {
+    let mut text = String::from("ply\nformat ascii 1.0\n");
+    text += &"comment mediary.attribute a 1000\n".repeat(3000);
+    text += "element vertex 1\nproperty float x\nproperty float y\nproperty float z\n";
+    text += &"property uchar a\n".repeat(4000);
+    text += &format!("end_header\n{}\n", "1 ".repeat(4003));
+    let (schema, chunks, _) = chunks(text.as_bytes());
+    assert_eq!((schema.len(), &*schema[0].name, &*schema[3999].name), (4000, "a", "a_4000"));
+    assert_eq!(chunks[0].attributes()[3999], AttributeData::U8(vec![1]));
+    text = text.replace("property uchar a\n", "property uchar a\nproperty uchar b\n");
+    let error = read_bytes("ply", text.as_bytes(), Strictness::Default).expect_err("too many");
+    sound(&error, "8000 properties");
+}
