@@ -243,3 +243,12 @@ fn names_may_be_the_same_and_comments_may_lie() {
     let error = read_bytes("ply", text.as_bytes(), Strictness::Default).expect_err("too many");
     sound(&error, "8000 properties");
 }
+
+#[test]
+fn normals_without_direction_are_findings() {
+    let text = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\nproperty float nx\nproperty float ny\nproperty float nz\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0 0 0 0\n1 0 0 0 0 2\n0 1 0 nan 0 1\n3 0 1 2\n";
+    let record = read_bytes("ply", text.as_bytes(), Strictness::Default).expect("read");
+    assert_eq!(scene(&record).meshes[0].primitives[0].normals, [[0.0, 0.0, 1.0]; 3]);
+    let found = record.diagnostics.to_vec();
+    assert_eq!((found.len(), &*found[0].code, found[0].count), (1, "ply.bad-normal", 2));
+}
