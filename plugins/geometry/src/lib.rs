@@ -7,6 +7,8 @@ mod obj;
 mod ply;
 mod pts_json;
 mod stl;
+#[cfg(test)]
+mod testing;
 mod text;
 mod triangulate;
 mod vertex;

@@ -49,6 +49,11 @@ impl<'a> Scanner<'a> {
         self.line
     }
 
+    /// Whether the text ends without a line end.
+    pub(crate) fn ends_in_line(&self) -> bool {
+        self.bytes.last().is_some_and(|&byte| !is_line_end(byte))
+    }
+
     fn peek(&self) -> u8 {
         self.bytes.get(self.at).copied().unwrap_or(b'\n')
     }

@@ -24,7 +24,8 @@
 //! `cameras`, `lights`, `animations`, `skins`, `morph-targets`, `tangents`, further sets, and what `mtl.rs` names.
 //!
 //! Findings: `missing-mtl`, `missing-material`, `missing-texture`, `non-finite`, `short-face`, `zero-index`, `mixed-corners`,
-//! `partial-colors`, `bad-normal`, `unused-vertices`, `extra-values`, `free-form`, `unknown-statement`, `no-faces`, `bad-mtl-line`.
+//! `partial-colors`, `bad-normal`, `unused-vertices`, `extra-values`, `free-form`, `unknown-statement`, `no-faces`, `no-final-newline`, `bad-mtl-line`,
+//! `vertex-weights`, `colors-255`, `transparency` (a lone `Tr 1`).
 //! Strict turns `short-face`, `zero-index`, `extra-values` and `unknown-statement` into errors; lenient leaves out elements with
 //! bad indices and reads unreadable numbers as NaN.
 

@@ -156,6 +156,9 @@ impl<'a> Parser<'_, 'a> {
             }
             self.scanner.skip_line(true);
         }
+        if self.scanner.ends_in_line() {
+            self.cx.note("no-final-newline", "the last line has no end: the file may be cut short");
+        }
         if weights > 0 {
             let message = "weights of vertices other than 1 are ignored";
             self.cx.report_times(mediary_core::Severity::Warning, "vertex-weights", message, None, weights);

@@ -1,1 +1,230 @@
+//! Facts are those that trimesh 5.2.0 and assimp 5.2 state of the files, see `tests/data/obj/README.md`.
 
+use mediary_core::record::scene::{AlphaMode, Topology, Transform};
+use mediary_core::{MediaRecord, MemorySiblings, Output, ReadOptions, Registry, Source, Strictness, WriteOptions};
+
+use crate::testing::{codes, data, header_agrees, read, read_bytes, read_source, scene, sound, torture, write};
+
+const GOOD: &[&str] = &[
+    "obj/box-complex-material.obj",
+    "obj/box-negative-indices.obj",
+    "obj/box_UTF16BE.obj",
+    "obj/concave_polygon.obj",
+    "obj/cube-wandb.obj",
+    "obj/cube_with_vertexcolors.obj",
+    "obj/test_nm.obj",
+];
+
+fn text(bytes: &str) -> MediaRecord {
+    read_bytes("obj", bytes.as_bytes(), Strictness::Default).expect("read")
+}
+
+#[test]
+fn counts_and_bounds_are_those_of_other_tools() {
+    let cases = [
+        ("obj/box-complex-material.obj", 12, [-1.0; 3], [1.0; 3]),
+        ("obj/box-negative-indices.obj", 12, [-1.0; 3], [1.0; 3]),
+        ("obj/box_UTF16BE.obj", 12, [-0.5; 3], [0.5; 3]),
+        ("obj/concave_polygon.obj", 64, [-1.146, 1.6575, 1.6055], [-1.146, 3.1425, 3.0905]),
+        ("obj/cube-wandb.obj", 12, [-1.0; 3], [1.0; 3]),
+        ("obj/cube_with_vertexcolors.obj", 12, [0.0; 3], [1.0; 3]),
+        ("obj/test_nm.obj", 170, [-1.0, -1.0, -1.0], [1.0, 0.5_f64.sqrt(), 1.0]),
+    ];
+    for (name, triangles, min, max) in cases {
+        let record = read(name).expect(name);
+        assert_eq!(record.facts().to_json()["triangles"], triangles, "{name}");
+        let bounds = scene(&record).bounds().expect(name);
+        for axis in 0..3 {
+            assert!(
+                (bounds.min[axis] - min[axis]).abs() < 1e-4 && (bounds.max[axis] - max[axis]).abs() < 1e-4,
+                "{name}"
+            );
+        }
+        header_agrees(name);
+    }
+}
+
+#[test]
+fn materials_and_textures_come_from_the_library() {
+    let record = read("obj/box-complex-material.obj").expect("read");
+    let scene = scene(&record);
+    let [material] = &scene.materials[..] else { panic!("one material") };
+    assert_eq!(material.base_color, [0.64, 0.64, 0.64, 0.9]);
+    assert_eq!((material.emissive, material.alpha), ([0.1; 3], AlphaMode::Blend));
+    assert_eq!(material.original["Ks"], "0.500000 0.500000 0.500000");
+    assert!((material.roughness - (2.0_f32 / 98.078_43).sqrt()).abs() < 1e-6);
+    let textures: Vec<_> = scene.textures.iter().map(|texture| (&*texture.media_type, texture.bytes.len())).collect();
+    assert_eq!(textures, [("image/png", 8889), ("image/jpeg", 7092), ("image/png", 4998)]);
+    assert!(codes(&record).is_empty(), "{:?}", codes(&record));
+}
+
+#[test]
+fn polygons_stay_polygons() {
+    let record = read("obj/concave_polygon.obj").expect("read");
+    let primitive = scene(&record).primitives().next().expect("a primitive");
+    assert_eq!((primitive.topology, primitive.face_sizes.len(), primitive.corners()), (Topology::Polygons, 1, 66));
+}
+
+#[test]
+fn indices_point_forward_and_back() {
+    let record = text("f 1 2 3\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf -1 -2 -3\n");
+    let primitive = scene(&record).primitives().next().expect("a primitive");
+    assert_eq!(primitive.indices.as_deref(), Some(&[0, 1, 2, 2, 1, 0][..]));
+}
+
+#[test]
+fn dialects_are_read() {
+    let record = text("v 0 0 0 # a\r\nv 1 0 0\rv 0 1 0\nv 1 1 0\nl 1 2 3\np 1 4\nf 1 2 \\\n 3\nfo 2 4 3");
+    let parts: Vec<_> = scene(&record).primitives().map(|part| (part.topology, part.corners())).collect();
+    assert_eq!(parts, [(Topology::Lines, 4), (Topology::Points, 2), (Topology::Triangles, 6)]);
+    assert_eq!(codes(&record), ["obj.no-final-newline"]);
+    let record = text("v 0 0 0\nv 1 0 0\nv 0 1 0\ng a\nf 1 2 3\no b\nf 1 2 3\ng c\nf 1 2 3\ng\nf 3 2 1\n");
+    let names: Vec<_> = scene(&record).meshes.iter().map(|mesh| &*mesh.name).collect();
+    assert_eq!(names, ["a", "b", "b/c"]);
+    let latin =
+        read_bytes("obj", b"o caf\xE9\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", Strictness::Default).expect("read");
+    assert_eq!(scene(&latin).meshes[0].name, "caf\u{e9}");
+}
+
+#[test]
+fn texture_coordinates_are_turned_to_the_upper_left() {
+    let record = text("v 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0.25\nf 1/1 2/2 3/1\n");
+    let primitive = scene(&record).primitives().next().expect("a primitive");
+    assert_eq!(primitive.texcoords, [[[0.0, 1.0], [1.0, 0.75], [0.0, 1.0]]]);
+}
+
+#[test]
+fn large_coordinates_keep_their_precision() {
+    let record = text(
+        "v 500000.125 5400000.0625 100\nv 500001.125 5400000.0625 100\nv 500000.125 5400001.3125 100.1\nf 1 2 3\n",
+    );
+    let scene = scene(&record);
+    assert_ne!(scene.world_offset, [0.0; 3]);
+    let bounds = scene.bounds().expect("bounds");
+    assert_eq!((bounds.min[0], bounds.max[1]), (500_000.125, 5_400_001.312_5));
+}
+
+#[test]
+fn corners_that_share_a_position_take_linear_time() {
+    let mut obj = String::from("v 0 0 0\nv 1 0 0\nv 0 1 0\n");
+    for index in 1..=60_000 {
+        obj += &format!("vt {index} 0\nf 1/{index} 2/{index} 3/{index}\n");
+    }
+    assert_eq!(text(&obj).facts().to_json()["vertices"], 180_000);
+}
+
+#[test]
+fn bad_files_are_errors_or_findings() {
+    for (name, line) in [
+        ("obj/malformed/invalid_index.obj", 12),
+        ("obj/malformed/malformed.obj", 24),
+        ("obj/malformed/word-for-number.obj", 2),
+        ("obj/malformed/negative-before-first.obj", 4),
+    ] {
+        let error = read(name).expect_err(name);
+        sound(&error, name);
+        assert!(error.location().is_some_and(|location| location.line >= Some(line)), "{name}: {error}");
+        let bytes = std::fs::read(data(name)).expect(name);
+        let lenient = read_bytes("obj", &bytes, Strictness::Lenient).expect(name);
+        assert!(!lenient.diagnostics.is_empty(), "{name}");
+    }
+    assert!(codes(&read("obj/malformed/inf_nan.obj").expect("read")).contains(&"obj.non-finite".into()));
+    assert!(codes(&read("obj/malformed/notenoughindices.obj").expect("read")).contains(&"obj.short-face".into()));
+    let bytes = std::fs::read(data("obj/malformed/notenoughindices.obj")).expect("read");
+    assert!(read_bytes("obj", &bytes, Strictness::Strict).is_err());
+}
+
+#[test]
+fn references_stay_in_the_folder() {
+    let record = text("mtllib ../../../etc/passwd\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl a\nf 1 2 3\n");
+    assert_eq!(codes(&record), ["obj.missing-mtl", "obj.missing-material"]);
+}
+
+#[test]
+fn one_odd_line_does_not_lose_the_library() {
+    let library =
+        "newmtl a b\nKd spectral f.rfl\nd -halo 0.5\nmap_Kd\nNs\nnewmtl c\nKd 0.5\nmap_Kd -s 2 2 -clamp on none.png\n";
+    let obj = "mtllib my lib.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl a b\nf 1 2 3\nusemtl c\nf 1 2 3\nusemtl\nf 3 2 1\n";
+    let siblings = MemorySiblings::default().with("my lib.mtl", library.as_bytes());
+    let source = Source::from_bytes("a.obj", obj.as_bytes()).with_siblings(siblings);
+    let record = read_source(&source, &ReadOptions::default()).expect("read");
+    let scene = scene(&record);
+    let colors: Vec<_> = scene.materials.iter().map(|material| material.base_color).collect();
+    assert_eq!(colors, [[1.0, 1.0, 1.0, 0.5], [0.5, 0.5, 0.5, 1.0]]);
+    let used: Vec<_> = scene.primitives().map(|primitive| primitive.material).collect();
+    assert_eq!(used, [Some(0), Some(1), None]);
+    assert_eq!(codes(&record), ["obj.bad-mtl-line", "obj.missing-texture"]);
+    assert_eq!(record.diagnostics.to_vec()[0].count, 3);
+}
+
+fn again(record: &mut MediaRecord) -> MediaRecord {
+    let written = write(record, "obj", &[]);
+    let siblings =
+        written.siblings.iter().fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes.as_slice()));
+    let source = Source::from_bytes("output.obj", written.bytes).with_siblings(siblings);
+    read_source(&source, &ReadOptions::default()).expect("what was written is read")
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    for name in GOOD {
+        let mut record = read(name).expect(name);
+        let again = again(&mut record);
+        let (before, after) = (scene(&record), scene(&again));
+        assert_eq!(before.meshes, after.meshes, "{name}");
+        assert_eq!(before.materials, after.materials, "{name}");
+        let textures = |scene: &mediary_core::record::Scene| {
+            scene.textures.iter().map(|texture| (texture.bytes.clone(), texture.wrap)).collect::<Vec<_>>()
+        };
+        assert_eq!(textures(before), textures(after), "{name}");
+        assert_eq!(again.facts(), record.facts(), "{name}");
+        assert!(record.loss.is_empty(), "{name}: {:?}", record.loss);
+    }
+}
+
+#[test]
+fn placement_is_baked_and_reported() {
+    let mut record = text("o a\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvn 0 0 1\nf 1//1 2//1 3//1\n");
+    if let mediary_core::Media::Scene(scene) = &mut record.media {
+        scene.nodes[0].transform =
+            Transform::Trs { translation: [0.0, 0.0, 7.0], rotation: [0.0, 0.0, 0.0, 1.0], scale: [1.0, 1.0, -1.0] };
+    }
+    let again = again(&mut record);
+    let primitive = scene(&again).primitives().next().expect("a primitive");
+    assert_eq!(primitive.positions, [[0.0, 0.0, 7.0], [1.0, 0.0, 7.0], [0.0, 1.0, 7.0]]);
+    assert_eq!((primitive.normals[0], primitive.indices.as_deref()), ([0.0, 0.0, -1.0], Some(&[2, 1, 0][..])));
+    assert_eq!(record.loss.iter().map(|loss| &*loss.code).collect::<Vec<_>>(), ["obj.node-tree"]);
+}
+
+#[test]
+fn a_stream_has_no_library() {
+    let mut record = read("obj/box-complex-material.obj").expect("read");
+    let mut out = Output::spool().expect("a spool");
+    Registry::builtin().write(&mut record, "obj", &mut out, &WriteOptions::default()).expect("written");
+    let lost: Vec<_> = record.loss.iter().map(|loss| &*loss.code).collect();
+    assert_eq!(lost, ["obj.materials", "obj.textures"]);
+    let mut text = Vec::new();
+    out.copy_to(&mut text).expect("copied");
+    assert!(!String::from_utf8_lossy(&text).contains("mtllib"));
+}
+
+#[test]
+fn damaged_files_do_no_harm() {
+    for name in GOOD {
+        torture("obj", name, false);
+    }
+}
+
+#[test]
+fn only_obj_is_recognised() {
+    let registry = Registry::builtin();
+    for name in ["stl/multibody.stl", "ply/greg_turk_example2_ok_ascii.ply", "obj/box-complex-material.mtl"] {
+        let bytes = std::fs::read(data(name)).expect(name);
+        let winner = registry.detect(&Source::from_bytes("", bytes)).winner(false);
+        assert!(!winner.is_ok_and(|winner| winner == "obj"), "{name}");
+    }
+    for name in GOOD {
+        let bytes = std::fs::read(data(name)).expect(name);
+        assert_eq!(registry.detect(&Source::from_bytes("", bytes)).winner(false).expect(name), "obj", "{name}");
+    }
+}

@@ -238,7 +238,6 @@ impl Body {
 
     /// Checks an announced number of rows against what is left: the number that can be read, which is less only when lenient.
     pub(super) fn available(&self, element: &Element) -> Result<u64> {
-        self.cx.limits().check("elements", if element.properties.is_empty() { 0 } else { element.count })?;
         let least = match self.encoding {
             // A digit and a blank a value; the last line may lack its end.
             Encoding::Ascii => element.properties.len() as u64 * 2,
@@ -254,6 +253,9 @@ impl Body {
             .at(self.place())
             .with_hint("the file is cut short or its count is wrong");
             self.cx.unless_lenient("truncated", error)?;
+        }
+        if !element.properties.is_empty() {
+            self.cx.limits().check("elements", there).map_err(|error| error.at(self.place()))?;
         }
         Ok(there)
     }
@@ -458,6 +460,10 @@ impl Body {
     /// Reports what follows the last row.
     pub(super) fn finish(&mut self) -> Result<()> {
         let place = self.place();
+        let last = self.start.checked_sub(1).and_then(|last| self.buffer.get(last));
+        if self.encoding == Encoding::Ascii && self.left() == 0 && last.is_some_and(|&byte| byte != self.end_of_line) {
+            self.cx.note("no-final-newline", "the last row has no end of line: the file may be cut short");
+        }
         let trailing = match self.encoding {
             Encoding::Ascii => self.next_line()?.is_some(),
             _ => self.left() > 0,

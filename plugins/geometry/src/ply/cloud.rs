@@ -1,6 +1,6 @@
 //! Point clouds in PLY.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{Seek, SeekFrom, Write as _};
 
 use mediary_core::record::{AttributeData, AttributeSpec, PointChunk, PointCloud, ScalarType, Stream};
@@ -32,15 +32,18 @@ impl Plan {
         let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
         groups.extend(vertex.colors().map(|sources| ("color".into(), sources)));
         groups.extend(vertex.group(&NORMAL).map(|sources| ("normal".into(), sources)));
+        let mut claimed = 0_usize;
         for comment in comments.iter().filter_map(|comment| comment.strip_prefix(ATTRIBUTE)) {
             let Some((name, count)) = comment.trim().rsplit_once(' ') else { continue };
             let Ok(count) = count.parse::<usize>() else { continue };
-            // A count beyond the properties there are cannot be meant.
-            if count <= vertex.properties.len() {
-                let names: Vec<_> = (0..count).map(|component| format!("{name}_{component}")).collect();
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                groups.extend(vertex.group(&names).filter(|all| !all.is_empty()).map(|all| (name.to_owned(), all)));
+            // No property belongs to two attributes: comments that claim more than there are mean nothing.
+            claimed = claimed.saturating_add(count);
+            if claimed > vertex.properties.len() {
+                break;
             }
+            let names: Vec<_> = (0..count).map(|component| format!("{name}_{component}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            groups.extend(vertex.group(&names).filter(|all| !all.is_empty()).map(|all| (name.to_owned(), all)));
         }
         // Attributes stand in the order of their first properties; what no group holds is one of its own.
         let mut owner = vec![None; vertex.properties.len()];
@@ -50,7 +53,7 @@ impl Plan {
             }
         }
         let mut plan = Self { position, schema: Vec::new(), sources: Vec::new() };
-        let mut taken = HashSet::new();
+        let mut taken: HashMap<String, u32> = HashMap::new();
         let mut placed = vec![false; groups.len()];
         for (index, property) in vertex.properties.iter().enumerate() {
             if position.contains(&index) {
@@ -73,12 +76,15 @@ impl Plan {
                     (if reserved { format!("{name}_0") } else { name }, vec![index])
                 }
             };
+            // The next number to try stands beside each name: many equal names cost no more than few.
             let mut distinct = name.clone();
-            let mut again = 2;
-            while !taken.insert(distinct.clone()) {
+            let mut again = taken.get(&name).copied().unwrap_or(2);
+            while taken.contains_key(&distinct) {
                 distinct = format!("{name}_{again}");
                 again += 1;
             }
+            taken.insert(name, again);
+            taken.entry(distinct.clone()).or_insert(2);
             plan.schema.push(AttributeSpec::new(distinct, property.scalar, sources.len()));
             plan.sources.push(sources);
         }
@@ -139,8 +145,7 @@ pub(super) fn read(source: &Source, header: &Header, cx: &Context) -> Result<Med
         header.comments.iter().find_map(|comment| serde_json::from_str::<String>(comment.strip_prefix(CRS)?).ok());
     let schema = plan.schema.clone();
     let canonical = is_canonical(source, header, &schema, crs.as_deref())?;
-    let mut wanted: Vec<bool> = vertex.properties.iter().map(|property| property.list.is_none()).collect();
-    wanted.truncate(vertex.properties.len());
+    let wanted = vertex.properties.iter().map(|property| property.list.is_none()).collect();
     let mut stream = Points {
         body,
         vertex: vertex.clone(),

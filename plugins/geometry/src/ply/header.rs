@@ -8,6 +8,9 @@ use crate::text::{self, Scanner};
 /// A longer header is none.
 const LONGEST: u64 = 4 << 20;
 
+/// Properties of an element: real files have up to some hundred, and every pair of names may have to be compared.
+const MOST_PROPERTIES: usize = 4096;
+
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -261,6 +264,10 @@ fn parse(bytes: &[u8], more: bool, cx: &Context) -> Result<Option<Header>> {
                 let Some(element) = header.elements.last_mut() else {
                     return Err(wrong("expected an element before its properties".into()));
                 };
+                if element.properties.len() == MOST_PROPERTIES {
+                    let message = format!("element {:?} has more than {MOST_PROPERTIES} properties", element.name);
+                    return Err(Error::unsupported(message).at_line(line));
+                }
                 element.properties.push(property);
             }
             b"end_header" => {

@@ -25,8 +25,8 @@
 //! double where there is a world offset. Lost, with a code each: `boxes`, `vectors`, `scene-type`, `attribute-names`; of scenes
 //! `node-tree`, `meshes`, `materials`, `textures`, `lines`, `normals` or `texcoords` that some primitives lack, and what `world.rs` names.
 //!
-//! Findings: `truncated`, `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `non-finite`, `colors-255`, `unknown-header-line`,
-//! `version`, `ignored-element`, `ignored-property`. Strict turns `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `version`
+//! Findings: `truncated`, `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `non-finite`, `bad-normal`, `colors-255`, `unknown-header-line`,
+//! `version`, `ignored-element`, `ignored-property`, `no-final-newline`. Strict turns `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `version`
 //! and `unknown-header-line` into errors; lenient keeps the whole rows of a truncated file and drops faces with bad indices.
 
 mod body;

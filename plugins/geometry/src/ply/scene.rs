@@ -43,6 +43,8 @@ struct Vertices {
     /// Components as written, 3 or 4 a vertex.
     colors: Vec<f64>,
     texcoords: Vec<[f32; 2]>,
+    /// Normals without direction.
+    bad_normals: u64,
 }
 
 /// Faces as the file has them.
@@ -85,6 +87,8 @@ pub(super) fn read(source: &Source, header: &Header, cx: &Context) -> Result<Med
     let message = "vertices have a coordinate that is not finite";
     let broken = vertices.positions.iter().filter(|position| !position.iter().all(|value| value.is_finite())).count();
     cx.report_times(Severity::Warning, "non-finite", message, None, broken as u64);
+    let message = "normals have no direction, (0, 0, 1) stands for them";
+    cx.report_times(Severity::Warning, "bad-normal", message, None, vertices.bad_normals);
     let message = "faces have fewer than 3 corners: left out";
     cx.report_times(Severity::Warning, "short-face", message, None, faces.short);
     let offset = world::offset(&vertices.positions);
@@ -126,7 +130,11 @@ impl Vertices {
             self.positions.extend((0..rows.count).map(|at| [x.get(at), y.get(at), z.get(at)]));
             if let [x, y, z] = normals[..] {
                 let (x, y, z) = (column(x)?, column(y)?, column(z)?);
-                self.normals.extend((0..rows.count).map(|at| normal([x.get(at), y.get(at), z.get(at)])));
+                for at in 0..rows.count {
+                    let normal = normal([x.get(at), y.get(at), z.get(at)]);
+                    self.bad_normals += u64::from(normal.is_none());
+                    self.normals.push(normal.unwrap_or([0.0, 0.0, 1.0]));
+                }
             }
             if let [u, v] = texcoords[..] {
                 let (u, v) = (column(u)?, column(v)?);
@@ -146,14 +154,11 @@ impl Vertices {
     }
 }
 
-/// A normal at unit length; one without direction points up.
+/// A normal at unit length; `None` for one without direction.
 #[expect(clippy::cast_possible_truncation, reason = "normals are single precision")]
-fn normal(value: [f64; 3]) -> [f32; 3] {
+fn normal(value: [f64; 3]) -> Option<[f32; 3]> {
     let square: f64 = value.iter().map(|value| value * value).sum();
-    if (square - 1.0).abs() < 1e-4 {
-        return value.map(|value| value as f32);
-    }
-    unit(value).unwrap_or([0.0, 0.0, 1.0])
+    if (square - 1.0).abs() < 1e-4 { Some(value.map(|value| value as f32)) } else { unit(value) }
 }
 
 fn ignore_others(element: &Element, used: &[usize], cx: &Context) {

@@ -22,7 +22,7 @@
 //! (a world offset), and what `world.rs` names.
 //!
 //! Findings: `truncated`, `trailing-bytes`, `missing-endsolid`, `polygon-facet`, `short-facet`, `unknown-word`, `non-finite`,
-//! `recomputed-normals`, `attribute-bytes`, `empty-solid`. Strict turns the first six into errors; lenient reads unreadable
+//! `recomputed-normals`, `attribute-bytes`, `empty-solid`, `no-final-newline`. Strict turns the first six into errors; lenient reads unreadable
 //! numbers as NaN.
 
 use std::collections::HashMap;
@@ -396,6 +396,9 @@ impl Ascii<'_, '_> {
         if self.in_facet {
             self.cx.tolerate("truncated", "the last facet has no end: left out", Location::line(line))?;
             self.in_facet = false;
+        }
+        if self.scanner.ends_in_line() {
+            self.cx.note("no-final-newline", "the last line has no end: the file may be cut short");
         }
         if self.in_solid {
             self.cx.tolerate("missing-endsolid", "expected endsolid, found the end", Location::line(line))?;

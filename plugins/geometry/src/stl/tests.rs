@@ -1,1 +1,161 @@
+//! Facts are those that trimesh 5.2.0 and assimp 5.2 state of the files, see `tests/data/stl/README.md`.
 
+use mediary_core::{MediaRecord, Registry, Source, Strictness};
+
+use crate::testing::{codes, data, header_agrees, read, read_bytes, scene, sound, torture, write};
+
+const GOOD: &[&str] = &["stl/lowpoly_99.stl", "stl/multibody.stl", "stl/triangle_with_two_solids.stl"];
+const FACET: &str = "facet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\n";
+
+fn ascii(text: &str) -> MediaRecord {
+    read_bytes("stl", text.as_bytes(), Strictness::Default).expect("read")
+}
+
+/// A binary file of one triangle with this header, number, normal and attribute.
+fn binary(header: &[u8], count: u32, normal: [f32; 3], attribute: u16) -> Vec<u8> {
+    let mut bytes = header.to_vec();
+    bytes.resize(80, 0);
+    bytes.extend_from_slice(&count.to_le_bytes());
+    for value in normal.into_iter().chain([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]) {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes.extend_from_slice(&attribute.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn counts_and_bounds_are_those_of_other_tools() {
+    let cases = [
+        ("stl/lowpoly_99.stl", 1, 99, [-0.0931, 0.032_72, -0.061_99], [0.0616, 0.188_11, 0.058_91]),
+        ("stl/multibody.stl", 2, 32, [-0.510_79, -0.718_81, -0.051_93], [0.125_24, 0.369_62, 0.288]),
+        ("stl/triangle_with_two_solids.stl", 2, 2, [-1.0, -1.0, 0.0], [3.0, 3.0, 0.0]),
+    ];
+    for (name, meshes, triangles, min, max) in cases {
+        let record = read(name).expect(name);
+        let facts = record.facts().to_json();
+        assert_eq!((&facts["meshes"], &facts["triangles"]), (&meshes.into(), &triangles.into()), "{name}");
+        let bounds = scene(&record).bounds().expect(name);
+        for axis in 0..3 {
+            assert!(
+                (bounds.min[axis] - min[axis]).abs() < 1e-4 && (bounds.max[axis] - max[axis]).abs() < 1e-4,
+                "{name}"
+            );
+        }
+        header_agrees(name);
+    }
+}
+
+#[test]
+fn dialects_are_read() {
+    for text in [
+        format!("solid\n{FACET}endsolid\n"),
+        format!("\u{feff}  SOLID Name\n{}ENDSOLID\n", FACET.to_uppercase()),
+        format!("solid a\n{FACET}endsolid a\n").replace('\n', "\r"),
+        format!("solid a\n{FACET}endsolid a\n").replace('\n', "\r\n"),
+        format!("solid a\n{FACET}endsolid a\n").replace("normal 0 0 1", "normal nan NaN -nan(ind)"),
+    ] {
+        let record = ascii(&text);
+        assert_eq!(record.facts().to_json()["triangles"], 1, "{text:?}");
+        assert_eq!(scene(&record).meshes[0].primitives[0].normals[0], [0.0, 0.0, 1.0]);
+    }
+    let latin = [b"solid caf\xE9\n", FACET.as_bytes(), b"endsolid\n"].concat();
+    let record = read_bytes("stl", &latin, Strictness::Default).expect("read");
+    assert_eq!(scene(&record).meshes[0].name, "caf\u{e9}");
+    assert_eq!(codes(&ascii(&format!("solid a\n{FACET}"))), ["stl.missing-endsolid"]);
+}
+
+#[test]
+fn a_binary_file_may_begin_with_solid() {
+    let record = read_bytes("stl", &binary(b"solid facet\n", 1, [0.0; 3], 0), Strictness::Default).expect("read");
+    assert_eq!(record.facts().to_json()["triangles"], 1);
+    assert_eq!(codes(&record), ["stl.recomputed-normals"]);
+}
+
+#[test]
+fn lengths_that_do_not_fit_are_findings() {
+    let mut bytes = binary(b"", 1, [0.0, 0.0, 1.0], 0);
+    bytes.extend_from_slice(&[0; 100]);
+    assert_eq!(codes(&read_bytes("stl", &bytes, Strictness::Default).expect("read")), ["stl.trailing-bytes"]);
+    assert!(read_bytes("stl", &bytes, Strictness::Strict).is_err());
+    let bytes = binary(b"", 3, [0.0, 0.0, 1.0], 0);
+    assert_eq!(codes(&read_bytes("stl", &bytes, Strictness::Default).expect("read")), ["stl.truncated"]);
+    let record = read("stl/malformed/truncated-Spider_binary.stl").expect("read");
+    assert_eq!(record.facts().to_json()["triangles"], 598, "(30011 - 84) / 50");
+}
+
+#[test]
+fn attribute_bytes_may_be_colours() {
+    let colors = |header: &[u8], attribute| {
+        let record =
+            read_bytes("stl", &binary(header, 1, [0.0, 0.0, 1.0], attribute), Strictness::Default).expect("read");
+        scene(&record).meshes[0].primitives[0].colors.first().map(|colors| colors[0])
+    };
+    assert_eq!(colors(b"", 0x8000 | 31 << 10), Some([1.0, 0.0, 0.0, 1.0]), "VisCAM red");
+    assert_eq!(colors(b"COLOR=\x00\xff\x00\xff", 31), Some([1.0, 0.0, 0.0, 1.0]), "Magics red");
+    assert_eq!(colors(b"COLOR=\x00\xff\x00\xff", 0x8000), Some([0.0, 1.0, 0.0, 1.0]), "Magics part colour");
+    assert_eq!(colors(b"", 31), None, "no colour without the flag");
+}
+
+#[test]
+fn welding_joins_corners() {
+    let mut options = mediary_core::ReadOptions::default();
+    options.options = vec![("stl.weld".into(), "true".into())];
+    let source = Source::open(data("stl/multibody.stl"), &options.limits).expect("open");
+    let record = crate::testing::read_source(&source, &options).expect("read");
+    let facts = record.facts().to_json();
+    // trimesh, which joins vertices on loading: 20 vertices in 2 bodies.
+    assert_eq!((&facts["vertices"], &facts["triangles"]), (&20.into(), &32.into()));
+}
+
+#[test]
+fn bad_files_are_errors_or_findings() {
+    for (name, line) in [("stl/malformed/huge-count.stl", None), ("stl/malformed/not-a-number.stl", Some(4))] {
+        let bytes = std::fs::read(data(name)).expect(name);
+        let error = read_bytes("stl", &bytes, Strictness::Default).expect_err(name);
+        sound(&error, name);
+        assert_eq!(error.location().and_then(|location| location.line), line, "{name}");
+    }
+    let record = read("stl/malformed/cut-in-facet.stl").expect("read");
+    assert!(codes(&record).contains(&"stl.truncated".into()), "{:?}", codes(&record));
+    assert_eq!(record.facts().to_json()["triangles"], 1);
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    for name in GOOD {
+        let mut record = read(name).expect(name);
+        let text = write(&mut record, "stl", &[("stl.ascii", "true")]);
+        let again = read_bytes("stl", &text.bytes, Strictness::Strict).expect(name);
+        assert_eq!(scene(&again).meshes.len(), scene(&record).meshes.len());
+        for (before, after) in scene(&record).primitives().zip(scene(&again).primitives()) {
+            assert_eq!((&before.positions, &before.normals), (&after.positions, &after.normals), "{name}");
+        }
+        let binary = write(&mut record, "stl", &[]);
+        let again = read_bytes("stl", &binary.bytes, Strictness::Strict).expect(name);
+        let all = |record: &MediaRecord| -> Vec<[f32; 3]> {
+            scene(record).primitives().flat_map(|part| part.positions.clone()).collect()
+        };
+        assert_eq!(all(&again), all(&record), "{name}");
+    }
+}
+
+#[test]
+fn damaged_files_do_no_harm() {
+    for name in GOOD {
+        torture("stl", name, true);
+    }
+}
+
+#[test]
+fn content_decides() {
+    let registry = Registry::builtin();
+    for name in GOOD {
+        let bytes = std::fs::read(data(name)).expect(name);
+        assert_eq!(registry.detect(&Source::from_bytes("", bytes)).winner(false).expect(name), "stl", "{name}");
+    }
+    for name in ["obj/cube-wandb.obj", "ply/cube_binary.ply", "obj/diffuse.png"] {
+        let bytes = std::fs::read(data(name)).expect(name);
+        let winner = registry.detect(&Source::from_bytes("", bytes)).winner(false);
+        assert!(!winner.is_ok_and(|winner| winner == "stl"), "{name}");
+    }
+}

@@ -1,0 +1,107 @@
+//! What the unit tests of this crate share: reading test data, and files that are cut short or damaged.
+
+use std::path::PathBuf;
+
+use mediary_core::record::Scene;
+use mediary_core::{
+    Error, ErrorKind, Finished, Media, MediaRecord, Output, ReadOptions, Registry, Result, Source, Strictness,
+    WriteOptions,
+};
+
+/// A file of `tests/data`.
+pub(crate) fn data(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data")).join(name)
+}
+
+/// Reads the only record of a source, streams to their end.
+pub(crate) fn read_source(source: &Source, options: &ReadOptions) -> Result<MediaRecord> {
+    let mut record = Registry::builtin().open(source, options)?.next().expect("a reading yields something")?;
+    record.media.drain()?;
+    Ok(record)
+}
+
+pub(crate) fn read(name: &str) -> Result<MediaRecord> {
+    let options = ReadOptions::default();
+    read_source(&Source::open(data(name), &options.limits)?, &options)
+}
+
+pub(crate) fn read_bytes(format: &str, bytes: &[u8], strictness: Strictness) -> Result<MediaRecord> {
+    let mut options = ReadOptions::default();
+    options.from = Some(format.to_owned());
+    options.strictness = strictness;
+    read_source(&Source::from_bytes("", bytes), &options)
+}
+
+pub(crate) fn scene(record: &MediaRecord) -> &Scene {
+    match &record.media {
+        Media::Scene(scene) => scene,
+        other => panic!("expected a scene, found {}", other.kind()),
+    }
+}
+
+pub(crate) fn codes(record: &MediaRecord) -> Vec<String> {
+    record.diagnostics.to_vec().into_iter().map(|diagnostic| diagnostic.code.into_owned()).collect()
+}
+
+/// The facts of the header agree with those of the whole record, where they are known.
+pub(crate) fn header_agrees(name: &str) {
+    let options = ReadOptions::default();
+    let source = Source::open(data(name), &options.limits).expect(name);
+    let early = Registry::builtin().open(&source, &options).and_then(|mut reading| reading.header()).expect(name);
+    let late = read_source(&source, &options).expect(name).facts().to_json();
+    for (fact, value) in early.facts.to_json() {
+        assert_eq!(late.get(&fact), Some(&value), "{name}: {fact}");
+    }
+}
+
+pub(crate) fn write(record: &mut MediaRecord, format: &str, options: &[(&str, &str)]) -> Finished {
+    let mut out = Output::memory();
+    let mut write = WriteOptions::default();
+    write.options = options.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    Registry::builtin().write(record, format, &mut out, &write).expect("written");
+    out.finish().expect("finished")
+}
+
+/// Cuts `bytes` at many places and damages them in many ways. Nothing may panic; `cut` says whether every cut must be noticed.
+pub(crate) fn torture(format: &str, name: &str, cut: bool) {
+    let bytes = std::fs::read(data(name)).expect(name);
+    let noticed = |result: &Result<MediaRecord>| match result {
+        Ok(record) => !record.diagnostics.is_empty(),
+        Err(error) => {
+            sound(error, name);
+            true
+        }
+    };
+    let step = (bytes.len() / 100).max(1);
+    for end in (1..bytes.len().min(64)).chain((64..bytes.len()).step_by(step)) {
+        for strictness in [Strictness::Default, Strictness::Lenient, Strictness::Strict] {
+            let noticed = noticed(&read_bytes(format, &bytes[..end], strictness));
+            assert!(noticed || !cut, "{name} cut at {end} is accepted silently ({strictness:?})");
+        }
+    }
+    // A fixed linear congruence: the same damage in every run.
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for round in 0..150 {
+        let mut damaged = bytes.clone();
+        for _ in 0..=round % 8 {
+            let at = next(damaged.len());
+            damaged[at] ^= 1 << next(8);
+        }
+        for strictness in [Strictness::Default, Strictness::Lenient] {
+            noticed(&read_bytes(format, &damaged, strictness));
+        }
+    }
+}
+
+/// Bad input gives a typed error, never the trace of a panic.
+pub(crate) fn sound(error: &Error, name: &str) {
+    assert!(
+        matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::Limit),
+        "{name}: {error}"
+    );
+    assert!(!error.message().contains("gave up"), "{name}: {error}");
+}
