@@ -372,12 +372,12 @@ fn is_complete(tables: &HashMap<String, Table>) -> bool {
 
 /// Items of `_atom_site` that are read, and their places in a [`Row`].
 #[rustfmt::skip]
-const READ: [&str; 27] = [
+const READ: [&str; 28] = [
     "group_pdb", "id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id",
     "label_entity_id", "label_seq_id", "pdbx_pdb_ins_code", "cartn_x", "cartn_y", "cartn_z", "occupancy",
     "b_iso_or_equiv", "pdbx_formal_charge", "auth_seq_id", "auth_comp_id", "auth_asym_id", "auth_atom_id",
     "pdbx_pdb_model_num", "mediary_segment", "mediary_partial_charge", "mediary_radius", "mediary_isotope",
-    "mediary_type", "mediary_hydrogens",
+    "mediary_type", "mediary_hydrogens", "mediary_aromatic",
 ];
 const GROUP: usize = 0;
 const ID: usize = 1;
@@ -404,6 +404,7 @@ const RADIUS: usize = 23;
 const ISOTOPE: usize = 24;
 const TYPE: usize = 25;
 const HYDROGENS: usize = 26;
+const AROMATIC: usize = 27;
 
 /// Columns of the items that are read.
 struct Layout([Option<usize>; READ.len()]);
@@ -567,6 +568,9 @@ impl Build {
         if row.0[HYDROGENS].is_some() {
             let hydrogens = integer(row.get(HYDROGENS)).and_then(|count| u8::try_from(count).ok());
             atoms.hydrogens.push(hydrogens.unwrap_or(0));
+        }
+        if row.0[AROMATIC].is_some() {
+            atoms.aromatic.push(row.get(AROMATIC) == b"Y");
         }
         self.model.positions.push(position.unwrap_or_default());
         Ok(())

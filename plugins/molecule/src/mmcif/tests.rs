@@ -100,6 +100,8 @@ fn bonds_that_differ_are_written_one_by_one() {
             residues: vec![0, 0, 0, 0, 1, 1, 1, 1],
             altlocs: vec!['\0', '\0', 'A', '\0', '\0', '\0', '\'', 'B'],
             partial_charges: vec![0.25; 8],
+            aromatic: [true, false].repeat(4),
+            hydrogens: (0..8).collect(),
             ..Atoms::default()
         },
         residues: vec![residue(-1), residue(7)],
