@@ -1,6 +1,6 @@
 //! `mediary formats`: what the descriptors say.
 
-use mediary::{Feature, FormatInfo, Signature};
+use mediary::{Canonical, Feature, FormatInfo, Signature};
 use serde_json::Value;
 
 use crate::args::FormatsArgs;
@@ -90,8 +90,7 @@ fn details(paint: Paint, info: &FormatInfo) -> String {
         rows.push(("siblings", "refers to files beside it".into()));
     }
     if !info.canonical.is_empty() {
-        let kinds: Vec<_> = info.canonical.iter().map(|canonical| canonical.kind.as_str()).collect();
-        rows.push(("canonical for", kinds.join(", ")));
+        rows.push(("canonical for", info.canonical.iter().map(canonical).collect::<Vec<_>>().join(", ")));
     }
     rows.extend(info.signatures.iter().map(|it| ("signature", signature(it))));
     if let Some(kept) = info.writes {
@@ -122,6 +121,15 @@ fn details(paint: Paint, info: &FormatInfo) -> String {
     page + &text::table(paint, &["option", "on", "values", "default", "help"], &rows)
 }
 
+/// `image (integer samples)`
+fn canonical(canonical: &Canonical) -> String {
+    match canonical.integer {
+        None => canonical.kind.to_string(),
+        Some(true) => format!("{} (integer samples)", canonical.kind),
+        Some(false) => format!("{} (float samples)", canonical.kind),
+    }
+}
+
 /// `"\x89PNG" at byte 0`; a masked byte is shown as `?`.
 fn signature(signature: &Signature) -> String {
     let shown: String = signature
@@ -146,15 +154,22 @@ mod tests {
         .signatures(&[Signature { offset: 1, bytes: b"O\xffF", mask: &[1, 1, 0] }])
         .reads()
         .writes(&[Feature::MeshNames, Feature::Polygons])
+        .canonical(&[Canonical { kind: Kind::Scene, integer: Some(false) }])
         .options(&[OptionSpec::write("ascii", OptionType::Choice(&["yes", "no"]), "yes", "Text instead of bytes")])
         .spec("https://example.org/off");
 
     #[test]
     fn everything_about_a_format_is_shown() {
         let page = details(Paint(false), &INFO);
-        for part in
-            ["\"O\\xff?\" at byte 1", "mesh-names, polygons", "off.ascii", "yes | no", ".off .coff", "read, write"]
-        {
+        for part in [
+            "\"O\\xff?\" at byte 1",
+            "scene (float samples)",
+            "mesh-names, polygons",
+            "off.ascii",
+            "yes | no",
+            ".off .coff",
+            "read, write",
+        ] {
             assert!(page.contains(part), "{part} in {page}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use mediary::{FormatInfo, OptionType, OptionUse, Signature, hex};
+use mediary::{Canonical, FormatInfo, OptionType, OptionUse, Signature, hex};
 use serde_json::{Value, json};
 
 /// One object and a line feed.
@@ -26,7 +26,7 @@ pub(crate) fn format(info: &FormatInfo) -> Value {
         "keeps": info.writes.unwrap_or_default(),
         "many_records": info.many_records,
         "siblings": info.siblings,
-        "canonical": info.canonical.iter().map(|canonical| canonical.kind).collect::<Vec<_>>(),
+        "canonical": info.canonical.iter().map(canonical).collect::<Vec<_>>(),
         "options": info.options.iter().map(|option| json!({
             "name": format!("{}.{}", info.id, option.name),
             "use": usage(option.usage),
@@ -38,6 +38,15 @@ pub(crate) fn format(info: &FormatInfo) -> Value {
         "spec": info.spec,
         "tier": info.tier,
     })
+}
+
+fn canonical(canonical: &Canonical) -> Value {
+    let samples = match canonical.integer {
+        None => "all",
+        Some(true) => "integer",
+        Some(false) => "float",
+    };
+    json!({ "kind": canonical.kind, "samples": samples })
 }
 
 fn signature(signature: &Signature) -> Value {
