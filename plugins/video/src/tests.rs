@@ -118,7 +118,7 @@ fn rotation_language_and_tags() {
 
 #[test]
 fn sound_alone_is_refused_as_audio() {
-    let error = read(&data("sound_only.mp4"), Strictness::Default).unwrap_err();
+    let error = read(&data("malformed/sound_only.mp4"), Strictness::Default).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.hint().unwrap().contains("audio"));
 }
