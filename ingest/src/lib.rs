@@ -32,9 +32,9 @@
 //! ```
 //!
 //! # How inputs are called
-//! By their root and their path below it. The root is the name of the folder that was given, or of the folder of a file that
-//! was given; of two folders of one name in one run, as much of their paths as tells them apart. An input of the same root and
-//! path replaces the one of an earlier run: two different folders of one name belong into two stores, or into one run.
+//! By their root and their path below it. The root is the folder that was given, or the folder of a file that was given, called
+//! by the shortest end of its path that tells it from the other folders of the store. An input of the same root and path
+//! replaces the one of an earlier run.
 //!
 //! # The promise
 //! A store is whole at every moment, also after `kill -9` and after power loss: objects are written under temporary names,
@@ -53,6 +53,7 @@ mod manifest;
 mod objects;
 mod pipeline;
 mod records;
+mod roots;
 mod row;
 mod store;
 mod verify;

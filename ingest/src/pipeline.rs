@@ -25,8 +25,9 @@ use crate::journal::Journal;
 use crate::manifest::PLAN_COLUMNS;
 use crate::objects::{self, Durability, Pending};
 use crate::records::Records;
+use crate::roots::Roots;
 use crate::row::{Row, Status};
-use crate::store::{HINTS, JOURNAL, Store, run_name};
+use crate::store::{HINTS, JOURNAL, ROOTS, Store, run_name};
 use crate::walk::{self, Input, WalkOptions};
 use crate::worker::{Done, Message, Prior, Shared, Worker};
 
@@ -223,7 +224,11 @@ pub fn ingest(
         registry.get(from)?;
     }
     store.drop_stale_journals()?;
-    let walked = walk::walk(inputs, &options.walk, store.path())?;
+    let mut roots = Roots::read(&store.path().join(ROOTS));
+    let walked = walk::walk(inputs, &options.walk, store.path(), &mut roots)?;
+    if let Some(roots) = roots.to_json() {
+        store.replace(ROOTS, &roots)?;
+    }
     let count = walked.inputs.len() as u64;
     progress(Event::Planned { inputs: count, hidden: walked.hidden });
 

@@ -33,6 +33,8 @@ pub(crate) const MANIFEST: &str = "part-00000.parquet";
 
 /// Name of the hints.
 pub(crate) const HINTS: &str = "hints.json";
+/// What folders of inputs are called.
+pub(crate) const ROOTS: &str = "roots.json";
 
 /// A store of assets and records in a local folder.
 #[derive(Debug)]

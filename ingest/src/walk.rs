@@ -1,11 +1,13 @@
 //! From arguments to inputs: folders are walked, globs expanded, files taken as they are. The result is sorted by root and
 //! path and has no input twice.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use mediary_core::{Error, ErrorKind, Result};
 use walkdir::{DirEntry, WalkDir};
+
+use crate::roots::Roots;
 
 /// What is taken from folders.
 #[derive(Clone, Debug)]
@@ -65,7 +67,7 @@ struct Found {
 }
 
 /// Finds the inputs that `arguments` mean. What lies inside `store` is left out.
-pub(crate) fn walk(arguments: &[PathBuf], options: &WalkOptions, store: &Path) -> Result<Walked> {
+pub(crate) fn walk(arguments: &[PathBuf], options: &WalkOptions, store: &Path, roots: &mut Roots) -> Result<Walked> {
     let filter = Filter { include: patterns(&options.include)?, exclude: patterns(&options.exclude)? };
     let store = store.canonicalize().ok();
     let mut walked = Walked::default();
@@ -82,7 +84,7 @@ pub(crate) fn walk(arguments: &[PathBuf], options: &WalkOptions, store: &Path) -
             },
         }
     }
-    let roots = name_roots(found.iter().map(|found| &found.folder));
+    let roots = roots.name(found.iter().map(|found| &found.folder));
     let mut seen = HashSet::new();
     let mut names = BTreeSet::new();
     for found in found {
@@ -216,32 +218,8 @@ fn special(kind: std::fs::FileType) -> Option<Problem> {
     Some(Problem::Special("special-file", format!("expected a regular file, found {what}")))
 }
 
-/// The shortest end of each folder's path that no other folder shares.
-fn name_roots<'f>(folders: impl Iterator<Item = &'f PathBuf>) -> BTreeMap<PathBuf, String> {
-    let folders: BTreeSet<&PathBuf> = folders.collect();
-    let last = |folder: &Path, count: usize| {
-        let mut parts: Vec<_> = folder
-            .components()
-            .rev()
-            .filter(|part| matches!(part, std::path::Component::Normal(_)))
-            .take(count)
-            .map(|part| readable(Path::new(part.as_os_str())).0)
-            .collect();
-        parts.reverse();
-        parts.join("/")
-    };
-    let mut names = BTreeMap::new();
-    for folder in &folders {
-        let depth = folder.components().count();
-        let unique = (1..=depth)
-            .find(|count| folders.iter().all(|other| other == folder || last(other, *count) != last(folder, *count)));
-        names.insert((*folder).clone(), last(folder, unique.unwrap_or(depth)));
-    }
-    names
-}
-
 /// A path as text with `/` separators; bytes that are no UTF-8 become `\xff`, and the flag says so.
-fn readable(path: &Path) -> (String, bool) {
+pub(crate) fn readable(path: &Path) -> (String, bool) {
     let mut text = String::new();
     let mut odd = false;
     for part in path.components() {

@@ -16,3 +16,4 @@ mod licences;
 mod malformed;
 mod registry;
 mod roundtrip;
+mod store;

@@ -78,7 +78,7 @@ impl Format for Pdb {
         if !probe.looks_like_text() {
             return Confidence::No;
         }
-        let (mut known, mut atoms, mut seen) = (0, 0, 0);
+        let (mut known, mut atoms, mut seen, mut pqr) = (0, 0, 0, 0);
         for line in probe.lines().filter(|line| !line.trim_ascii().is_empty()).take(2000) {
             seen += 1;
             let name = read::record_name(line);
@@ -87,11 +87,13 @@ impl Format for Pdb {
                 let numbers = [(30, 38), (38, 46), (46, 54)];
                 let number = |&(from, to): &(usize, usize)| line.get(from..to).and_then(crate::text::float).is_some();
                 atoms += usize::from(numbers.iter().all(number));
+                pqr += usize::from(is_pqr(line));
             } else {
                 known += usize::from(RECORDS.contains(&&name));
             }
         }
         match (atoms, known) {
+            _ if pqr > 0 && pqr >= atoms => Confidence::No,
             (1.., _) if (atoms + known) * 2 > seen => Confidence::yes(150, "atom records with coordinates in columns"),
             (0, 2..) if known == seen => Confidence::yes(100, "nothing but records of the Protein Data Bank"),
             _ => Confidence::No,
@@ -105,6 +107,18 @@ impl Format for Pdb {
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
         write::write(record, out, cx)
     }
+}
+
+/// Whether a line has a charge and a radius where PDB has occupancy and B factor: the same words as PQR has them, of more than
+/// two decimals or out of columns. Read as PDB, they would be wrong without a word.
+fn is_pqr(line: &[u8]) -> bool {
+    let words: Vec<_> = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+    let decimals = |word: &[u8]| Some(word.len() - 1 - word.iter().position(|&byte| byte == b'.')?);
+    let is_number = |word: &&&[u8]| crate::text::float(word).is_some();
+    // Name, residue and number stand before five numbers at the end of the line: position, charge, radius.
+    (10..=11).contains(&words.len())
+        && words[words.len() - 5..].iter().filter(is_number).count() == 5
+        && words[words.len() - 2..].iter().any(|word| decimals(word).is_some_and(|decimals| decimals > 2))
 }
 
 /// Largest plain serial and residue number, and what hybrid-36 starts at, for a field of `width` digits.

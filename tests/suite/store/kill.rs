@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use mediary_ingest::{IngestOptions, Store, ingest, verify};
 
-use crate::formats::registry;
-use crate::pipeline::{Bench, with};
+use super::formats::registry;
+use super::pipeline::{Bench, with};
 
 /// 80 assets of 1.5 MB take longer to write than the interval between two kills: a writer that is not careful fails here.
 const INPUTS: usize = 80;
@@ -19,7 +19,7 @@ const KILLS: usize = 20;
 pub(crate) fn child(test: &str, bench: &Bench) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "kill::child_process", "--nocapture", "--include-ignored", "--test-threads=1"])
+        .args(["--exact", "store::kill::child_process", "--nocapture", "--include-ignored", "--test-threads=1"])
         .env("MEDIARY_TEST_CHILD", test)
         .env("MEDIARY_TEST_INPUT", bench.input(""))
         .env("MEDIARY_TEST_STORE", bench.store());
@@ -91,26 +91,4 @@ fn killed_at_any_moment() {
     let again = bench.run(&IngestOptions::default());
     assert_eq!((again.rows, again.objects, again.skipped), (0, 0, INPUTS as u64));
     println!("{kills} kills, up to {most} rows between them, {} done at the end in {:?}", summary.ok, start.elapsed());
-}
-
-/// Many small files with batch durability. Not part of the suite: it measures the disk.
-#[test]
-#[ignore = "a measurement"]
-fn small_files_per_second() {
-    for durability in [mediary_ingest::Durability::Batch, mediary_ingest::Durability::None] {
-        let bench = Bench::new();
-        for number in 0..1000 {
-            bench.put(&format!("{number:04}.doc"), format!("DOC1\nfill 15000 {number}\n{}\n", "y".repeat(28_000)));
-        }
-        let options = with(|options| options.durability = durability);
-        let first = bench.run(&options);
-        let second = bench.run(&options);
-        println!(
-            "{durability:?}: {:.0} files/s, {} objects; second run {:.0} files/s",
-            1000.0 / first.seconds,
-            first.objects,
-            1000.0 / second.seconds
-        );
-        assert_eq!((first.ok, second.skipped), (1000, 1000));
-    }
 }

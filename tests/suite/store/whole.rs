@@ -5,8 +5,8 @@ use std::fs;
 use mediary_core::ErrorKind;
 use mediary_ingest::{IngestOptions, Store, ingest, verify};
 
-use crate::formats::registry;
-use crate::pipeline::{Bench, with};
+use super::formats::registry;
+use super::pipeline::{Bench, with};
 
 fn filled() -> Bench {
     let bench = Bench::new();
