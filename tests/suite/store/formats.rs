@@ -119,7 +119,7 @@ impl FormatReader for DocReader {
                 ["panic"] => panic!("as asked"),
                 ["alloc", bytes] => self.cx.budget().take(bytes.parse().unwrap())?,
                 ["fill", bytes, seed] => {
-                    let (bytes, mut state) = (bytes.parse().unwrap(), seed.parse::<u64>().unwrap() + 1);
+                    let (bytes, mut state) = (bytes.parse::<usize>().unwrap(), seed.parse::<u64>().unwrap() + 1);
                     while text.len() < bytes {
                         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                         text.extend((0..12).map(|digit| char::from(b'A' + (state >> (4 + 5 * digit)) as u8 % 32)));
