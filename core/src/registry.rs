@@ -214,8 +214,7 @@ impl Registry {
     /// # Errors
     /// `Malformed` for an empty input; `NotRecognised`; `InvalidOption`; what the format reports.
     pub fn open(&self, source: &Source, options: &ReadOptions) -> Result<Reading> {
-        let shown = source.path().map_or_else(|| source.name().to_owned(), |path| path.display().to_string());
-        self.open_inner(source, options).map_err(|error| error.with_path(shown))
+        self.open_inner(source, options).map_err(|error| error.with_path(shown(source)))
     }
 
     fn open_inner(&self, source: &Source, options: &ReadOptions) -> Result<Reading> {
@@ -375,8 +374,7 @@ impl Reading {
     }
 
     fn at_boundary(&self, error: Error) -> Error {
-        let shown = self.source.path().map_or_else(|| self.source.name().to_owned(), |path| path.display().to_string());
-        error.of_format(self.info.id).with_path(shown)
+        error.of_format(self.info.id).with_path(shown(&self.source))
     }
 
     fn read_next(&mut self) -> Result<Option<MediaRecord>> {
@@ -387,6 +385,7 @@ impl Reading {
         let Some(mut record) = guard(|| reader.next_record())? else { return Ok(None) };
         self.cx.limits().check("records", self.next + 1)?;
         record.media.validate(self.cx.limits().depth)?;
+        record.media.set_origin(stream::Origin { format: self.info.id, path: shown(&self.source) });
         record.format = self.info.id.to_owned();
         if record.media_type.is_empty() {
             record.media_type = self.info.media_type().to_owned();
@@ -413,6 +412,11 @@ impl Iterator for Reading {
         }
         next
     }
+}
+
+/// What errors call an input: its path, or its name.
+fn shown(source: &Source) -> String {
+    source.path().map_or_else(|| source.name().to_owned(), |path| path.display().to_string())
 }
 
 /// Runs format code; a panic becomes an error.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mediary::{Cancel, ErrorKind, FormatInfo, Limits, ReadOptions, Registry, Source};
 
-use crate::common::{data, files_below, fingerprint, is_panic, read_all, samples};
+use crate::common::{corpus, data, files_below, fingerprint, is_panic, read_all, samples};
 
 fn readable(registry: &Registry) -> Vec<&'static FormatInfo> {
     registry.formats().filter(|info| info.reads).collect()
@@ -129,6 +129,30 @@ fn every_truncation_is_an_error_or_a_record_and_never_a_panic() {
             }
         }
     }
+}
+
+/// The same for every good file of the corpus, at fewer places.
+#[test]
+fn truncated_files_of_the_corpus_are_errors_or_records() {
+    let Some(corpus) = corpus() else { return };
+    let registry = Registry::builtin();
+    let mut files = 0;
+    for path in files_below(&corpus).iter().filter(|path| !path.starts_with(corpus.join("bad"))) {
+        let bytes = std::fs::read(path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy();
+        let Ok(id) = registry.detect(&Source::from_bytes(&*name, bytes.clone())).winner(false) else { continue };
+        files += 1;
+        for cut in (1..14).map(|i| bytes.len() * i / 14).filter(|&cut| cut > 0) {
+            let begun = Instant::now();
+            let mut options = ReadOptions::default();
+            options.from = Some(id.into());
+            if let Err(error) = read_all(&registry, &Source::from_bytes("cut", bytes[..cut].to_vec()), &options) {
+                assert!(!is_panic(&error), "{} cut at {cut}: {error}", path.display());
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "{} cut at {cut}: too slow", path.display());
+        }
+    }
+    assert!(files > 100, "only {files} files");
 }
 
 #[test]

@@ -170,6 +170,17 @@ impl Media {
         }
     }
 
+    /// Tells streams whose errors they report.
+    pub(crate) fn set_origin(&mut self, origin: stream::Origin) {
+        match self {
+            Self::PointCloud(cloud) => cloud.points.set_origin(origin),
+            Self::Audio(audio) => audio.samples.set_origin(origin),
+            Self::Video(Video { frames: Some(frames), .. }) => frames.set_origin(origin),
+            Self::Table(table) => table.rows.set_origin(origin),
+            _ => {}
+        }
+    }
+
     /// Checks what constructors cannot: indices, lengths, the node tree. The registry calls it on every record read.
     ///
     /// # Errors

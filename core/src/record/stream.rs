@@ -22,12 +22,20 @@ pub struct Stream<C: Chunk> {
     chunks: Box<dyn Iterator<Item = Result<C>> + Send>,
     summary: C::Summary,
     finished: bool,
+    origin: Option<Origin>,
+}
+
+/// What an error of a stream is about: the registry adds it, as it does for readers.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) format: &'static str,
+    pub(crate) path: String,
 }
 
 impl<C: Chunk> Stream<C> {
     /// A stream over `chunks`. After the first error it yields nothing more.
     pub fn new(chunks: impl Iterator<Item = Result<C>> + Send + 'static) -> Self {
-        Self { chunks: Box::new(chunks), summary: C::Summary::default(), finished: false }
+        Self { chunks: Box::new(chunks), summary: C::Summary::default(), finished: false, origin: None }
     }
 
     /// A stream over chunks in memory.
@@ -53,7 +61,10 @@ impl<C: Chunk> Stream<C> {
             }
             Some(Err(error)) => {
                 self.finished = true;
-                Err(error)
+                Err(match &self.origin {
+                    Some(origin) => error.of_format(origin.format).with_path(origin.path.clone()),
+                    None => error,
+                })
             }
             None => {
                 self.finished = true;
@@ -82,6 +93,10 @@ impl<C: Chunk> Stream<C> {
             all.push(chunk);
         }
         Ok(all)
+    }
+
+    pub(crate) fn set_origin(&mut self, origin: Origin) {
+        self.origin = Some(origin);
     }
 
     /// What the chunks so far add up to.

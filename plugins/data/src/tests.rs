@@ -372,7 +372,7 @@ fn npy_can_be_told_what_it_is_of() {
         (&facts["frames"], &facts["sample_rate"], &facts["codec"]),
         (&json!(3), &json!(8000), &json!("pcm_s16"))
     );
-    let mut record = read("npy/u8_wide.npy");
+    let mut record = read("npy/malformed/u8_wide.npy");
     assert_eq!(record.media.drain().unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
