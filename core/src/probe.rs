@@ -1,6 +1,7 @@
 //! Detection by content: what a format sees of an input, what it answers, and the decision as a value that can be shown.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
 
@@ -188,7 +189,9 @@ fn consider(format: &dyn Format, info: &'static FormatInfo, probe: &Probe<'_>, e
         let specificity = signature.map_or(0, |signature| signature.bytes.len());
         Some(Candidate { format: info.id, score, reason, extension, specificity, tier: info.tier })
     };
-    match (format.probe(probe), signature) {
+    // A probe that panics has seen nothing it knows.
+    let answer = catch_unwind(AssertUnwindSafe(|| format.probe(probe))).unwrap_or(Confidence::No);
+    match (answer, signature) {
         (Confidence::No, _) => None,
         (Confidence::Yes(score, reason), _) => candidate(score, reason.into_owned()),
         (Confidence::Unknown, Some(signature)) => {
