@@ -42,7 +42,6 @@ macro_rules! limits {
     };
 }
 
-const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
@@ -54,8 +53,6 @@ limits! {
     sibling_files: 256, 256, 32;
     /// Bytes of all siblings of one input together.
     sibling_bytes: 4 * GIB, GIB, 256 * MIB;
-    /// Bytes of head, and the same of tail, that probing looks at.
-    probe_bytes: 64 * KIB, 64 * KIB, 64 * KIB;
     /// Bytes one record may hold in memory; every allocation from a file-supplied size is counted.
     alloc_bytes: 768 * MIB, 768 * MIB, 256 * MIB;
     /// Bytes one output may have.

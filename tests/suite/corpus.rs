@@ -39,9 +39,9 @@ fn facts_agree_with_independent_tools() {
     let folder = tempfile::tempdir().unwrap();
     let mut failed = Vec::new();
     let mut passed = 0;
-    for only in FOLDERS {
-        let report = folder.path().join("report.jsonl");
-        let status = Command::new("python3")
+    for (number, only) in FOLDERS.iter().enumerate() {
+        let report = folder.path().join(format!("{number}.jsonl"));
+        let output = Command::new("python3")
             .arg(corpus.join("../tools/check_corpus.py"))
             .args(["--bin", env!("CARGO_BIN_EXE_mediary"), "--only", &format!("{only}/"), "--json"])
             .arg(&report)
@@ -49,7 +49,8 @@ fn facts_agree_with_independent_tools() {
             .output()
             .expect("the corpus check needs python3");
         let text = std::fs::read_to_string(&report)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&status.stderr)));
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+        assert!(!text.is_empty(), "{only}: no file was checked");
         for line in text.lines() {
             let row: Value = serde_json::from_str(line).unwrap();
             if row["problems"].as_array().unwrap().is_empty() {
