@@ -245,7 +245,17 @@ impl Registry {
             ));
         }
         let reader = guard(|| format.open(source, &cx)).map_err(|error| error.of_format(info.id))?;
-        Ok(Reading { source: source.clone(), detection, info, cx, reader, next: 0, failed: false, sha256: None })
+        Ok(Reading {
+            source: source.clone(),
+            detection,
+            info,
+            cx,
+            reader,
+            next: 0,
+            failed: false,
+            sha256: None,
+            before_records: None,
+        })
     }
 
     /// Writes a record as `format` and returns what was lost. The losses are also added to the record.
@@ -306,6 +316,8 @@ pub struct Reading {
     next: u64,
     failed: bool,
     sha256: Option<String>,
+    /// Bytes the reader had taken before its first record.
+    before_records: Option<u64>,
 }
 
 impl Reading {
@@ -381,11 +393,14 @@ impl Reading {
         if self.next > 0 {
             self.cx.renew_diagnostics();
         }
+        // The record before was the caller's to keep or to drop: the budget is that of one record.
+        let budget = self.cx.budget();
+        let kept = *self.before_records.get_or_insert_with(|| budget.taken());
+        budget.give_back(budget.taken().saturating_sub(kept));
         let reader = &mut self.reader;
         let Some(mut record) = guard(|| reader.next_record())? else { return Ok(None) };
         self.cx.limits().check("records", self.next + 1)?;
         record.media.validate(self.cx.limits().depth)?;
-        record.media.set_origin(stream::Origin { format: self.info.id, path: shown(&self.source) });
         record.format = self.info.id.to_owned();
         if record.media_type.is_empty() {
             record.media_type = self.info.media_type().to_owned();
@@ -393,6 +408,11 @@ impl Reading {
         record.index = self.next;
         record.source = self.source_info();
         record.diagnostics = self.cx.diagnostics();
+        record.media.set_origin(stream::Origin {
+            format: self.info.id,
+            path: shown(&self.source),
+            diagnostics: record.diagnostics.clone(),
+        });
         self.next += 1;
         Ok(Some(record))
     }

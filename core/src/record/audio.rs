@@ -81,6 +81,10 @@ impl Chunk for AudioChunk {
         }
     }
 
+    fn non_finite(summary: &AudioSummary) -> (u64, &'static str) {
+        (summary.non_finite, "samples that are not finite")
+    }
+
     fn bytes(&self) -> u64 {
         match self {
             Self::Int { samples, .. } => samples.len() as u64 * 4,

@@ -236,6 +236,10 @@ impl Chunk for PointChunk {
         }
     }
 
+    fn non_finite(summary: &PointSummary) -> (u64, &'static str) {
+        (summary.non_finite, "points with a coordinate that is not finite")
+    }
+
     fn bytes(&self) -> u64 {
         self.positions.len() as u64 * 24 + self.attributes.iter().map(AttributeData::bytes).sum::<u64>()
     }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::error::{Error, Result};
 use crate::limits::Budget;
 
@@ -15,6 +16,11 @@ pub trait Chunk: Send + 'static {
 
     /// Bytes of memory this chunk holds.
     fn bytes(&self) -> u64;
+
+    /// How many values are NaN or infinite, and what they are: reported as `<format>.non-finite` at the end of a stream.
+    fn non_finite(_summary: &Self::Summary) -> (u64, &'static str) {
+        (0, "")
+    }
 }
 
 /// A pull stream of chunks. Memory stays bounded by one chunk; [`collect`](Self::collect) is for who wants it whole.
@@ -25,11 +31,11 @@ pub struct Stream<C: Chunk> {
     origin: Option<Origin>,
 }
 
-/// What an error of a stream is about: the registry adds it, as it does for readers.
-#[derive(Clone)]
+/// What a stream is about, for its errors and findings: the registry adds it.
 pub(crate) struct Origin {
     pub(crate) format: &'static str,
     pub(crate) path: String,
+    pub(crate) diagnostics: Diagnostics,
 }
 
 impl<C: Chunk> Stream<C> {
@@ -68,8 +74,17 @@ impl<C: Chunk> Stream<C> {
             }
             None => {
                 self.finished = true;
+                self.report_non_finite();
                 Ok(None)
             }
+        }
+    }
+
+    fn report_non_finite(&self) {
+        let (count, what) = C::non_finite(&self.summary);
+        if let Some(origin) = self.origin.as_ref().filter(|_| count > 0) {
+            let code = format!("{}.non-finite", origin.format);
+            origin.diagnostics.push(Diagnostic::new(Severity::Warning, code, what).times(count));
         }
     }
 

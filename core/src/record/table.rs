@@ -212,11 +212,29 @@ impl TableChunk {
     }
 }
 
-impl Chunk for TableChunk {
-    type Summary = u64;
+/// What the chunks so far add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableSummary {
+    /// Rows.
+    pub rows: u64,
+    /// NaN and infinite cells.
+    pub non_finite: u64,
+}
 
-    fn observe(&self, rows: &mut u64) {
-        *rows += self.rows as u64;
+impl Chunk for TableChunk {
+    type Summary = TableSummary;
+
+    fn observe(&self, summary: &mut TableSummary) {
+        summary.rows += self.rows as u64;
+        for column in &self.columns {
+            if let ColumnData::Float64(cells) = &column.data {
+                summary.non_finite += cells.iter().filter(|cell| !cell.is_finite()).count() as u64;
+            }
+        }
+    }
+
+    fn non_finite(summary: &TableSummary) -> (u64, &'static str) {
+        (summary.non_finite, "cells that are not finite")
     }
 
     fn bytes(&self) -> u64 {
@@ -254,7 +272,7 @@ impl Table {
     #[must_use]
     pub fn facts(&self) -> TableFacts {
         TableFacts {
-            rows: if self.rows.is_finished() { Some(*self.rows.summary()) } else { self.declared_rows },
+            rows: if self.rows.is_finished() { Some(self.rows.summary().rows) } else { self.declared_rows },
             columns: Some(
                 self.schema
                     .iter()
