@@ -58,7 +58,7 @@ fn a_wrong_extension_is_a_diagnostic() {
 fn cheap_facts(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Image => &["width", "height", "channels", "bit_depth", "has_alpha", "orientation_applied"],
-        Kind::Scene => &["meshes", "primitives", "vertices", "triangles", "materials"],
+        Kind::Scene => &["meshes", "primitives", "vertices"],
         Kind::PointCloud => &["boxes", "vectors"],
         Kind::Molecule => &["atoms", "bonds", "models", "formula"],
         Kind::Audio => &["sample_rate", "channels", "codec", "bit_depth"],
