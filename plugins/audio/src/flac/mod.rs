@@ -13,15 +13,18 @@
 //! **Read:** everything the RFC allows: 4 to 32 bits, 1 to 8 channels, fixed and variable block sizes. The checksum of every
 //! frame, the number of samples and the MD5 of all samples are compared with what the stream states.
 //!
-//! **Written:** 8, 12, 16, 20 or 24 bits, 1 to 8 channels, in blocks of 4096 samples, with tags and MD5. Lost, and reported: tags that
-//! no field can hold (`flac.tags`), layouts that no mask can say (`flac.layout`), properties (`flac.properties`). Other
-//! samples are `unsupported`: WAVE holds them.
+//! **Written:** 4 to 32 bits, 1 to 8 channels, in blocks of 4096 samples, with tags and MD5, about as small as `flac -5`.
+//! Lost, and reported: tags that no field can hold (`flac.tags`), layouts that no mask can say (`flac.layout`), properties
+//! (`flac.properties`). Other samples are `unsupported`: WAVE holds them.
 //!
 //! **Strictness:** a frame that cannot be decoded is left out (`flac.frame`), a wrong number of samples (`flac.length`), a
 //! wrong MD5 (`flac.md5`) and bytes after the stream (`flac.trailing`) are diagnostics; in strict mode they are errors.
 
+mod encode;
 mod frame;
 mod metadata;
+mod predict;
+mod rice;
 mod writer;
 
 use md5::{Digest, Md5};
