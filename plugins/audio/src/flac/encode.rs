@@ -119,7 +119,7 @@ impl Encoder {
         let (block_code, block_field) = match size {
             192 => (1, None),
             576 | 1152 | 2304 | 4608 => (2 + (size / 576).ilog2() as u8, None),
-            256..=32_768 if size.is_power_of_two() => (size.ilog2() as u8, None),
+            257..=32_768 if size.is_power_of_two() => (size.ilog2() as u8, None),
             1..=256 => (6, Some((size as u64 - 1, 8))),
             _ => (7, Some((size as u64 - 1, 16))),
         };

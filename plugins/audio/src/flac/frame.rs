@@ -397,7 +397,7 @@ impl Bits<'_> {
 }
 
 /// CRC-8, polynomial x^8 + x^2 + x + 1.
-pub(super) fn crc8(bytes: &[u8]) -> u8 {
+pub(crate) fn crc8(bytes: &[u8]) -> u8 {
     const TABLE: [u8; 256] = {
         let mut table = [0; 256];
         let mut i = 0;
@@ -417,7 +417,7 @@ pub(super) fn crc8(bytes: &[u8]) -> u8 {
 }
 
 /// CRC-16, polynomial x^16 + x^15 + x^2 + 1. Eight bytes at a time: the tables tell what a byte does that far ahead.
-pub(super) fn crc16(bytes: &[u8]) -> u16 {
+pub(crate) fn crc16(bytes: &[u8]) -> u16 {
     const TABLES: [[u16; 256]; 8] = {
         let mut tables = [[0; 256]; 8];
         let mut i = 0;
