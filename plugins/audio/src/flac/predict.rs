@@ -180,17 +180,19 @@ impl Analysis {
         quantise(&exact[..order], precision)
     }
 
-    /// Autocorrelation of the samples under a Welch window, a parabola.
+    /// Autocorrelation of the samples under a window that is flat but for its ends.
     fn correlate(&mut self, samples: &[i32]) -> [f64; LAGS] {
         let size = samples.len();
         if self.window.len() != size {
-            let (middle, half) = ((size - 1) as f64 / 2.0, (size + 1) as f64 / 2.0);
-            let parabola = |n: usize| {
-                let x = (n as f64 - middle) / half;
-                1.0 - x * x
+            // A quarter of the block at each end rises and falls as 3x^2 - 2x^3, which is almost a cosine but the same everywhere.
+            let edge = (size as f64 / 4.0).max(1.0);
+            let rise = |n: usize| {
+                let x = ((n as f64 + 0.5) / edge).min(1.0);
+                x * x * (3.0 - 2.0 * x)
             };
+            let weight = |n: usize| rise(n.min(size - 1 - n));
             self.window.clear();
-            self.window.extend((0..size).map(parabola));
+            self.window.extend((0..size).map(weight));
         }
         self.shaped.clear();
         self.shaped.extend(samples.iter().zip(&self.window).map(|(&sample, weight)| f64::from(sample) * weight));
