@@ -80,15 +80,16 @@ impl Encoder {
             channel.samples.extend(samples[place..].iter().step_by(self.channels));
             channel.bits = self.bits;
         }
-        if let [left, right, middle, side] = &mut self.subframes[..] {
-            if self.channels == 2 {
-                let pairs = || left.samples.iter().zip(&right.samples);
-                middle.samples.clear();
-                middle.samples.extend(pairs().map(|(&l, &r)| (l >> 1) + (r >> 1) + (l & r & 1)));
-                side.samples.clear();
-                side.samples.extend(pairs().map(|(l, r)| l - r));
-                (middle.bits, side.bits) = (self.bits, self.bits + 1);
-            }
+        // Four channels of a stream look the same.
+        if self.channels == 2
+            && let [left, right, middle, side] = &mut self.subframes[..]
+        {
+            let pairs = || left.samples.iter().zip(&right.samples);
+            middle.samples.clear();
+            middle.samples.extend(pairs().map(|(&l, &r)| (l >> 1) + (r >> 1) + (l & r & 1)));
+            side.samples.clear();
+            side.samples.extend(pairs().map(|(l, r)| l - r));
+            (middle.bits, side.bits) = (self.bits, self.bits + 1);
         }
         self.subframes.iter_mut().for_each(|channel| channel.choose(&mut self.scratch));
         let (assignment, chosen) = self.assign();
