@@ -286,6 +286,22 @@ fn flac_keeps_integers() {
 }
 
 #[test]
+fn flac_keeps_every_sample_rate() {
+    for rate in [1, 8000, 11_025, 37_000, 44_100, 65_535, 65_540, 65_537, 96_000, 192_000, 255_000, 655_350] {
+        for frames in [1, 192, 256, 257, 576, 4096] {
+            let mut record = record(Some(16), 1, frames, noise(16));
+            if let Media::Audio(audio) = &mut record.media {
+                audio.sample_rate = rate;
+            }
+            // A frame that states another rate is an error in strict mode.
+            let mut again = read(&write(&mut record, "flac").unwrap(), Strictness::Strict).unwrap();
+            again.media.drain().unwrap();
+            assert_eq!((facts(&again).sample_rate, facts(&again).frames), (Some(rate), Some(frames as u64)));
+        }
+    }
+}
+
+#[test]
 fn flac_of_noise_is_no_larger_than_the_noise() {
     // The size that `flac -5` 1.4.2 gives these 24-bit samples is 33273 with its padding.
     let mut record = read(&data("flac/stereo24.flac"), Strictness::Strict).unwrap();

@@ -309,3 +309,24 @@ impl BitWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_numbers_are_coded_as_characters_are() {
+        for number in (0..=0x0010_FFFF).step_by(7).chain([0x7F, 0x80, 0x7FF, 0x800, 0xFFFF, 0x1_0000]) {
+            // There are no characters for surrogates.
+            let Some(character) = char::from_u32(number) else { continue };
+            let mut out = BitWriter::default();
+            coded_number(number, &mut out);
+            out.align();
+            assert_eq!(out.bytes, character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        let mut out = BitWriter::default();
+        coded_number((1 << 31) - 1, &mut out);
+        out.align();
+        assert_eq!(out.bytes, [0xFD, 0xBF, 0xBF, 0xBF, 0xBF, 0xBF]);
+    }
+}

@@ -231,7 +231,11 @@ impl Frames {
                         self.lose_patience(seen as u64)?;
                         if fault == Fault::End && !whole {
                             wanted = wanted.saturating_mul(2);
-                            taken += self.pay_for(wanted)?;
+                            let more = self.pay_for(wanted);
+                            if more.is_err() {
+                                self.shrink(taken);
+                            }
+                            taken += more?;
                             continue;
                         }
                         break fault;
