@@ -233,26 +233,111 @@ fn samples_beyond_their_bits_are_not_written() {
     }
 }
 
+/// Signals that take each kind of subframe and of residual coding.
+fn signals(bits: u8) -> [Box<dyn Fn(usize) -> i32>; 8] {
+    let (low, high) = (i32::MIN >> (32 - bits), i32::MAX >> (32 - bits));
+    [
+        Box::new(noise(bits)),
+        // Every other sample is that of the first channel of two: predictable, and correlated.
+        Box::new(move |n| (((n / 2) as f64 * 0.05).sin() * f64::from(high)) as i32),
+        Box::new(move |n| if n / 20 % 2 == 0 { high } else { low }),
+        Box::new(move |n| if n.is_multiple_of(3) { high } else { low }),
+        Box::new(move |n| (n as i32 % 7 - 3) << (bits - 4)),
+        // Silence with an outbreak: escaped partitions of no bits.
+        Box::new(move |n| if n % 5000 > 4700 { noise(bits)(n) } else { 0 }),
+        Box::new(move |n| noise(bits)(n) & low >> 1),
+        Box::new(|_| 0),
+    ]
+}
+
 #[test]
 fn flac_keeps_integers() {
-    // Signals that take each kind of subframe, and blocks of every awkward length.
-    let ramp = |bits: u8| move |n: usize| (n as i32 % 200 - 100) << (bits - 8);
-    for bits in [8, 12, 16, 20, 24] {
-        let extreme = move |n: usize| if n.is_multiple_of(3) { (1 << (bits - 1)) - 1 } else { -1 << (bits - 1) };
-        let wave = move |n: usize| (((n / 2) as f64 * 0.05).sin() * f64::from((1 << (bits - 1)) - 1)) as i32;
-        let signals: [&dyn Fn(usize) -> i32; 5] = [&noise(bits), &ramp(bits), &extreme, &wave, &|_| 0];
-        for (number, signal) in signals.iter().enumerate() {
-            for (channels, frames) in [(1, 1), (2, 4097), (2, 5000), (3, 17), (8, 63)] {
+    // Blocks of every awkward length, and all samples hashed as STREAMINFO wants them.
+    for bits in 4..=32 {
+        for (number, signal) in signals(bits).iter().enumerate() {
+            for (channels, frames) in
+                [(1, 1), (1, 15), (1, 16), (2, 3), (2, 4095), (2, 4097), (2, 5000), (3, 17), (5, 192), (8, 63)]
+            {
                 let expected = samples(&mut record(Some(bits), channels, frames, signal)).unwrap();
                 let bytes = write(&mut record(Some(bits), channels, frames, signal), "flac").unwrap();
-                let mut again = read(&bytes, Strictness::Strict).unwrap();
-                assert_eq!(facts(&again).frames, Some(frames as u64));
                 let what = format!("{bits} bits, signal {number}, {channels} channels, {frames} frames");
-                assert_eq!(samples(&mut again).expect(&what), expected, "{what}");
+                let mut sum = Md5::new();
+                let width = usize::from(bits.div_ceil(8));
+                expected.iter().for_each(|sample| sum.update(&sample.to_le_bytes()[..width]));
+                assert_eq!(bytes[26..42], sum.finalize()[..], "{what}");
+                // Per frame: at most 17 bytes around the subframes, a byte before each, and the last may end within a byte.
+                let plain = (expected.len() * usize::from(bits)).div_ceil(8);
+                let blocks = frames.div_ceil(4096);
+                assert!(bytes.len() <= 42 + 4 + 41 + plain + blocks * (18 + usize::from(channels)), "{what}");
+                let mut again = read(&bytes, Strictness::Strict).unwrap();
+                assert_eq!((facts(&again).frames, facts(&again).bit_depth), (Some(frames as u64), Some(bits)));
+                assert!(samples(&mut again).expect(&what) == expected, "{what}");
                 assert!(again.source_is_canonical && again.diagnostics.is_empty(), "{what}");
+                if let Some(folder) = std::env::var_os("MEDIARY_FLAC_FOLDER") {
+                    let name = format!("{bits}-{number}-{channels}-{frames}");
+                    let bytes_of = |samples: &[i32]| samples.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<_>>();
+                    std::fs::write(std::path::Path::new(&folder).join(format!("{name}.flac")), bytes).unwrap();
+                    std::fs::write(std::path::Path::new(&folder).join(format!("{name}.raw")), bytes_of(&expected))
+                        .unwrap();
+                }
             }
         }
     }
+}
+
+#[test]
+fn flac_keeps_every_sample_rate() {
+    for rate in [1, 8000, 11_025, 37_000, 44_100, 65_535, 65_540, 65_537, 96_000, 192_000, 255_000, 655_350] {
+        for frames in [1, 192, 256, 257, 576, 4096] {
+            let mut record = record(Some(16), 1, frames, noise(16));
+            if let Media::Audio(audio) = &mut record.media {
+                audio.sample_rate = rate;
+            }
+            // A frame that states another rate is an error in strict mode.
+            let mut again = read(&write(&mut record, "flac").unwrap(), Strictness::Strict).unwrap();
+            again.media.drain().unwrap();
+            assert_eq!((facts(&again).sample_rate, facts(&again).frames), (Some(rate), Some(frames as u64)));
+        }
+    }
+}
+
+#[test]
+fn flac_of_noise_is_no_larger_than_the_noise() {
+    // The size that `flac -5` 1.4.2 gives these 24-bit samples is 33273 with its padding.
+    let mut record = read(&data("flac/stereo24.flac"), Strictness::Strict).unwrap();
+    assert!(write(&mut record, "flac").unwrap().len() < 33_273);
+}
+
+#[test]
+fn flac_frames_may_have_any_length_within_the_budget() {
+    // One frame of one 32-bit channel that says 5 000 times a residual of 16 000 with the Rice parameter 0: 10 MB.
+    let mut out = b"fLaC\x80\0\0\x22\x13\x88\x13\x88\0\0\0\0\0\0".to_vec();
+    out.extend((44_100_u64 << 44 | 15 << 36 | 5000).to_be_bytes());
+    out.extend([0; 16]);
+    let frame_at = out.len();
+    // A block size of 16 bits, the rate and the bits of STREAMINFO, one channel.
+    out.extend([0xFF, 0xF8, 0x70, 0, 0, 0x13, 0x87]);
+    out.push(crate::flac::crc8(&out[frame_at..]));
+    // A fixed predictor of order 0; four zero bits of method and partition, and of the parameter; then 5000 codes of 32000 zeros.
+    out.extend([8 << 1, 0]);
+    let mut bits = vec![false; 2];
+    for _ in 0..5000 {
+        bits.extend(std::iter::repeat_n(false, 32_000));
+        bits.push(true);
+    }
+    out.extend(
+        bits.chunks(8).map(|byte| byte.iter().enumerate().fold(0, |all, (n, &bit)| all | u8::from(bit) << (7 - n))),
+    );
+    out.extend(crate::flac::crc16(&out[frame_at..]).to_be_bytes());
+    let mut record = read(&out, Strictness::Strict).unwrap();
+    assert!(samples(&mut record).unwrap() == [16_000; 5000]);
+
+    let mut options = ReadOptions::default();
+    options.limits.alloc_bytes = 8 << 20;
+    let mut record =
+        Registry::builtin().open(&Source::from_bytes("", &out[..]), &options).unwrap().next().unwrap().unwrap();
+    let error = record.media.drain().unwrap_err();
+    assert_eq!((error.kind(), error.limit_name()), (ErrorKind::Limit, Some("alloc_bytes")));
 }
 
 #[test]
@@ -260,9 +345,11 @@ fn flac_refuses_what_it_cannot_hold_and_wav_is_canonical_then() {
     let registry = Registry::builtin();
     for (bits, channels, canonical) in [
         (Some(16), 2, "flac"),
-        (Some(15), 2, "wav"),
+        (Some(15), 2, "flac"),
         (Some(24), 8, "flac"),
-        (Some(32), 2, "wav"),
+        (Some(32), 2, "flac"),
+        (Some(4), 1, "flac"),
+        (Some(3), 1, "wav"),
         (Some(16), 9, "wav"),
         (None, 2, "wav"),
     ] {

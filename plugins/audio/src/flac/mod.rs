@@ -13,15 +13,18 @@
 //! **Read:** everything the RFC allows: 4 to 32 bits, 1 to 8 channels, fixed and variable block sizes. The checksum of every
 //! frame, the number of samples and the MD5 of all samples are compared with what the stream states.
 //!
-//! **Written:** 8, 12, 16, 20 or 24 bits, 1 to 8 channels, in blocks of 4096 samples, with tags and MD5. Lost, and reported: tags that
-//! no field can hold (`flac.tags`), layouts that no mask can say (`flac.layout`), properties (`flac.properties`). Other
-//! samples are `unsupported`: WAVE holds them.
+//! **Written:** 4 to 32 bits, 1 to 8 channels, in blocks of 4096 samples, with tags and MD5, about as small as `flac -5`.
+//! Lost, and reported: tags that no field can hold (`flac.tags`), layouts that no mask can say (`flac.layout`), properties
+//! (`flac.properties`). Other samples are `unsupported`: WAVE holds them.
 //!
 //! **Strictness:** a frame that cannot be decoded is left out (`flac.frame`), a wrong number of samples (`flac.length`), a
 //! wrong MD5 (`flac.md5`) and bytes after the stream (`flac.trailing`) are diagnostics; in strict mode they are errors.
 
+mod encode;
 mod frame;
 mod metadata;
+mod predict;
+mod rice;
 mod writer;
 
 use md5::{Digest, Md5};
@@ -32,12 +35,15 @@ use mediary_core::{
 };
 
 use frame::Fault;
+#[cfg(test)]
+pub(crate) use frame::{crc8, crc16};
 use metadata::Metadata;
 
 /// Bytes that are read at a time.
 const WINDOW: usize = 256 << 10;
-/// Bytes that no frame exceeds: 65535 samples of 8 channels stored as they are, with room to spare.
-const MOST_FRAME_BYTES: usize = 4 << 20;
+/// Bytes that no sensible frame exceeds: 65535 samples of 8 channels stored as they are, with room to spare. A frame may
+/// still be longer, because a badly chosen Rice parameter costs up to 2^32 bits a sample; the budget pays for such.
+const USUAL_FRAME_BYTES: usize = 4 << 20;
 
 const INFO: FormatInfo = FormatInfo::new("flac", "Free Lossless Audio Codec", &[Kind::Audio])
     .extensions(&["flac"])
@@ -203,6 +209,7 @@ impl Frames {
         loop {
             self.cx.checkpoint()?;
             let mut wanted = WINDOW;
+            let mut taken = 0;
             let fault = loop {
                 self.fill(wanted)?;
                 let ready = &self.window[self.at..];
@@ -214,18 +221,28 @@ impl Frames {
                 }
                 let mut seen = 0;
                 match frame::decode(ready, &self.info, &mut self.work, &mut seen) {
-                    Ok(frame) => return self.take(frame).map(Some),
+                    Ok(frame) => {
+                        let chunk = self.take(frame)?;
+                        self.shrink(taken);
+                        return Ok(Some(chunk));
+                    }
                     Err(fault) => {
                         let whole = ready.len() as u64 >= self.source.len() - self.offset();
                         self.lose_patience(seen as u64)?;
-                        if fault == Fault::End && !whole && wanted < MOST_FRAME_BYTES {
-                            wanted = (wanted * 2).min(MOST_FRAME_BYTES);
+                        if fault == Fault::End && !whole {
+                            wanted = wanted.saturating_mul(2);
+                            let more = self.pay_for(wanted);
+                            if more.is_err() {
+                                self.shrink(taken);
+                            }
+                            taken += more?;
                             continue;
                         }
                         break fault;
                     }
                 }
             };
+            self.shrink(taken);
             let reason = match fault {
                 Fault::End => "the stream ends within it",
                 Fault::Broken(reason) => reason,
@@ -235,6 +252,31 @@ impl Frames {
             if !self.resynchronise()? {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Takes from the budget what a window of `wanted` bytes has more than one of half of them, beyond what frames usually need.
+    fn pay_for(&self, wanted: usize) -> Result<u64> {
+        if wanted <= USUAL_FRAME_BYTES {
+            return Ok(0);
+        }
+        let more = (wanted / 2) as u64;
+        self.cx.budget().take(more).map(|()| more).map_err(|error| {
+            error.at_byte(self.offset()).with_hint(format!(
+                "a frame here has more than {more} bytes; raise the limit alloc_bytes if the file is to be trusted"
+            ))
+        })
+    }
+
+    /// Gives back what `pay_for` took, and the memory.
+    fn shrink(&mut self, taken: u64) {
+        if taken > 0 {
+            self.window_at = self.offset();
+            self.window.drain(..self.at);
+            self.window.truncate(WINDOW);
+            self.window.shrink_to(WINDOW);
+            self.at = 0;
+            self.cx.budget().give_back(taken);
         }
     }
 

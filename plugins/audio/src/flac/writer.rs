@@ -1,17 +1,13 @@
-//! Writes FLAC streams, block by block in bounded memory; STREAMINFO is filled in at the end. Frames are encoded by `flacenc`.
+//! Writes FLAC streams, block by block in bounded memory; STREAMINFO is filled in at the end.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};
 
-use flacenc::bitsink::ByteSink;
-use flacenc::component::{BitRepr, StreamInfo};
-use flacenc::config::Encoder;
-use flacenc::error::{Verified, Verify};
-use flacenc::source::{Fill, FrameBuf};
 use md5::{Digest, Md5};
 use mediary_core::record::{Audio, AudioChunk, Media};
 use mediary_core::{Context, Error, MediaRecord, Output, Result};
 
+use super::encode::Encoder;
 use super::metadata::{self, MASK_FIELD, STREAMINFO_BYTES};
 use crate::{layout, tags};
 
@@ -26,7 +22,7 @@ const MOST_FRAMES: u64 = (1 << 36) - 1;
 pub(super) fn refusal(audio: &Audio, bits: u8) -> Option<String> {
     match () {
         () if !audio.integer => Some("float samples".into()),
-        () if !matches!(bits, 8 | 12 | 16 | 20 | 24) => Some(format!("integer samples of {bits} bits")),
+        () if !(4..=32).contains(&bits) => Some(format!("integer samples of {bits} bits")),
         () if !(1..=8).contains(&audio.channels) => Some(format!("{} channels", audio.channels)),
         () if !(1..=655_350).contains(&audio.sample_rate) => Some(format!("{} samples a second", audio.sample_rate)),
         () => None,
@@ -45,16 +41,14 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
         _ => audio.bit_depth,
     };
     if let Some(found) = refusal(audio, bits) {
-        return Err(Error::unsupported(format!(
-            "expected integers of 8, 12, 16, 20 or 24 bits in 1 to 8 channels, found {found}"
-        ))
-        .with_hint("write it as wav, which holds any samples"));
+        return Err(Error::unsupported(format!("expected integers of 4 to 32 bits in 1 to 8 channels, found {found}"))
+            .with_hint("write it as wav, which holds any samples"));
     }
     let base = out.stream_position()?;
     out.write_all(b"fLaC")?;
     block(out, 0, false, &[0; STREAMINFO_BYTES])?;
     block(out, 4, true, &comments(audio, cx))?;
-    let mut blocks = Blocks::new(audio, bits)?;
+    let mut blocks = Blocks::new(audio, bits);
     let channels = usize::from(audio.channels);
     let mut pending = Vec::new();
     while let Some(samples) = chunk {
@@ -76,77 +70,60 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     }
     let end = out.stream_position()?;
     out.seek(SeekFrom::Start(base + 8))?;
-    out.write_all(&blocks.stream_info(audio)?)?;
+    out.write_all(&blocks.stream_info(audio))?;
     out.seek(SeekFrom::Start(end))?;
     Ok(())
 }
 
 /// Encodes blocks and keeps the totals.
 struct Blocks {
-    config: Verified<Encoder>,
-    info: StreamInfo,
-    buffer: FrameBuf,
-    sink: ByteSink,
+    encoder: Encoder,
     md5: Md5,
     bytes: Vec<u8>,
+    channels: usize,
     bits: u8,
-    number: usize,
     frames: u64,
     smallest: usize,
     largest: usize,
 }
 
 impl Blocks {
-    fn new(audio: &Audio, bits: u8) -> Result<Self> {
-        let config = Encoder::default().into_verified().map_err(|(_, error)| refused(error))?;
+    fn new(audio: &Audio, bits: u8) -> Self {
         let channels = usize::from(audio.channels);
-        Ok(Self {
-            config,
-            info: StreamInfo::new(audio.sample_rate as usize, channels, bits.into()).map_err(refused)?,
-            buffer: FrameBuf::with_size(channels, BLOCK).map_err(refused)?,
-            sink: ByteSink::new(),
+        Self {
+            encoder: Encoder::new(audio.sample_rate, channels, bits),
             md5: Md5::new(),
             bytes: Vec::new(),
+            channels,
             bits,
-            number: 0,
             frames: 0,
             smallest: usize::MAX,
             largest: 0,
-        })
+        }
     }
 
     /// Encodes up to `BLOCK` samples a channel; only the last block may have fewer.
     fn write(&mut self, samples: &[i32], out: &mut Output) -> Result<()> {
-        let (low, high) = (-1_i32 << (self.bits - 1), (1_i32 << (self.bits - 1)) - 1);
+        let (low, high) = (i32::MIN >> (32 - self.bits), i32::MAX >> (32 - self.bits));
         if let Some(sample) = samples.iter().find(|sample| !(low..=high).contains(sample)) {
             return Err(Error::malformed(format!("expected samples of {} bits, found {sample}", self.bits)));
         }
-        super::hash(&mut self.md5, samples, self.bits, &mut self.bytes);
-        let frames = samples.len() / self.buffer.channels();
-        if frames < BLOCK {
-            self.buffer.resize(frames);
+        // Of so few samples the number of a block has at most 24 bits.
+        let number = (self.frames / BLOCK as u64) as u32;
+        self.frames += (samples.len() / self.channels) as u64;
+        if self.frames > MOST_FRAMES {
+            return Err(Error::unsupported(format!("more than {MOST_FRAMES} samples a channel")));
         }
-        self.buffer.fill_interleaved(samples).map_err(refused)?;
-        let frame =
-            flacenc::encode_fixed_size_frame(&self.config, &self.buffer, self.number, &self.info).map_err(refused)?;
-        self.sink.clear();
-        frame
-            .write(&mut self.sink)
-            .map_err(|_| Error::unsupported("the encoder made a frame that cannot be stored"))?;
-        let coded = self.sink.as_slice();
+        super::hash(&mut self.md5, samples, self.bits, &mut self.bytes);
+        let coded = self.encoder.encode(samples, number);
         out.write_all(coded)?;
         self.smallest = self.smallest.min(coded.len());
         self.largest = self.largest.max(coded.len());
-        self.number += 1;
-        self.frames += frames as u64;
         Ok(())
     }
 
     /// 8.2: the body of STREAMINFO.
-    fn stream_info(self, audio: &Audio) -> Result<[u8; STREAMINFO_BYTES]> {
-        if self.frames > MOST_FRAMES {
-            return Err(Error::unsupported(format!("{} samples a channel, the most is {MOST_FRAMES}", self.frames)));
-        }
+    fn stream_info(self, audio: &Audio) -> [u8; STREAMINFO_BYTES] {
         let mut body = [0; STREAMINFO_BYTES];
         let block = (BLOCK as u16).to_be_bytes();
         body[..2].copy_from_slice(&block);
@@ -160,7 +137,7 @@ impl Blocks {
             | self.frames;
         body[10..18].copy_from_slice(&packed.to_be_bytes());
         body[18..].copy_from_slice(&self.md5.finalize());
-        Ok(body)
+        body
     }
 }
 
@@ -209,9 +186,4 @@ fn comments(audio: &Audio, cx: &Context) -> Vec<u8> {
     body[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
     cx.lose("tags", lost, "tags that no comment field can hold");
     body
-}
-
-/// The encoder refuses what `refusal` lets through.
-fn refused(error: impl std::fmt::Display) -> Error {
-    Error::unsupported(format!("the encoder refuses: {error}"))
 }
