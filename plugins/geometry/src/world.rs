@@ -112,58 +112,6 @@ pub(crate) fn faces(primitive: &Primitive, mirrors: bool, mut visit: impl FnMut(
     }
 }
 
-/// Cuts a polygon into `len - 2` triangles, wound as it is: a fan where it is convex, ears where it is not. Calls `visit` with
-/// places in `points`.
-pub(crate) fn triangles(points: &[[f64; 3]], mut visit: impl FnMut([usize; 3])) {
-    // Ears take a search each: beyond this a fan must do.
-    const MOST_EARS: usize = 2048;
-    if points.len() == 3 {
-        return visit([0, 1, 2]);
-    }
-    // Newell's normal, and the polygon as seen along it.
-    let mut normal = [0.0; 3];
-    for (a, b) in points.iter().zip(points.iter().cycle().skip(1)) {
-        for (axis, sum) in normal.iter_mut().enumerate() {
-            let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
-            *sum += (a[u] - b[u]) * (a[v] + b[v]);
-        }
-    }
-    let along = (0..3).max_by(|&a, &b| normal[a].abs().total_cmp(&normal[b].abs())).unwrap_or(2);
-    let (u, v) =
-        if normal[along] < 0.0 { ((along + 2) % 3, (along + 1) % 3) } else { ((along + 1) % 3, (along + 2) % 3) };
-    let turn = |a: usize, b: usize, c: usize| {
-        let [a, b, c] = [a, b, c].map(|at| [points[at][u], points[at][v]]);
-        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-    };
-    let mut left: Vec<usize> = (0..points.len()).collect();
-    let corner = |left: &[usize], at: usize| {
-        let count = left.len();
-        [left[(at + count - 1) % count], left[at], left[(at + 1) % count]]
-    };
-    let reflex = (0..left.len()).filter(|&at| !matches!(corner(&left, at), [a, b, c] if turn(a, b, c) >= 0.0)).count();
-    if reflex > 0 && points.len() <= MOST_EARS {
-        while left.len() > 3 {
-            let ear = (0..left.len()).find(|&at| {
-                let [a, b, c] = corner(&left, at);
-                let inside = |&&other: &&usize| {
-                    ![a, b, c].contains(&other)
-                        && turn(a, b, other) >= 0.0
-                        && turn(b, c, other) >= 0.0
-                        && turn(c, a, other) >= 0.0
-                };
-                turn(a, b, c) > 0.0 && left.iter().find(inside).is_none()
-            });
-            // A polygon that crosses itself may have none.
-            let Some(ear) = ear else { break };
-            visit(corner(&left, ear));
-            left.remove(ear);
-        }
-    }
-    for at in 1..left.len() - 1 {
-        visit([left[0], left[at], left[at + 1]]);
-    }
-}
-
 /// Reports what no format without a node tree keeps. `names` says whether mesh names and their partition survive.
 pub(crate) fn lose_tree(scene: &Scene, names: bool, cx: &Context) {
     // The tree that a reader of such a format makes: one root a mesh, in order, in place, under the same name.
@@ -202,25 +150,6 @@ pub(crate) fn lose_tree(scene: &Scene, names: bool, cx: &Context) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn concave_polygons_keep_their_area() {
-        // An arrow head: a fan from the first corner would leave it.
-        let points = [[0.0, 0.0, 0.0], [4.0, -3.0, 0.0], [1.0, 0.0, 0.0], [4.0, 3.0, 0.0]];
-        for turned in 0..4 {
-            let mut points = points;
-            points.rotate_left(turned);
-            let (mut area, mut count) = (0.0, 0);
-            triangles(&points, |[a, b, c]| {
-                let edge = |to: usize, axis: usize| points[to][axis] - points[a][axis];
-                let double = edge(b, 0) * edge(c, 1) - edge(b, 1) * edge(c, 0);
-                assert!(double > 0.0, "wound the other way");
-                area += double / 2.0;
-                count += 1;
-            });
-            assert_eq!((area, count), (3.0, 2));
-        }
-    }
 
     #[test]
     fn a_mirror_turns_normals_and_winding() {

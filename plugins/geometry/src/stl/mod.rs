@@ -38,6 +38,7 @@ use mediary_core::{
 };
 
 use crate::text::{self, Scanner, put_number};
+use crate::triangulate;
 use crate::vertex::{face_normal, srgb_to_linear, unit};
 use crate::world::{self, Placed};
 
@@ -457,9 +458,8 @@ impl Ascii<'_, '_> {
                 self.cx.tolerate("polygon-facet", message, Location::line(line))?;
             }
         }
-        for at in 1..self.corners.len() - 1 {
-            self.soup.push(self.normal, [self.corners[0], self.corners[at], self.corners[at + 1]]);
-        }
+        let points: Vec<_> = self.corners.iter().map(|corner| corner.map(f64::from)).collect();
+        triangulate::polygon(&points, |triangle| self.soup.push(self.normal, triangle.map(|at| self.corners[at])));
         Ok(())
     }
 
@@ -555,7 +555,7 @@ fn each_triangle(mesh: &Placed<'_>, primitive: &Primitive, mut visit: impl FnMut
     world::faces(primitive, mesh.mirrors, |corners| {
         points.clear();
         points.extend(corners.iter().map(|&corner| mesh.position(primitive.positions[corner as usize])));
-        world::triangles(&points, |triangle| {
+        triangulate::polygon(&points, |triangle| {
             let own = triangle.map(|at| points[at].map(|value| value as f32));
             let normals = triangle.map(|at| primitive.normals.get(corners[at] as usize).copied());
             // Corners with one normal state that of their facet, as when it was read from an STL.
