@@ -1,8 +1,9 @@
 //! A scene as formats without a node tree see it: meshes in world space, and what they lose of it.
 
-use mediary_core::Context;
 use mediary_core::record::Scene;
+use mediary_core::record::facts::SceneFacts;
 use mediary_core::record::scene::{Mesh, Node, Primitive, Topology, Transform, transform_point};
+use mediary_core::{Context, Severity};
 
 use crate::vertex::unit;
 
@@ -24,6 +25,11 @@ pub(crate) struct Placed<'s> {
 }
 
 impl Placed<'_> {
+    /// The name of the mesh, or of its node.
+    pub(crate) fn name(&self) -> &str {
+        if self.mesh.name.is_empty() { &self.node.name } else { &self.mesh.name }
+    }
+
     /// A position in world space.
     pub(crate) fn position(&self, position: [f32; 3]) -> [f64; 3] {
         let mut position = position.map(f64::from);
@@ -89,6 +95,29 @@ pub(crate) fn offset(positions: &[[f64; 3]]) -> [f64; 3] {
         // An offset helps only where the extent is smaller than the distance from the origin.
         if rounds && most - least < least.abs().max(most.abs()) { (least + (most - least) / 2.0).round() } else { 0.0 }
     })
+}
+
+/// What the header of a file that holds one primitive tells; vertices and triangles are its own to say.
+pub(crate) fn one_primitive() -> SceneFacts {
+    SceneFacts {
+        nodes: Some(1),
+        meshes: Some(1),
+        primitives: Some(1),
+        vertices: None,
+        triangles: None,
+        materials: Some(0),
+        textures: Some(0),
+        animations: Some(0),
+        bounds: None,
+        up_axis: None,
+    }
+}
+
+/// Reports vertices that are nowhere.
+pub(crate) fn report_non_finite(positions: &[[f64; 3]], cx: &Context) {
+    let broken = positions.iter().filter(|position| !position.iter().all(|value| value.is_finite())).count();
+    let message = "vertices have a coordinate that is not finite";
+    cx.report_times(Severity::Warning, "non-finite", message, None, broken as u64);
 }
 
 /// Calls `visit` with the corners of every face, wound counter-clockwise in world space. `corners` is scratch.

@@ -2,36 +2,24 @@
 
 use mediary_core::record::Scene;
 use mediary_core::record::scene::{AlphaMode, Camera, Light, Material, Primitive, Texture, TextureUse, Topology, Wrap};
-use mediary_core::{
-    Context, ErrorKind, Facts, Media, MediaRecord, Output, ReadOptions, Registry, Result, Source, Strictness,
-};
+use mediary_core::{Context, ErrorKind, Facts, MediaRecord, ReadOptions, Registry, Result, Source, Strictness};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::testing::{self, scene};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/glb/");
 const FILES: [&str; 4] = ["BoxInterleaved", "BoxTextured", "Fox", "no_indices_3storybuilding"];
 
 fn data(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{DATA}{name}.glb")).unwrap()
+    testing::bytes(&format!("glb/{name}.glb"))
 }
 
 fn read_with(bytes: &[u8], strictness: Strictness) -> Result<MediaRecord> {
-    let mut options = ReadOptions::default();
-    options.strictness = strictness;
-    options.from = Some("glb".into());
-    Registry::builtin().open(&Source::from_bytes("", bytes), &options)?.next().unwrap()
+    testing::read_bytes("glb", bytes, strictness)
 }
 
 fn read(bytes: &[u8]) -> Result<MediaRecord> {
     read_with(bytes, Strictness::Default)
-}
-
-fn scene(record: &MediaRecord) -> &Scene {
-    match &record.media {
-        Media::Scene(scene) => scene,
-        other => panic!("{:?}", other.kind()),
-    }
 }
 
 fn facts_of(record: &MediaRecord) -> SceneFacts {
@@ -39,9 +27,7 @@ fn facts_of(record: &MediaRecord) -> SceneFacts {
 }
 
 fn written(record: &mut MediaRecord) -> Vec<u8> {
-    let mut out = Output::memory();
-    Registry::builtin().write(record, "glb", &mut out, &Default::default()).unwrap();
-    out.finish().unwrap().bytes
+    testing::write(record, "glb", &[]).bytes
 }
 
 /// A GLB of a document and its buffer.
@@ -406,26 +392,6 @@ fn files_beside_the_input_are_read_or_reported() {
 #[test]
 fn cut_and_flipped_files_never_panic() {
     for name in ["BoxInterleaved", "BoxTextured", "no_indices_3storybuilding"] {
-        let good = data(name);
-        let cuts = (0..64).chain((1..100).map(|step| good.len() * step / 100));
-        for cut in cuts.filter(|&cut| cut > 0) {
-            assert!(read(&good[..cut]).is_err(), "{name} cut at {cut}");
-            let _ = read_with(&good[..cut], Strictness::Lenient);
-        }
-        let mut state = 12345u64;
-        for _ in 0..400 {
-            let mut bytes = good.clone();
-            for _ in 0..3 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let at = (state >> 33) as usize % bytes.len().min(2000);
-                bytes[at] ^= 1 << ((state >> 20) % 8);
-            }
-            for strictness in [Strictness::Default, Strictness::Lenient] {
-                match read_with(&bytes, strictness) {
-                    Ok(mut record) => drop(written(&mut record)),
-                    Err(error) => assert!(!error.message().contains("gave up"), "{error}"),
-                }
-            }
-        }
+        testing::torture_bytes("glb", name, &data(name), true, |record| drop(written(record)));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 
+use mediary_core::convert::{linear_to_srgb, srgb_to_linear};
 use mediary_core::record::scene::Topology;
 use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use crate::mtl;
 use crate::text::{put_number, put_shortest};
-use crate::vertex::{linear_to_srgb, srgb_to_linear};
 use crate::world::{self, Placed};
 
 /// Text is handed to the output in pieces of about this size.
@@ -65,9 +65,8 @@ impl Text<'_> {
     }
 
     fn mesh(&mut self, mesh: &Placed<'_>, materials: &[String], single: bool, counts: &mut Counts) -> Result<()> {
-        let name = if mesh.mesh.name.is_empty() { &mesh.node.name } else { &mesh.mesh.name };
         // A name is one line; blanks at its ends would not be read back.
-        let name = name.split(['\n', '\r']).collect::<Vec<_>>().join(" ");
+        let name = mesh.name().split(['\n', '\r']).collect::<Vec<_>>().join(" ");
         self.bytes.extend_from_slice(format!("o {}", name.trim()).trim_end().as_bytes());
         self.bytes.push(b'\n');
         let mut current = None;

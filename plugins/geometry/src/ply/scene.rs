@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::facts::SceneFacts;
 use mediary_core::record::scene::{Mesh, Primitive, Topology};
 use mediary_core::record::{AttributeData, Facts, ScalarType, Scene};
@@ -10,7 +11,7 @@ use mediary_core::{Context, Error, Location, MediaRecord, Output, Result, Severi
 use super::body::{Body, Column};
 use super::header::{Element, Header, face_indices, is_faces};
 use crate::text::put_number;
-use crate::vertex::{Corners, NONE, linear_to_srgb, srgb_to_linear, unit};
+use crate::vertex::{Corners, NONE, exact_byte, linear, unit};
 use crate::world;
 
 /// Names of texture coordinates, of vertices and in lists of faces.
@@ -21,18 +22,7 @@ const FACE_TEXCOORDS: &[&str] = &["texcoord", "texcoords"];
 pub(super) fn facts(header: &Header) -> Result<Facts> {
     let (vertex, _) = header.vertices()?;
     let split = header.elements.iter().any(|element| is_faces(element) && element.find(FACE_TEXCOORDS, true).is_some());
-    Ok(Facts::Scene(SceneFacts {
-        nodes: Some(1),
-        meshes: Some(1),
-        primitives: Some(1),
-        vertices: (!split).then_some(vertex.count),
-        triangles: None,
-        materials: Some(0),
-        textures: Some(0),
-        animations: Some(0),
-        bounds: None,
-        up_axis: None,
-    }))
+    Ok(Facts::Scene(SceneFacts { vertices: (!split).then_some(vertex.count), ..world::one_primitive() }))
 }
 
 /// Vertices as the file has them.
@@ -84,9 +74,7 @@ pub(super) fn read(source: &Source, header: &Header, cx: &Context) -> Result<Med
         body.finish()?;
     }
     faces.check(vertices.positions.len(), cx)?;
-    let message = "vertices have a coordinate that is not finite";
-    let broken = vertices.positions.iter().filter(|position| !position.iter().all(|value| value.is_finite())).count();
-    cx.report_times(Severity::Warning, "non-finite", message, None, broken as u64);
+    world::report_non_finite(&vertices.positions, cx);
     let message = "normals have no direction, (0, 0, 1) stands for them";
     cx.report_times(Severity::Warning, "bad-normal", message, None, vertices.bad_normals);
     let message = "faces have fewer than 3 corners: left out";
@@ -387,7 +375,7 @@ fn linear_colors(values: &[f64], components: usize, scalar: ScalarType, cx: &Con
         _ if float && !counted => 1.0,
         _ => 1.0 / 255.0,
     };
-    let table: Vec<f32> = (0..=255).map(|value| srgb_to_linear(f64::from(value) / 255.0) as f32).collect();
+    let table: Vec<f32> = (0..=255).map(linear).collect();
     let part = |value: f64| {
         if float && !counted {
             value.clamp(0.0, 1.0) as f32
@@ -555,14 +543,11 @@ impl Layout {
 /// The 8-bit sRGB colour that reads back as exactly this one.
 #[expect(clippy::cast_possible_truncation, reason = "this is how it is read")]
 fn eight_bits(color: [f32; 4]) -> Option<[u8; 4]> {
-    let part = |value: f32| {
-        let byte = (linear_to_srgb(value.into()) * 255.0).round() as u8;
-        (srgb_to_linear(f64::from(byte) / 255.0) as f32 == value).then_some(byte)
-    };
     let alpha = (f64::from(color[3]) * 255.0).round() as u8;
     // As it is read: times the reciprocal.
     let exact = (f64::from(alpha) * (1.0 / 255.0)).clamp(0.0, 1.0) as f32 == color[3];
-    Some([part(color[0])?, part(color[1])?, part(color[2])?, exact.then_some(alpha)?])
+    let [r, g, b, _] = color;
+    Some([exact_byte(r)?, exact_byte(g)?, exact_byte(b)?, exact.then_some(alpha)?])
 }
 
 /// Rows, binary or as text.

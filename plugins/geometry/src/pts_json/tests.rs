@@ -6,12 +6,12 @@ use mediary_core::{ErrorKind, Facts, ReadOptions, Registry, Strictness};
 use super::read::CHUNK;
 use super::write::{push_float, times_255};
 use super::*;
+use crate::testing::{bytes, torture_bytes};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/pts.json/");
 const FILES: [&str; 5] = ["point_cloud", "simple_category", "simple_rgb", "simple_scene_boxes_vectors", "simple_xyz"];
 
 fn data(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{DATA}{name}.pts.json")).unwrap()
+    bytes(&format!("pts.json/{name}.pts.json"))
 }
 
 fn read_with(bytes: &[u8], strictness: Strictness) -> Result<(MediaRecord, Vec<PointChunk>)> {
@@ -220,24 +220,7 @@ fn broken_documents_are_refused_with_their_place() {
 #[test]
 fn cut_and_flipped_files_never_panic() {
     for name in FILES {
-        let good = data(name);
-        let good = good.trim_ascii_end();
-        let cuts = (1..64).chain((1..100).map(|step| good.len() * step / 100));
-        for cut in cuts {
-            assert!(read(&good[..cut]).is_err(), "{name} cut at {cut}");
-        }
-        let mut state = 99u64;
-        for _ in 0..200 {
-            let mut bytes = good.to_vec();
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let at = (state >> 33) as usize % bytes.len();
-            bytes[at] ^= 1 << ((state >> 20) % 8);
-            for strictness in [Strictness::Lenient, Strictness::Strict] {
-                if let Err(error) = read_with(&bytes, strictness) {
-                    assert!(!error.message().contains("gave up"), "{error}");
-                }
-            }
-        }
+        torture_bytes("pts.json", name, data(name).trim_ascii_end(), true, |_| {});
     }
 }
 

@@ -28,6 +28,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 
+use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::Facts;
 use mediary_core::record::Scene;
 use mediary_core::record::facts::SceneFacts;
@@ -39,7 +40,7 @@ use mediary_core::{
 
 use crate::text::{self, Scanner, put_number};
 use crate::triangulate;
-use crate::vertex::{face_normal, srgb_to_linear, unit};
+use crate::vertex::{face_normal, linear, unit};
 use crate::world::{self, Placed};
 
 const INFO: FormatInfo = FormatInfo::new("stl", "STL (stereolithography)", &[Kind::Scene])
@@ -169,16 +170,10 @@ fn facets(announced: u32, len: u64, cx: &Context) -> Result<u64> {
 
 fn header(triangles: u64, weld: bool) -> Facts {
     Facts::Scene(SceneFacts {
-        nodes: Some(1),
-        meshes: Some(1),
         primitives: Some(u64::from(triangles > 0)),
         vertices: (!weld).then_some(triangles * 3),
         triangles: Some(triangles),
-        materials: Some(0),
-        textures: Some(0),
-        animations: Some(0),
-        bounds: None,
-        up_axis: None,
+        ..world::one_primitive()
     })
 }
 
@@ -303,12 +298,11 @@ fn magics_color(header: &[u8]) -> Option<[u8; 4]> {
 #[expect(clippy::cast_possible_truncation, reason = "colours are single precision")]
 fn facet_color(attribute: u16, magics: Option<[u8; 4]>) -> [f32; 4] {
     let five = |shift: u16| srgb_to_linear(f64::from(attribute >> shift & 31) / 31.0) as f32;
-    let eight = |value: u8| srgb_to_linear(f64::from(value) / 255.0) as f32;
     match (magics, attribute & COLOR_BIT != 0) {
         (None, true) => [five(10), five(5), five(0), 1.0],
         (None, false) => [1.0; 4],
         (Some(_), false) => [five(0), five(5), five(10), 1.0],
-        (Some([r, g, b, a]), true) => [eight(r), eight(g), eight(b), f32::from(a) / 255.0],
+        (Some([r, g, b, a]), true) => [linear(r), linear(g), linear(b), f32::from(a) / 255.0],
     }
 }
 
@@ -498,8 +492,7 @@ fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()>
     }
     let mut bytes = Vec::new();
     for mesh in &meshes {
-        let name = if mesh.mesh.name.is_empty() { &mesh.node.name } else { &mesh.mesh.name };
-        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let name = mesh.name().split_whitespace().collect::<Vec<_>>().join(" ");
         if ascii {
             bytes.extend_from_slice(format!("solid {name}").trim_end().as_bytes());
             bytes.push(b'\n');
