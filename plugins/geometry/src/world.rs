@@ -141,6 +141,32 @@ pub(crate) fn faces(primitive: &Primitive, mirrors: bool, mut visit: impl FnMut(
     }
 }
 
+/// All primitives with their places, for formats that hold one nameless mesh; what that loses.
+pub(crate) fn joined<'p, 's>(
+    scene: &Scene,
+    meshes: &'p [Placed<'s>],
+    cx: &Context,
+) -> Vec<(&'p Placed<'s>, &'s Primitive)> {
+    let parts: Vec<_> =
+        meshes.iter().flat_map(|mesh| mesh.mesh.primitives.iter().map(move |primitive| (mesh, primitive))).collect();
+    cx.lose("meshes", (parts.len() as u64).saturating_sub(1), "primitives: the format holds one mesh");
+    let names = scene.meshes.iter().filter(|mesh| !mesh.name.is_empty()).count();
+    cx.lose("mesh-names", names as u64, "names of meshes");
+    cx.lose("materials", scene.materials.len() as u64, "materials");
+    cx.lose("textures", scene.textures.len() as u64, "textures");
+    let lines = parts.iter().filter(|(_, part)| part.topology == Topology::Lines).count();
+    cx.lose("lines", lines as u64, "lines");
+    parts
+}
+
+/// Faces of a primitive.
+pub(crate) fn face_count(primitive: &Primitive) -> u64 {
+    match primitive.topology {
+        Topology::Triangles => primitive.corners() as u64 / 3,
+        _ => primitive.face_sizes.len() as u64,
+    }
+}
+
 /// Reports what no format without a node tree keeps. `names` says whether mesh names and their partition survive.
 pub(crate) fn lose_tree(scene: &Scene, names: bool, cx: &Context) {
     // The tree that a reader of such a format makes: one root a mesh, in order, in place, under the same name.

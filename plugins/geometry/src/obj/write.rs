@@ -7,11 +7,8 @@ use mediary_core::record::scene::Topology;
 use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use crate::mtl;
-use crate::text::{put_number, put_shortest};
+use crate::text::{flush_if_long, put_number, put_shortest};
 use crate::world::{self, Placed};
-
-/// Text is handed to the output in pieces of about this size.
-const PIECE: usize = 1 << 20;
 
 pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
     let Media::Scene(scene) = &record.media else {
@@ -61,7 +58,7 @@ impl Text<'_> {
     }
 
     fn flush_if_long(&mut self) -> Result<()> {
-        if self.bytes.len() >= PIECE { self.flush() } else { Ok(()) }
+        flush_if_long(&mut self.bytes, self.out, self.cx)
     }
 
     fn mesh(&mut self, mesh: &Placed<'_>, materials: &[String], single: bool, counts: &mut Counts) -> Result<()> {

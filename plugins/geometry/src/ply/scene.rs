@@ -10,7 +10,7 @@ use mediary_core::{Context, Error, Location, MediaRecord, Output, Result, Severi
 
 use super::body::{Body, Column};
 use super::header::{Element, Header, face_indices, is_faces};
-use crate::text::put_number;
+use crate::text::{flush_if_long, put_number};
 use crate::vertex::{Corners, NONE, exact_byte, linear, unit};
 use crate::world;
 
@@ -395,8 +395,7 @@ fn linear_colors(values: &[f64], components: usize, scalar: ScalarType, cx: &Con
 pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()> {
     world::lose_tree(scene, false, cx);
     let meshes = world::placed(scene);
-    let parts: Vec<_> =
-        meshes.iter().flat_map(|mesh| mesh.mesh.primitives.iter().map(move |primitive| (mesh, primitive))).collect();
+    let parts = world::joined(scene, &meshes, cx);
     let vertices: u64 = parts.iter().map(|(_, part)| part.positions.len() as u64).sum();
     if vertices > u64::from(u32::MAX) {
         return Err(Error::unsupported(format!("faces of PLY number up to 2^32 vertices, the scene has {vertices}")));
@@ -407,7 +406,7 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
     for (mesh, part) in &parts {
         for at in 0..part.positions.len() {
             layout.vertex(&mut sink, mesh, part, at);
-            sink.flush_if_long(out, cx)?;
+            flush_if_long(&mut sink.bytes, out, cx)?;
         }
     }
     let mut first = 0;
@@ -421,7 +420,7 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
             corners.iter().for_each(|&corner| sink.number(f64::from(first + corner), ScalarType::U32));
             sink.end_row();
             if failure.is_ok() {
-                failure = sink.flush_if_long(out, cx);
+                failure = flush_if_long(&mut sink.bytes, out, cx);
             }
         });
         failure?;
@@ -448,12 +447,6 @@ impl Layout {
         let all = parts.len() as u64;
         let (normals, texcoords) = (count(&|part| !part.normals.is_empty()), count(&|part| !part.texcoords.is_empty()));
         let colors = count(&|part| !part.colors.is_empty());
-        cx.lose("meshes", all.saturating_sub(1), "primitives: PLY holds one mesh");
-        let names = scene.meshes.iter().filter(|mesh| !mesh.name.is_empty()).count();
-        cx.lose("mesh-names", names as u64, "names of meshes");
-        cx.lose("materials", scene.materials.len() as u64, "materials");
-        cx.lose("textures", scene.textures.len() as u64, "textures");
-        cx.lose("lines", count(&|part| part.topology == Topology::Lines), "lines");
         cx.lose("normals", if normals < all { normals } else { 0 }, "normals: other primitives have none");
         cx.lose(
             "texcoords",
@@ -476,13 +469,7 @@ impl Layout {
             }),
             colors: (colors > 0).then_some(if exact_colors { ScalarType::U8 } else { ScalarType::F32 }),
             alpha: !solid,
-            faces: parts
-                .iter()
-                .map(|part| match part.topology {
-                    Topology::Triangles => part.corners() as u64 / 3,
-                    _ => part.face_sizes.len() as u64,
-                })
-                .sum(),
+            faces: parts.iter().map(|part| world::face_count(part)).sum(),
             wide_faces: sizes().any(|&size| size > 255),
         }
     }
@@ -577,14 +564,5 @@ impl Sink {
             self.bytes.pop();
             self.bytes.push(b'\n');
         }
-    }
-
-    fn flush_if_long(&mut self, out: &mut Output, cx: &Context) -> Result<()> {
-        if self.bytes.len() >= 1 << 20 {
-            out.write_all(&self.bytes)?;
-            self.bytes.clear();
-            cx.checkpoint()?;
-        }
-        Ok(())
     }
 }

@@ -505,9 +505,8 @@ fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()>
                 } else {
                     put_binary(&mut bytes, normal, corners)
                 }
-                if bytes.len() >= 1 << 20 && failure.is_ok() {
-                    failure = out.write_all(&bytes).map_err(Error::from).and_then(|()| cx.checkpoint());
-                    bytes.clear();
+                if failure.is_ok() {
+                    failure = text::flush_if_long(&mut bytes, out, cx);
                 }
             });
             failure?;
