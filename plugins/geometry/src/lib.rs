@@ -4,6 +4,7 @@
 mod glb;
 mod mtl;
 mod obj;
+mod off;
 mod ply;
 mod pts_json;
 mod stl;

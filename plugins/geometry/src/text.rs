@@ -3,6 +3,10 @@
 //! Nothing here copies or checks UTF-8. Lines end with LF, CR or CRLF. Numbers take the fast path of exact powers of ten where
 //! the digits fit into 53 bits and fall back on `fast-float2` otherwise; both give the correctly rounded value.
 
+use std::io::Write as _;
+
+use mediary_core::{Context, Output, Result};
+
 /// Powers of ten that a double holds exactly.
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -281,9 +285,18 @@ pub(crate) fn from_utf16(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(text.into_bytes())
 }
 
+/// Hands long text to the output, which is also the time to look at the deadline.
+pub(crate) fn flush_if_long(text: &mut Vec<u8>, out: &mut Output, cx: &Context) -> Result<()> {
+    if text.len() >= 1 << 20 {
+        out.write_all(text)?;
+        text.clear();
+        cx.checkpoint()?;
+    }
+    Ok(())
+}
+
 /// Appends the shortest decimal text that reads back as the same number: of single precision if `single`.
 pub(crate) fn put_number(text: &mut Vec<u8>, value: f64, single: bool) {
-    use std::io::Write as _;
     let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
     // Writing to a vector cannot fail.
     #[expect(clippy::cast_possible_truncation, reason = "the caller asks for single precision")]

@@ -13,49 +13,43 @@ const TESTS: u64 = 100_000_000;
 /// primitive must be valid. Faces of fewer than three corners have none.
 pub(crate) fn primitive(primitive: &Primitive) -> Vec<u32> {
     let mut triangles = Vec::with_capacity(usize::try_from(primitive.triangles()).unwrap_or(0) * 3);
-    let mut face = Vec::new();
+    let mut points = Vec::new();
     let mut start = 0;
     for &size in &primitive.face_sizes {
-        let end = start + size as usize;
-        match &primitive.indices {
-            Some(indices) => polygon(&indices[start..end], &primitive.positions, &mut triangles),
-            None => {
-                face.clear();
-                face.extend((start..end).map(|corner| corner as u32));
-                polygon(&face, &primitive.positions, &mut triangles);
-            }
-        }
-        start = end;
+        let corner = |at: usize| match &primitive.indices {
+            Some(indices) => indices[start + at],
+            None => (start + at) as u32,
+        };
+        points.clear();
+        points.extend((0..size as usize).map(|at| primitive.positions[corner(at) as usize].map(f64::from)));
+        polygon(&points, |triangle| triangles.extend(triangle.map(corner)));
+        start += size as usize;
     }
     triangles
 }
 
-/// Appends the triangles of the polygon whose `corners` are indices into `positions`.
-pub(crate) fn polygon(corners: &[u32], positions: &[[f32; 3]], triangles: &mut Vec<u32>) {
-    match corners {
-        [] | [_] | [_, _] => {}
-        &[a, b, c] => triangles.extend([a, b, c]),
-        _ => {
-            let flat = project(corners, positions);
-            let all = 0..flat.len();
-            let is_convex = all.clone().all(|at| {
-                let [before, after] = [(at + flat.len() - 1) % flat.len(), (at + 1) % flat.len()];
-                cross(flat[before], flat[at], flat[after]) >= 0.0
-            });
-            if is_convex { fan(corners, &all.collect::<Vec<_>>(), triangles) } else { ears(corners, &flat, triangles) }
+/// Calls `visit` with the triangles of a polygon, as places in `points`.
+pub(crate) fn polygon(points: &[[f64; 3]], mut visit: impl FnMut([usize; 3])) {
+    match points.len() {
+        0..3 => {}
+        3 => visit([0, 1, 2]),
+        count => {
+            let flat = project(points);
+            let is_convex =
+                (0..count).all(|at| cross(flat[(at + count - 1) % count], flat[at], flat[(at + 1) % count]) >= 0.0);
+            let mut left: Vec<usize> = (0..count).collect();
+            if !is_convex {
+                ears(&flat, &mut left, &mut visit);
+            }
+            for pair in left.windows(2).skip(1) {
+                visit([left[0], pair[0], pair[1]]);
+            }
         }
     }
 }
 
-fn fan(corners: &[u32], left: &[usize], triangles: &mut Vec<u32>) {
-    for pair in left.windows(2).skip(1) {
-        triangles.extend([corners[left[0]], corners[pair[0]], corners[pair[1]]]);
-    }
-}
-
 /// The corners on the coordinate plane that the polygon faces most, counter-clockwise.
-fn project(corners: &[u32], positions: &[[f32; 3]]) -> Vec<[f64; 2]> {
-    let points: Vec<[f64; 3]> = corners.iter().map(|&corner| positions[corner as usize].map(f64::from)).collect();
+fn project(points: &[[f64; 3]]) -> Vec<[f64; 2]> {
     // Newell's method: twice the areas of the projections on the three coordinate planes.
     let mut normal = [0.0; 3];
     for (a, b) in points.iter().zip(points.iter().cycle().skip(1)) {
@@ -82,13 +76,13 @@ fn is_inside(p: [f64; 2], a: [f64; 2], b: [f64; 2], c: [f64; 2]) -> bool {
     p != a && p != b && p != c && cross(a, b, p) >= 0.0 && cross(b, c, p) >= 0.0 && cross(c, a, p) >= 0.0
 }
 
-fn ears(corners: &[u32], flat: &[[f64; 2]], triangles: &mut Vec<u32>) {
-    let mut left: Vec<usize> = (0..corners.len()).collect();
+/// Cuts ears off the polygon of the corners in `left`, until a fan will do.
+fn ears(flat: &[[f64; 2]], left: &mut Vec<usize>, visit: &mut impl FnMut([usize; 3])) {
     let mut tests = 0;
     let mut at = 0;
     // Corners looked at since the last ear was cut.
     let mut tried = 0;
-    while left.len() > 3 {
+    while left.len() > 3 && tests <= TESTS {
         let count = left.len();
         let [before, ear, after] = [left[(at + count - 1) % count], left[at % count], left[(at + 1) % count]];
         let [a, b, c] = [flat[before], flat[ear], flat[after]];
@@ -100,7 +94,7 @@ fn ears(corners: &[u32], flat: &[[f64; 2]], triangles: &mut Vec<u32>) {
         // After a round without an ear the polygon crosses itself or has no area: any corner will do, flat ones first.
         let stuck = tried >= count;
         if is_ear || (stuck && (turn == 0.0 || tried >= 2 * count)) {
-            triangles.extend([corners[before], corners[ear], corners[after]]);
+            visit([before, ear, after]);
             left.remove(at % count);
             at = if at == 0 { 0 } else { at - 1 };
             tried = 0;
@@ -109,50 +103,48 @@ fn ears(corners: &[u32], flat: &[[f64; 2]], triangles: &mut Vec<u32>) {
             tried += 1;
             tests += 1;
         }
-        if tests > TESTS {
-            return fan(corners, &left, triangles);
-        }
     }
-    fan(corners, &left, triangles);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn area(points: &[[f32; 3]], triangles: &[u32]) -> f64 {
-        let point = |index: u32| points[index as usize].map(f64::from);
-        let one = |corners: &[u32]| {
-            let [a, b, c] = [point(corners[0]), point(corners[1]), point(corners[2])];
+    fn area(points: &[[f64; 3]], triangles: &[[usize; 3]]) -> f64 {
+        let one = |corners: &[usize; 3]| {
             // All tests lie in a plane of constant z.
-            cross([a[0], a[1]], [b[0], b[1]], [c[0], c[1]]) / 2.0
+            let [a, b, c] = corners.map(|at| [points[at][0], points[at][1]]);
+            cross(a, b, c) / 2.0
         };
-        let areas: Vec<_> = triangles.chunks_exact(3).map(one).collect();
+        let areas: Vec<_> = triangles.iter().map(one).collect();
         assert!(areas.iter().all(|area| *area >= 0.0), "a triangle is turned over: {areas:?}");
         areas.iter().sum()
     }
 
-    fn cut(outline: &[[f32; 2]]) -> (Vec<[f32; 3]>, Vec<u32>) {
+    fn cut(outline: &[[f64; 2]]) -> (Vec<[f64; 3]>, Vec<[usize; 3]>) {
         let points: Vec<_> = outline.iter().map(|&[x, y]| [x, y, 4.0]).collect();
-        let corners: Vec<_> = (0..points.len() as u32).collect();
         let mut triangles = Vec::new();
-        polygon(&corners, &points, &mut triangles);
-        assert_eq!(triangles.len(), (points.len() - 2) * 3);
+        polygon(&points, |triangle| triangles.push(triangle));
+        assert_eq!(triangles.len(), points.len() - 2);
         (points, triangles)
     }
 
     #[test]
     fn convex_polygons_become_fans() {
         let (points, triangles) = cut(&[[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]]);
-        assert_eq!(triangles, [0, 1, 2, 0, 2, 3]);
+        assert_eq!(triangles, [[0, 1, 2], [0, 2, 3]]);
         assert_eq!(area(&points, &triangles), 4.0);
     }
 
     #[test]
     fn concave_polygons_keep_their_area() {
         // An arrow head whose first corner sees the notch, where a fan would fold over.
-        let (points, triangles) = cut(&[[2.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, -2.0]]);
-        assert_eq!(area(&points, &triangles), 2.0);
+        let mut arrow = [[2.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, -2.0]];
+        for _ in 0..4 {
+            arrow.rotate_left(1);
+            let (points, triangles) = cut(&arrow);
+            assert_eq!(area(&points, &triangles), 2.0);
+        }
         // A comb: shoelace area 17.
         let comb = [
             [0.0, 0.0],
@@ -169,19 +161,18 @@ mod tests {
             [0.0, 4.0],
         ];
         let (points, triangles) = cut(&comb);
-        let shoelace: f32 =
-            comb.iter().zip(comb.iter().cycle().skip(1)).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f32>() / 2.0;
-        assert_eq!(area(&points, &triangles), f64::from(shoelace));
+        let shoelace: f64 =
+            comb.iter().zip(comb.iter().cycle().skip(1)).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f64>() / 2.0;
+        assert_eq!(area(&points, &triangles), shoelace);
     }
 
     #[test]
     fn hopeless_polygons_still_end() {
         cut(&[[0.0, 0.0]; 50]);
         cut(&[[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]);
-        let (_, triangles) = cut(&[[f32::NAN, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 0.1], [0.0, 1.0]]);
-        assert_eq!(triangles.len(), 9);
+        cut(&[[f64::NAN, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 0.1], [0.0, 1.0]]);
         let spikes: Vec<_> =
-            (0..3000).map(|n| [n as f32, if n % 2 == 0 { 0.0 } else { 1.0 + (n % 7) as f32 }]).collect();
+            (0..3000).map(|n| [f64::from(n), if n % 2 == 0 { 0.0 } else { 1.0 + f64::from(n % 7) }]).collect();
         cut(&spikes);
     }
 }

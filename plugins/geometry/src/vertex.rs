@@ -1,6 +1,8 @@
-//! What mesh formats share about vertices: one vertex for each distinct corner, colour transfer, normals of faces.
+//! What mesh formats share about vertices: one vertex for each distinct corner, 8-bit colours, normals of faces.
 
 use std::collections::HashMap;
+
+use mediary_core::convert::{linear_to_srgb, srgb_to_linear};
 
 /// Stands for an absent index, and for the end of a chain.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -54,14 +56,17 @@ impl Corners {
     }
 }
 
-/// IEC 61966-2-1: sRGB to linear, both 0 to 1.
-pub(crate) fn srgb_to_linear(value: f64) -> f64 {
-    if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+/// 8-bit sRGB as linear light.
+#[expect(clippy::cast_possible_truncation, reason = "colours are single precision")]
+pub(crate) fn linear(byte: u8) -> f32 {
+    srgb_to_linear(f64::from(byte) / 255.0) as f32
 }
 
-/// IEC 61966-2-1: linear to sRGB, both 0 to 1.
-pub(crate) fn linear_to_srgb(value: f64) -> f64 {
-    if value <= 0.003_130_8 { value * 12.92 } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 }
+/// The 8-bit sRGB that [`linear`] turns into exactly this.
+#[expect(clippy::cast_possible_truncation, reason = "8 bits are wanted")]
+pub(crate) fn exact_byte(value: f32) -> Option<u8> {
+    let byte = (linear_to_srgb(value.into()) * 255.0).round() as u8;
+    (linear(byte) == value).then_some(byte)
 }
 
 /// Unit normal of a triangle; `None` when it has no area.
@@ -96,8 +101,7 @@ mod tests {
     #[test]
     fn all_8_bit_colours_survive_the_transfer() {
         for value in 0..=255_u8 {
-            let linear = srgb_to_linear(f64::from(value) / 255.0);
-            assert_eq!((linear_to_srgb(linear) * 255.0).round(), f64::from(value));
+            assert_eq!(exact_byte(linear(value)), Some(value));
         }
     }
 }

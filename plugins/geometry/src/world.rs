@@ -1,8 +1,9 @@
 //! A scene as formats without a node tree see it: meshes in world space, and what they lose of it.
 
-use mediary_core::Context;
 use mediary_core::record::Scene;
+use mediary_core::record::facts::SceneFacts;
 use mediary_core::record::scene::{Mesh, Node, Primitive, Topology, Transform, transform_point};
+use mediary_core::{Context, Severity};
 
 use crate::vertex::unit;
 
@@ -24,6 +25,11 @@ pub(crate) struct Placed<'s> {
 }
 
 impl Placed<'_> {
+    /// The name of the mesh, or of its node.
+    pub(crate) fn name(&self) -> &str {
+        if self.mesh.name.is_empty() { &self.node.name } else { &self.mesh.name }
+    }
+
     /// A position in world space.
     pub(crate) fn position(&self, position: [f32; 3]) -> [f64; 3] {
         let mut position = position.map(f64::from);
@@ -91,6 +97,29 @@ pub(crate) fn offset(positions: &[[f64; 3]]) -> [f64; 3] {
     })
 }
 
+/// What the header of a file that holds one primitive tells; vertices and triangles are its own to say.
+pub(crate) fn one_primitive() -> SceneFacts {
+    SceneFacts {
+        nodes: Some(1),
+        meshes: Some(1),
+        primitives: Some(1),
+        vertices: None,
+        triangles: None,
+        materials: Some(0),
+        textures: Some(0),
+        animations: Some(0),
+        bounds: None,
+        up_axis: None,
+    }
+}
+
+/// Reports vertices that are nowhere.
+pub(crate) fn report_non_finite(positions: &[[f64; 3]], cx: &Context) {
+    let broken = positions.iter().filter(|position| !position.iter().all(|value| value.is_finite())).count();
+    let message = "vertices have a coordinate that is not finite";
+    cx.report_times(Severity::Warning, "non-finite", message, None, broken as u64);
+}
+
 /// Calls `visit` with the corners of every face, wound counter-clockwise in world space. `corners` is scratch.
 pub(crate) fn faces(primitive: &Primitive, mirrors: bool, mut visit: impl FnMut(&[u32])) {
     let corner = |at: usize| primitive.indices.as_ref().map_or(at as u32, |indices| indices[at]);
@@ -112,55 +141,29 @@ pub(crate) fn faces(primitive: &Primitive, mirrors: bool, mut visit: impl FnMut(
     }
 }
 
-/// Cuts a polygon into `len - 2` triangles, wound as it is: a fan where it is convex, ears where it is not. Calls `visit` with
-/// places in `points`.
-pub(crate) fn triangles(points: &[[f64; 3]], mut visit: impl FnMut([usize; 3])) {
-    // Ears take a search each: beyond this a fan must do.
-    const MOST_EARS: usize = 2048;
-    if points.len() == 3 {
-        return visit([0, 1, 2]);
-    }
-    // Newell's normal, and the polygon as seen along it.
-    let mut normal = [0.0; 3];
-    for (a, b) in points.iter().zip(points.iter().cycle().skip(1)) {
-        for (axis, sum) in normal.iter_mut().enumerate() {
-            let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
-            *sum += (a[u] - b[u]) * (a[v] + b[v]);
-        }
-    }
-    let along = (0..3).max_by(|&a, &b| normal[a].abs().total_cmp(&normal[b].abs())).unwrap_or(2);
-    let (u, v) =
-        if normal[along] < 0.0 { ((along + 2) % 3, (along + 1) % 3) } else { ((along + 1) % 3, (along + 2) % 3) };
-    let turn = |a: usize, b: usize, c: usize| {
-        let [a, b, c] = [a, b, c].map(|at| [points[at][u], points[at][v]]);
-        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-    };
-    let mut left: Vec<usize> = (0..points.len()).collect();
-    let corner = |left: &[usize], at: usize| {
-        let count = left.len();
-        [left[(at + count - 1) % count], left[at], left[(at + 1) % count]]
-    };
-    let reflex = (0..left.len()).filter(|&at| !matches!(corner(&left, at), [a, b, c] if turn(a, b, c) >= 0.0)).count();
-    if reflex > 0 && points.len() <= MOST_EARS {
-        while left.len() > 3 {
-            let ear = (0..left.len()).find(|&at| {
-                let [a, b, c] = corner(&left, at);
-                let inside = |&&other: &&usize| {
-                    ![a, b, c].contains(&other)
-                        && turn(a, b, other) >= 0.0
-                        && turn(b, c, other) >= 0.0
-                        && turn(c, a, other) >= 0.0
-                };
-                turn(a, b, c) > 0.0 && left.iter().find(inside).is_none()
-            });
-            // A polygon that crosses itself may have none.
-            let Some(ear) = ear else { break };
-            visit(corner(&left, ear));
-            left.remove(ear);
-        }
-    }
-    for at in 1..left.len() - 1 {
-        visit([left[0], left[at], left[at + 1]]);
+/// All primitives with their places, for formats that hold one nameless mesh; what that loses.
+pub(crate) fn joined<'p, 's>(
+    scene: &Scene,
+    meshes: &'p [Placed<'s>],
+    cx: &Context,
+) -> Vec<(&'p Placed<'s>, &'s Primitive)> {
+    let parts: Vec<_> =
+        meshes.iter().flat_map(|mesh| mesh.mesh.primitives.iter().map(move |primitive| (mesh, primitive))).collect();
+    cx.lose("meshes", (parts.len() as u64).saturating_sub(1), "primitives: the format holds one mesh");
+    let names = scene.meshes.iter().filter(|mesh| !mesh.name.is_empty()).count();
+    cx.lose("mesh-names", names as u64, "names of meshes");
+    cx.lose("materials", scene.materials.len() as u64, "materials");
+    cx.lose("textures", scene.textures.len() as u64, "textures");
+    let lines = parts.iter().filter(|(_, part)| part.topology == Topology::Lines).count();
+    cx.lose("lines", lines as u64, "lines");
+    parts
+}
+
+/// Faces of a primitive.
+pub(crate) fn face_count(primitive: &Primitive) -> u64 {
+    match primitive.topology {
+        Topology::Triangles => primitive.corners() as u64 / 3,
+        _ => primitive.face_sizes.len() as u64,
     }
 }
 
@@ -202,25 +205,6 @@ pub(crate) fn lose_tree(scene: &Scene, names: bool, cx: &Context) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn concave_polygons_keep_their_area() {
-        // An arrow head: a fan from the first corner would leave it.
-        let points = [[0.0, 0.0, 0.0], [4.0, -3.0, 0.0], [1.0, 0.0, 0.0], [4.0, 3.0, 0.0]];
-        for turned in 0..4 {
-            let mut points = points;
-            points.rotate_left(turned);
-            let (mut area, mut count) = (0.0, 0);
-            triangles(&points, |[a, b, c]| {
-                let edge = |to: usize, axis: usize| points[to][axis] - points[a][axis];
-                let double = edge(b, 0) * edge(c, 1) - edge(b, 1) * edge(c, 0);
-                assert!(double > 0.0, "wound the other way");
-                area += double / 2.0;
-                count += 1;
-            });
-            assert_eq!((area, count), (3.0, 2));
-        }
-    }
 
     #[test]
     fn a_mirror_turns_normals_and_winding() {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::Scene;
 use mediary_core::record::scene::{Mesh, Primitive, Topology};
 use mediary_core::{Context, Error, Location, MediaRecord, Result, Source};
 
 use crate::mtl::Libraries;
 use crate::text::{self, Scanner};
-use crate::vertex::{Corners, NONE, srgb_to_linear, unit};
+use crate::vertex::{Corners, NONE, unit};
 use crate::world;
 
 /// Bytes between checks of budget and deadline.
@@ -384,9 +385,7 @@ fn build(file: &File<'_>, source: &Source, cx: &Context) -> Result<Scene> {
         let message = "vertices belong to no face, line or point: left out";
         cx.report_times(mediary_core::Severity::Info, "unused-vertices", message, None, unused);
     }
-    let broken = file.positions.iter().filter(|position| !position.iter().all(|value| value.is_finite())).count();
-    let message = "vertices have a coordinate that is not finite";
-    cx.report_times(mediary_core::Severity::Warning, "non-finite", message, None, broken as u64);
+    world::report_non_finite(&file.positions, cx);
     cx.budget().give_back(bytes);
     let mut scene = Scene::of_meshes(meshes);
     (scene.materials, scene.textures) = libraries.finish();

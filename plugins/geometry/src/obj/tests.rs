@@ -3,7 +3,9 @@
 use mediary_core::record::scene::{AlphaMode, Topology, Transform};
 use mediary_core::{MediaRecord, MemorySiblings, Output, ReadOptions, Registry, Source, Strictness, WriteOptions};
 
-use crate::testing::{codes, data, header_agrees, read, read_bytes, read_source, scene, sound, torture, write};
+use crate::testing::{
+    bytes, codes, is_detected, read, read_bytes, read_source, scene, sound, torture, triangles_and_bounds, write,
+};
 
 const GOOD: &[&str] = &[
     "obj/box-complex-material.obj",
@@ -31,16 +33,7 @@ fn counts_and_bounds_are_those_of_other_tools() {
         ("obj/test_nm.obj", 170, [-1.0, -1.0, -1.0], [1.0, 0.5_f64.sqrt(), 1.0]),
     ];
     for (name, triangles, min, max) in cases {
-        let record = read(name).expect(name);
-        assert_eq!(record.facts().to_json()["triangles"], triangles, "{name}");
-        let bounds = scene(&record).bounds().expect(name);
-        for axis in 0..3 {
-            assert!(
-                (bounds.min[axis] - min[axis]).abs() < 1e-4 && (bounds.max[axis] - max[axis]).abs() < 1e-4,
-                "{name}"
-            );
-        }
-        header_agrees(name);
+        triangles_and_bounds(name, triangles, min, max);
     }
 }
 
@@ -124,14 +117,12 @@ fn bad_files_are_errors_or_findings() {
         let error = read(name).expect_err(name);
         sound(&error, name);
         assert!(error.location().is_some_and(|location| location.line >= Some(line)), "{name}: {error}");
-        let bytes = std::fs::read(data(name)).expect(name);
-        let lenient = read_bytes("obj", &bytes, Strictness::Lenient).expect(name);
+        let lenient = read_bytes("obj", &bytes(name), Strictness::Lenient).expect(name);
         assert!(!lenient.diagnostics.is_empty(), "{name}");
     }
     assert!(codes(&read("obj/malformed/inf_nan.obj").expect("read")).contains(&"obj.non-finite".into()));
     assert!(codes(&read("obj/malformed/notenoughindices.obj").expect("read")).contains(&"obj.short-face".into()));
-    let bytes = std::fs::read(data("obj/malformed/notenoughindices.obj")).expect("read");
-    assert!(read_bytes("obj", &bytes, Strictness::Strict).is_err());
+    assert!(read_bytes("obj", &bytes("obj/malformed/notenoughindices.obj"), Strictness::Strict).is_err());
 }
 
 #[test]
@@ -217,14 +208,9 @@ fn damaged_files_do_no_harm() {
 
 #[test]
 fn only_obj_is_recognised() {
-    let registry = Registry::builtin();
-    for name in ["stl/multibody.stl", "ply/greg_turk_example2_ok_ascii.ply", "obj/box-complex-material.mtl"] {
-        let bytes = std::fs::read(data(name)).expect(name);
-        let winner = registry.detect(&Source::from_bytes("", bytes)).winner(false);
-        assert!(!winner.is_ok_and(|winner| winner == "obj"), "{name}");
-    }
-    for name in GOOD {
-        let bytes = std::fs::read(data(name)).expect(name);
-        assert_eq!(registry.detect(&Source::from_bytes("", bytes)).winner(false).expect(name), "obj", "{name}");
-    }
+    is_detected(
+        "obj",
+        GOOD,
+        &["stl/multibody.stl", "ply/greg_turk_example2_ok_ascii.ply", "obj/box-complex-material.mtl"],
+    );
 }

@@ -2,16 +2,13 @@
 
 use std::io::Write as _;
 
+use mediary_core::convert::{linear_to_srgb, srgb_to_linear};
 use mediary_core::record::scene::Topology;
 use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use crate::mtl;
-use crate::text::{put_number, put_shortest};
-use crate::vertex::{linear_to_srgb, srgb_to_linear};
+use crate::text::{flush_if_long, put_number, put_shortest};
 use crate::world::{self, Placed};
-
-/// Text is handed to the output in pieces of about this size.
-const PIECE: usize = 1 << 20;
 
 pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
     let Media::Scene(scene) = &record.media else {
@@ -61,13 +58,12 @@ impl Text<'_> {
     }
 
     fn flush_if_long(&mut self) -> Result<()> {
-        if self.bytes.len() >= PIECE { self.flush() } else { Ok(()) }
+        flush_if_long(&mut self.bytes, self.out, self.cx)
     }
 
     fn mesh(&mut self, mesh: &Placed<'_>, materials: &[String], single: bool, counts: &mut Counts) -> Result<()> {
-        let name = if mesh.mesh.name.is_empty() { &mesh.node.name } else { &mesh.mesh.name };
         // A name is one line; blanks at its ends would not be read back.
-        let name = name.split(['\n', '\r']).collect::<Vec<_>>().join(" ");
+        let name = mesh.name().split(['\n', '\r']).collect::<Vec<_>>().join(" ");
         self.bytes.extend_from_slice(format!("o {}", name.trim()).trim_end().as_bytes());
         self.bytes.push(b'\n');
         let mut current = None;

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::facts::SceneFacts;
 use mediary_core::record::scene::{Mesh, Primitive, Topology};
 use mediary_core::record::{AttributeData, Facts, ScalarType, Scene};
@@ -9,8 +10,8 @@ use mediary_core::{Context, Error, Location, MediaRecord, Output, Result, Severi
 
 use super::body::{Body, Column};
 use super::header::{Element, Header, face_indices, is_faces};
-use crate::text::put_number;
-use crate::vertex::{Corners, NONE, linear_to_srgb, srgb_to_linear, unit};
+use crate::text::{flush_if_long, put_number};
+use crate::vertex::{Corners, NONE, exact_byte, linear, unit};
 use crate::world;
 
 /// Names of texture coordinates, of vertices and in lists of faces.
@@ -21,18 +22,7 @@ const FACE_TEXCOORDS: &[&str] = &["texcoord", "texcoords"];
 pub(super) fn facts(header: &Header) -> Result<Facts> {
     let (vertex, _) = header.vertices()?;
     let split = header.elements.iter().any(|element| is_faces(element) && element.find(FACE_TEXCOORDS, true).is_some());
-    Ok(Facts::Scene(SceneFacts {
-        nodes: Some(1),
-        meshes: Some(1),
-        primitives: Some(1),
-        vertices: (!split).then_some(vertex.count),
-        triangles: None,
-        materials: Some(0),
-        textures: Some(0),
-        animations: Some(0),
-        bounds: None,
-        up_axis: None,
-    }))
+    Ok(Facts::Scene(SceneFacts { vertices: (!split).then_some(vertex.count), ..world::one_primitive() }))
 }
 
 /// Vertices as the file has them.
@@ -84,9 +74,7 @@ pub(super) fn read(source: &Source, header: &Header, cx: &Context) -> Result<Med
         body.finish()?;
     }
     faces.check(vertices.positions.len(), cx)?;
-    let message = "vertices have a coordinate that is not finite";
-    let broken = vertices.positions.iter().filter(|position| !position.iter().all(|value| value.is_finite())).count();
-    cx.report_times(Severity::Warning, "non-finite", message, None, broken as u64);
+    world::report_non_finite(&vertices.positions, cx);
     let message = "normals have no direction, (0, 0, 1) stands for them";
     cx.report_times(Severity::Warning, "bad-normal", message, None, vertices.bad_normals);
     let message = "faces have fewer than 3 corners: left out";
@@ -387,7 +375,7 @@ fn linear_colors(values: &[f64], components: usize, scalar: ScalarType, cx: &Con
         _ if float && !counted => 1.0,
         _ => 1.0 / 255.0,
     };
-    let table: Vec<f32> = (0..=255).map(|value| srgb_to_linear(f64::from(value) / 255.0) as f32).collect();
+    let table: Vec<f32> = (0..=255).map(linear).collect();
     let part = |value: f64| {
         if float && !counted {
             value.clamp(0.0, 1.0) as f32
@@ -407,8 +395,7 @@ fn linear_colors(values: &[f64], components: usize, scalar: ScalarType, cx: &Con
 pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()> {
     world::lose_tree(scene, false, cx);
     let meshes = world::placed(scene);
-    let parts: Vec<_> =
-        meshes.iter().flat_map(|mesh| mesh.mesh.primitives.iter().map(move |primitive| (mesh, primitive))).collect();
+    let parts = world::joined(scene, &meshes, cx);
     let vertices: u64 = parts.iter().map(|(_, part)| part.positions.len() as u64).sum();
     if vertices > u64::from(u32::MAX) {
         return Err(Error::unsupported(format!("faces of PLY number up to 2^32 vertices, the scene has {vertices}")));
@@ -419,7 +406,7 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
     for (mesh, part) in &parts {
         for at in 0..part.positions.len() {
             layout.vertex(&mut sink, mesh, part, at);
-            sink.flush_if_long(out, cx)?;
+            flush_if_long(&mut sink.bytes, out, cx)?;
         }
     }
     let mut first = 0;
@@ -433,7 +420,7 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
             corners.iter().for_each(|&corner| sink.number(f64::from(first + corner), ScalarType::U32));
             sink.end_row();
             if failure.is_ok() {
-                failure = sink.flush_if_long(out, cx);
+                failure = flush_if_long(&mut sink.bytes, out, cx);
             }
         });
         failure?;
@@ -460,12 +447,6 @@ impl Layout {
         let all = parts.len() as u64;
         let (normals, texcoords) = (count(&|part| !part.normals.is_empty()), count(&|part| !part.texcoords.is_empty()));
         let colors = count(&|part| !part.colors.is_empty());
-        cx.lose("meshes", all.saturating_sub(1), "primitives: PLY holds one mesh");
-        let names = scene.meshes.iter().filter(|mesh| !mesh.name.is_empty()).count();
-        cx.lose("mesh-names", names as u64, "names of meshes");
-        cx.lose("materials", scene.materials.len() as u64, "materials");
-        cx.lose("textures", scene.textures.len() as u64, "textures");
-        cx.lose("lines", count(&|part| part.topology == Topology::Lines), "lines");
         cx.lose("normals", if normals < all { normals } else { 0 }, "normals: other primitives have none");
         cx.lose(
             "texcoords",
@@ -488,13 +469,7 @@ impl Layout {
             }),
             colors: (colors > 0).then_some(if exact_colors { ScalarType::U8 } else { ScalarType::F32 }),
             alpha: !solid,
-            faces: parts
-                .iter()
-                .map(|part| match part.topology {
-                    Topology::Triangles => part.corners() as u64 / 3,
-                    _ => part.face_sizes.len() as u64,
-                })
-                .sum(),
+            faces: parts.iter().map(|part| world::face_count(part)).sum(),
             wide_faces: sizes().any(|&size| size > 255),
         }
     }
@@ -555,14 +530,11 @@ impl Layout {
 /// The 8-bit sRGB colour that reads back as exactly this one.
 #[expect(clippy::cast_possible_truncation, reason = "this is how it is read")]
 fn eight_bits(color: [f32; 4]) -> Option<[u8; 4]> {
-    let part = |value: f32| {
-        let byte = (linear_to_srgb(value.into()) * 255.0).round() as u8;
-        (srgb_to_linear(f64::from(byte) / 255.0) as f32 == value).then_some(byte)
-    };
     let alpha = (f64::from(color[3]) * 255.0).round() as u8;
     // As it is read: times the reciprocal.
     let exact = (f64::from(alpha) * (1.0 / 255.0)).clamp(0.0, 1.0) as f32 == color[3];
-    Some([part(color[0])?, part(color[1])?, part(color[2])?, exact.then_some(alpha)?])
+    let [r, g, b, _] = color;
+    Some([exact_byte(r)?, exact_byte(g)?, exact_byte(b)?, exact.then_some(alpha)?])
 }
 
 /// Rows, binary or as text.
@@ -592,14 +564,5 @@ impl Sink {
             self.bytes.pop();
             self.bytes.push(b'\n');
         }
-    }
-
-    fn flush_if_long(&mut self, out: &mut Output, cx: &Context) -> Result<()> {
-        if self.bytes.len() >= 1 << 20 {
-            out.write_all(&self.bytes)?;
-            self.bytes.clear();
-            cx.checkpoint()?;
-        }
-        Ok(())
     }
 }

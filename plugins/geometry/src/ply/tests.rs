@@ -4,7 +4,7 @@ use mediary_core::record::scene::Topology;
 use mediary_core::record::{AttributeData, AttributeSpec, PointChunk, PointCloud, ScalarType, Stream};
 use mediary_core::{Media, MediaRecord, Source, Strictness};
 
-use crate::testing::{codes, data, header_agrees, read, read_bytes, read_source, scene, sound, torture, write};
+use crate::testing::{bytes, codes, header_agrees, read, read_bytes, read_source, scene, sound, torture, write};
 
 const GOOD: &[&str] = &[
     "ply/cube_binary.ply",
@@ -124,8 +124,8 @@ fn bad_files_are_errors() {
         sound(&error, name);
         assert!(error.location().is_some(), "{name}: {error}");
     }
-    let bytes = std::fs::read(data("ply/cube_binary.ply")).expect("read");
-    let lenient = read_bytes("ply", &bytes[..bytes.len() - 20], Strictness::Lenient).expect("read");
+    let file = bytes("ply/cube_binary.ply");
+    let lenient = read_bytes("ply", &file[..file.len() - 20], Strictness::Lenient).expect("read");
     // 20 bytes are one face and a half of 13 bytes each.
     assert_eq!(lenient.facts().to_json()["triangles"], 10);
     assert!(!lenient.diagnostics.is_empty());

@@ -28,6 +28,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 
+use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::Facts;
 use mediary_core::record::Scene;
 use mediary_core::record::facts::SceneFacts;
@@ -38,7 +39,8 @@ use mediary_core::{
 };
 
 use crate::text::{self, Scanner, put_number};
-use crate::vertex::{face_normal, srgb_to_linear, unit};
+use crate::triangulate;
+use crate::vertex::{face_normal, linear, unit};
 use crate::world::{self, Placed};
 
 const INFO: FormatInfo = FormatInfo::new("stl", "STL (stereolithography)", &[Kind::Scene])
@@ -168,16 +170,10 @@ fn facets(announced: u32, len: u64, cx: &Context) -> Result<u64> {
 
 fn header(triangles: u64, weld: bool) -> Facts {
     Facts::Scene(SceneFacts {
-        nodes: Some(1),
-        meshes: Some(1),
         primitives: Some(u64::from(triangles > 0)),
         vertices: (!weld).then_some(triangles * 3),
         triangles: Some(triangles),
-        materials: Some(0),
-        textures: Some(0),
-        animations: Some(0),
-        bounds: None,
-        up_axis: None,
+        ..world::one_primitive()
     })
 }
 
@@ -302,12 +298,11 @@ fn magics_color(header: &[u8]) -> Option<[u8; 4]> {
 #[expect(clippy::cast_possible_truncation, reason = "colours are single precision")]
 fn facet_color(attribute: u16, magics: Option<[u8; 4]>) -> [f32; 4] {
     let five = |shift: u16| srgb_to_linear(f64::from(attribute >> shift & 31) / 31.0) as f32;
-    let eight = |value: u8| srgb_to_linear(f64::from(value) / 255.0) as f32;
     match (magics, attribute & COLOR_BIT != 0) {
         (None, true) => [five(10), five(5), five(0), 1.0],
         (None, false) => [1.0; 4],
         (Some(_), false) => [five(0), five(5), five(10), 1.0],
-        (Some([r, g, b, a]), true) => [eight(r), eight(g), eight(b), f32::from(a) / 255.0],
+        (Some([r, g, b, a]), true) => [linear(r), linear(g), linear(b), f32::from(a) / 255.0],
     }
 }
 
@@ -457,9 +452,8 @@ impl Ascii<'_, '_> {
                 self.cx.tolerate("polygon-facet", message, Location::line(line))?;
             }
         }
-        for at in 1..self.corners.len() - 1 {
-            self.soup.push(self.normal, [self.corners[0], self.corners[at], self.corners[at + 1]]);
-        }
+        let points: Vec<_> = self.corners.iter().map(|corner| corner.map(f64::from)).collect();
+        triangulate::polygon(&points, |triangle| self.soup.push(self.normal, triangle.map(|at| self.corners[at])));
         Ok(())
     }
 
@@ -498,8 +492,7 @@ fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()>
     }
     let mut bytes = Vec::new();
     for mesh in &meshes {
-        let name = if mesh.mesh.name.is_empty() { &mesh.node.name } else { &mesh.mesh.name };
-        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let name = mesh.name().split_whitespace().collect::<Vec<_>>().join(" ");
         if ascii {
             bytes.extend_from_slice(format!("solid {name}").trim_end().as_bytes());
             bytes.push(b'\n');
@@ -512,9 +505,8 @@ fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()>
                 } else {
                     put_binary(&mut bytes, normal, corners)
                 }
-                if bytes.len() >= 1 << 20 && failure.is_ok() {
-                    failure = out.write_all(&bytes).map_err(Error::from).and_then(|()| cx.checkpoint());
-                    bytes.clear();
+                if failure.is_ok() {
+                    failure = text::flush_if_long(&mut bytes, out, cx);
                 }
             });
             failure?;
@@ -555,7 +547,7 @@ fn each_triangle(mesh: &Placed<'_>, primitive: &Primitive, mut visit: impl FnMut
     world::faces(primitive, mesh.mirrors, |corners| {
         points.clear();
         points.extend(corners.iter().map(|&corner| mesh.position(primitive.positions[corner as usize])));
-        world::triangles(&points, |triangle| {
+        triangulate::polygon(&points, |triangle| {
             let own = triangle.map(|at| points[at].map(|value| value as f32));
             let normals = triangle.map(|at| primitive.normals.get(corners[at] as usize).copied());
             // Corners with one normal state that of their facet, as when it was read from an STL.

@@ -1,8 +1,10 @@
 //! Facts are those that trimesh 5.2.0 and assimp 5.2 state of the files, see `tests/data/stl/README.md`.
 
-use mediary_core::{MediaRecord, Registry, Source, Strictness};
+use mediary_core::{MediaRecord, Source, Strictness};
 
-use crate::testing::{codes, data, header_agrees, read, read_bytes, scene, sound, torture, write};
+use crate::testing::{
+    bytes, codes, data, is_detected, read, read_bytes, scene, sound, torture, triangles_and_bounds, write,
+};
 
 const GOOD: &[&str] = &["stl/lowpoly_99.stl", "stl/multibody.stl", "stl/triangle_with_two_solids.stl"];
 const FACET: &str = "facet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\n";
@@ -31,17 +33,8 @@ fn counts_and_bounds_are_those_of_other_tools() {
         ("stl/triangle_with_two_solids.stl", 2, 2, [-1.0, -1.0, 0.0], [3.0, 3.0, 0.0]),
     ];
     for (name, meshes, triangles, min, max) in cases {
-        let record = read(name).expect(name);
-        let facts = record.facts().to_json();
-        assert_eq!((&facts["meshes"], &facts["triangles"]), (&meshes.into(), &triangles.into()), "{name}");
-        let bounds = scene(&record).bounds().expect(name);
-        for axis in 0..3 {
-            assert!(
-                (bounds.min[axis] - min[axis]).abs() < 1e-4 && (bounds.max[axis] - max[axis]).abs() < 1e-4,
-                "{name}"
-            );
-        }
-        header_agrees(name);
+        let record = triangles_and_bounds(name, triangles, min, max);
+        assert_eq!(record.facts().to_json()["meshes"], meshes, "{name}");
     }
 }
 
@@ -110,8 +103,7 @@ fn welding_joins_corners() {
 #[test]
 fn bad_files_are_errors_or_findings() {
     for (name, line) in [("stl/malformed/huge-count.stl", None), ("stl/malformed/not-a-number.stl", Some(4))] {
-        let bytes = std::fs::read(data(name)).expect(name);
-        let error = read_bytes("stl", &bytes, Strictness::Default).expect_err(name);
+        let error = read_bytes("stl", &bytes(name), Strictness::Default).expect_err(name);
         sound(&error, name);
         assert_eq!(error.location().and_then(|location| location.line), line, "{name}");
     }
@@ -148,14 +140,5 @@ fn damaged_files_do_no_harm() {
 
 #[test]
 fn content_decides() {
-    let registry = Registry::builtin();
-    for name in GOOD {
-        let bytes = std::fs::read(data(name)).expect(name);
-        assert_eq!(registry.detect(&Source::from_bytes("", bytes)).winner(false).expect(name), "stl", "{name}");
-    }
-    for name in ["obj/cube-wandb.obj", "ply/cube_binary.ply", "obj/diffuse.png"] {
-        let bytes = std::fs::read(data(name)).expect(name);
-        let winner = registry.detect(&Source::from_bytes("", bytes)).winner(false);
-        assert!(!winner.is_ok_and(|winner| winner == "stl"), "{name}");
-    }
+    is_detected("stl", GOOD, &["obj/cube-wandb.obj", "ply/cube_binary.ply", "obj/diffuse.png"]);
 }

@@ -1,0 +1,350 @@
+//! The JSON of such files, pulled from a source in bounded memory.
+
+use mediary_core::{Context, Error, Location, Result, Source, Strictness};
+use serde_json::{Map, Value};
+
+/// Bytes read at a time.
+pub(super) const BUFFER: usize = 256 << 10;
+/// Longest number that is taken for one.
+const NUMBER_BYTES: usize = 1 << 10;
+/// Bytes that a JSON value takes in memory, roughly.
+const VALUE_BYTES: u64 = 96;
+
+/// Where a scanner stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    byte: u64,
+    line: u64,
+    line_start: u64,
+}
+
+pub(super) struct Scanner {
+    source: Source,
+    cx: Context,
+    buffer: Vec<u8>,
+    at: usize,
+    /// Offset of the buffer's first byte.
+    start: u64,
+    line: u64,
+    line_start: u64,
+    /// NaN, infinite and null numbers so far.
+    pub(super) specials: u64,
+    pub(super) first_special: Option<Location>,
+    /// The last row failed for its width, not for what it holds.
+    pub(super) depth_hint: bool,
+}
+
+impl Scanner {
+    pub(super) fn new(source: &Source, cx: &Context) -> Self {
+        Self::at(source, cx, Place { byte: 0, line: 1, line_start: 0 })
+    }
+
+    pub(super) fn at(source: &Source, cx: &Context, place: Place) -> Self {
+        Self {
+            source: source.clone(),
+            cx: cx.clone(),
+            buffer: Vec::new(),
+            at: 0,
+            start: place.byte,
+            line: place.line,
+            line_start: place.line_start,
+            specials: 0,
+            first_special: None,
+            depth_hint: false,
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        self.start + self.at as u64
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { byte: self.offset(), line: self.line, line_start: self.line_start }
+    }
+
+    pub(super) fn location(&self) -> Location {
+        let byte = self.offset();
+        Location::line(self.line).with_column(byte.saturating_sub(self.line_start) + 1).with_byte(byte)
+    }
+
+    pub(super) fn location_in(&self, row: u64) -> Location {
+        Location { element: Some(format!("points[{row}]")), ..self.location() }
+    }
+
+    pub(super) fn location_after_space(&mut self) -> Result<Location> {
+        self.peek()?;
+        Ok(self.location())
+    }
+
+    /// Reads on, keeping what is not consumed; `false` at the end of the input.
+    #[cold]
+    fn fill(&mut self) -> Result<bool> {
+        self.cx.checkpoint()?;
+        self.buffer.drain(..self.at);
+        self.start += self.at as u64;
+        self.at = 0;
+        let kept = self.buffer.len();
+        self.buffer.resize(kept + BUFFER, 0);
+        let read = self.source.read_at(self.start + kept as u64, &mut self.buffer[kept..])?;
+        self.buffer.truncate(kept + read);
+        Ok(read > 0)
+    }
+
+    pub(super) fn skip_byte_order_mark(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            self.fill()?;
+        }
+        if self.buffer[self.at..].starts_with(b"\xEF\xBB\xBF") {
+            self.cx.tolerate("byte-order-mark", "the document begins with a byte order mark", Location::byte(0))?;
+            self.at += 3;
+        }
+        Ok(())
+    }
+
+    /// The next byte that is no white space, not consumed.
+    pub(super) fn peek(&mut self) -> Result<Option<u8>> {
+        loop {
+            match self.buffer.get(self.at) {
+                Some(b'\n') => {
+                    self.at += 1;
+                    self.line += 1;
+                    self.line_start = self.offset();
+                }
+                Some(b' ' | b'\t' | b'\r') => self.at += 1,
+                Some(&byte) => return Ok(Some(byte)),
+                None => {
+                    if !self.fill()? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, byte: u8) -> Result<bool> {
+        let found = self.peek()? == Some(byte);
+        self.at += usize::from(found);
+        Ok(found)
+    }
+
+    pub(super) fn expect(&mut self, byte: u8, what: &str) -> Result<()> {
+        if self.take(byte)? { Ok(()) } else { Err(self.wrong(what)?) }
+    }
+
+    /// After an element: `true` for a comma, `false` for the `close` of the list.
+    pub(super) fn another(&mut self, close: u8) -> Result<bool> {
+        match self.peek()? {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ => Err(self.wrong(&format!("a comma or {:?}", char::from(close)))?),
+        }
+    }
+
+    /// What stands here is not what should.
+    pub(super) fn wrong(&mut self, expected: &str) -> Result<Error> {
+        Ok(match self.peek()? {
+            None => Error::malformed(format!("the document ends early: expected {expected}"))
+                .at(self.location())
+                .with_hint("the file is cut short; fetch or copy it again"),
+            Some(_) => {
+                let found = &self.buffer[self.at..];
+                let found = found[..found.len().min(12)].escape_ascii().to_string();
+                Error::malformed(format!("expected {expected}, found \"{found}\"")).at(self.location())
+            }
+        })
+    }
+
+    /// Bytes from here on as long as `of` holds, at most `most`; not consumed.
+    fn run(&mut self, most: usize, of: impl Fn(u8) -> bool) -> Result<&[u8]> {
+        let mut length = 0;
+        loop {
+            match self.buffer.get(self.at + length) {
+                Some(&byte) if length < most && of(byte) => length += 1,
+                Some(_) => break,
+                None => {
+                    if !self.fill()? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(&self.buffer[self.at..self.at + length])
+    }
+
+    /// A number, or what stands for one.
+    fn number(&mut self) -> Result<f64> {
+        let first = self.peek()?;
+        if !matches!(first, Some(b'-' | b'0'..=b'9' | b'N' | b'I' | b'n')) {
+            return Err(self.wrong("a number")?);
+        }
+        let token = self.run(NUMBER_BYTES, |byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))?;
+        let length = token.len();
+        let value = match token {
+            b"NaN" | b"null" | b"-NaN" => f64::NAN,
+            b"Infinity" => f64::INFINITY,
+            b"-Infinity" => f64::NEG_INFINITY,
+            token if is_number(token) => fast_float2::parse(token).unwrap_or(f64::NAN),
+            _ => return Err(self.wrong("a number")?),
+        };
+        if !value.is_finite() {
+            let at = self.location();
+            if self.cx.strictness() == Strictness::Strict {
+                return Err(self.wrong("a finite number")?.with_hint("it is tolerated without --strict"));
+            }
+            self.specials += 1;
+            self.first_special.get_or_insert(at);
+        }
+        self.at += length;
+        Ok(value)
+    }
+
+    /// A row of 3, 4 or 6 numbers; returns how many.
+    pub(super) fn row(&mut self, row: &mut [f64; 6], number: u64) -> Result<usize> {
+        self.depth_hint = false;
+        let named = |scanner: &Self, error: Error| {
+            let at = error.location().cloned().unwrap_or_else(|| scanner.location());
+            error.at(Location { element: Some(format!("points[{number}]")), ..at })
+        };
+        self.expect(b'[', "a row of numbers").map_err(|error| named(self, error))?;
+        let mut width = 0;
+        let mut more = !self.take(b']')?;
+        while more {
+            let value = self.number().map_err(|error| named(self, error))?;
+            if let Some(slot) = row.get_mut(width) {
+                *slot = value;
+            }
+            width += 1;
+            more = self.another(b']').map_err(|error| named(self, error))?;
+        }
+        if !matches!(width, 3 | 4 | 6) {
+            self.depth_hint = true;
+            let message = format!("a row has 3, 4 or 6 numbers, found {width}");
+            return Err(Error::malformed(message).at(self.location_in(number)));
+        }
+        Ok(width)
+    }
+
+    pub(super) fn string(&mut self) -> Result<String> {
+        if self.peek()? != Some(b'"') {
+            return Err(self.wrong("text in quotes")?);
+        }
+        let at = self.location();
+        let most = usize::try_from(self.cx.limits().string_bytes).unwrap_or(usize::MAX);
+        let mut length = 1;
+        let mut escaped = false;
+        loop {
+            match self.buffer.get(self.at + length) {
+                Some(b'"') if !escaped => break,
+                Some(&byte) => {
+                    escaped = byte == b'\\' && !escaped;
+                    length += 1;
+                    if length > most {
+                        return Err(Error::limit("string_bytes", length as u64, most as u64).at(at));
+                    }
+                }
+                None => {
+                    if !self.fill()? {
+                        let error = Error::malformed("the document ends early: expected the end of a text");
+                        return Err(error.at(at).with_hint("the file is cut short; fetch or copy it again"));
+                    }
+                }
+            }
+        }
+        self.cx.budget().take(length as u64)?;
+        let text = serde_json::from_slice(&self.buffer[self.at..=self.at + length])
+            .map_err(|error| Error::malformed(format!("a text that is no JSON text: {error}")).at(at))?;
+        self.at += length + 1;
+        Ok(text)
+    }
+
+    /// Any value. Non-finite numbers become null.
+    pub(super) fn value(&mut self, depth: u64) -> Result<Value> {
+        self.cx.limits().check("depth", depth).map_err(|error| error.at(self.location()))?;
+        self.cx.budget().take(VALUE_BYTES)?;
+        Ok(match self.peek()? {
+            Some(b'"') => Value::String(self.string()?),
+            Some(b'[') => {
+                self.at += 1;
+                let mut values = Vec::new();
+                let mut more = !self.take(b']')?;
+                while more {
+                    values.push(self.value(depth + 1)?);
+                    more = self.another(b']')?;
+                }
+                values.into()
+            }
+            Some(b'{') => {
+                self.at += 1;
+                let mut object = Map::new();
+                let mut more = !self.take(b'}')?;
+                while more {
+                    self.peek()?;
+                    let key = self.string()?;
+                    self.expect(b':', "a colon")?;
+                    object.insert(key, self.value(depth + 1)?);
+                    more = self.another(b'}')?;
+                }
+                object.into()
+            }
+            Some(b't' | b'f' | b'n') => {
+                let word = self.run(8, |byte| byte.is_ascii_alphanumeric())?;
+                let (value, length) = match word {
+                    b"true" => (true.into(), 4),
+                    b"false" => (false.into(), 5),
+                    b"null" => (Value::Null, 4),
+                    _ => return Err(self.wrong("a value")?),
+                };
+                self.at += length;
+                value
+            }
+            _ => {
+                // Whole numbers stay whole: 255 and 255.0 tell colour ranges apart.
+                let digits = self.run(NUMBER_BYTES, |byte| byte.is_ascii_digit() || byte == b'-')?.to_vec();
+                let before = self.offset();
+                let value = self.number()?;
+                let consumed = self.offset() - before == digits.len() as u64;
+                let whole = std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse::<i64>().ok());
+                match whole.filter(|_| consumed && value.abs() < 9e15) {
+                    Some(whole) => whole.into(),
+                    None => serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number),
+                }
+            }
+        })
+    }
+}
+
+/// Whether a token is a number by the grammar of RFC 8259.
+fn is_number(token: &[u8]) -> bool {
+    let mut rest = token.strip_prefix(b"-").unwrap_or(token);
+    let mut digits = || {
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, after) = rest.split_at(count);
+        rest = after;
+        digits
+    };
+    let whole = digits();
+    if whole.is_empty() || (whole.len() > 1 && whole[0] == b'0') {
+        return false;
+    }
+    if let Some(after) = rest.strip_prefix(b".") {
+        let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if count == 0 {
+            return false;
+        }
+        rest = &after[count..];
+    }
+    match rest {
+        [] => true,
+        [b'e' | b'E', exponent @ ..] => {
+            let exponent = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
+            !exponent.is_empty() && exponent.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    }
+}
