@@ -18,6 +18,7 @@ const FOLDERS: &[&str] = &[
     "image/png",
     "mesh/glb",
     "mesh/obj",
+    "mesh/off",
     "mesh/ply",
     "mesh/stl",
     "molecule/pdb",

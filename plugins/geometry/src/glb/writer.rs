@@ -116,6 +116,10 @@ impl<'a> Writer<'a> {
         let scene = self.scene;
         let mut asset = json!({ "version": "2.0", "generator": format!("{GENERATOR}{}", env!("CARGO_PKG_VERSION")) });
         if !properties.is_empty() {
+            // Other programs look for the notice where the specification has it.
+            if let Some(Value::String(notice)) = properties.get("copyright") {
+                asset["copyright"] = notice.clone().into();
+            }
             asset["extras"] = json!({ KEY: { PROPERTIES: properties } });
         }
         let meshes = Renumber::new(scene.meshes.iter().map(|mesh| mesh.primitives.iter().any(is_written)));

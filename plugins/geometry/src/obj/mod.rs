@@ -133,7 +133,12 @@ impl Format for Obj {
 /// Decides by the share of statements that are OBJ's, and by vertices that hold numbers.
 fn judge<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Confidence {
     let (mut known, mut unknown, mut vertices, mut faces, mut own) = (0_usize, 0_usize, 0_usize, 0_usize, 0_usize);
-    let statements = lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && line[0] != b'#');
+    // What follows a backslash at the end of a line is no statement of its own.
+    let mut continued = false;
+    let statements = lines
+        .filter(|line| !std::mem::replace(&mut continued, line.ends_with(b"\\")))
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty() && line[0] != b'#');
     for line in statements.take(PROBED_LINES) {
         let mut scanner = Scanner::new(line);
         let word = scanner.word();

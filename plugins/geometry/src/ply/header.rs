@@ -268,6 +268,10 @@ fn parse(bytes: &[u8], more: bool, cx: &Context) -> Result<Option<Header>> {
                     let message = format!("element {:?} has more than {MOST_PROPERTIES} properties", element.name);
                     return Err(Error::unsupported(message).at_line(line));
                 }
+                if element.properties.iter().any(|known| known.name == property.name) {
+                    let message = format!("element {:?} has two properties {:?}", element.name, property.name);
+                    findings.push(("duplicate-property", message, line));
+                }
                 element.properties.push(property);
             }
             b"end_header" => {

@@ -25,7 +25,8 @@
 //! value of the file is above 1 and one has a decimal point. The property `color_range` records it for the writer. Keys of
 //! the object that are not listed above become properties; those of boxes and vectors are left out (`pts.json.key`).
 //!
-//! **Diagnostics**: `NaN`, `Infinity` and `null` in place of numbers (`pts.json.non-finite`), categories outside 1 to 14
+//! **Diagnostics**: `NaN`, `Infinity` and `null` in place of numbers
+//! (`pts.json.non-finite-token`), categories outside 1 to 14
 //! (`pts.json.category`), colours outside 0 to 255 (`pts.json.color`). Strict makes errors of them; lenient leaves out broken
 //! boxes and vectors. Rows of other or of mixed widths and broken JSON are errors always.
 //!

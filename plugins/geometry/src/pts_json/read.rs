@@ -124,7 +124,7 @@ impl Survey {
         }
         let first = scanner.first_special.take();
         let message = "numbers that are NaN, infinite or null";
-        cx.report_times(Severity::Warning, "non-finite", message, first, scanner.specials);
+        cx.report_times(Severity::Warning, "non-finite-token", message, first, scanner.specials);
         let strict = cx.strictness() == Strictness::Strict;
         for (code, message, count) in [
             ("category", "categories that are no whole numbers from 1 to 14", survey.categories_outside),

@@ -159,7 +159,7 @@ fn numbers_that_are_not_finite_are_counted_and_not_written() {
     let text = b"[[1,2,NaN],[Infinity,0,-Infinity],[1,2,3],[null,1,1e400]]";
     let (record, chunks) = read(text).unwrap();
     let findings = record.diagnostics.to_vec();
-    assert_eq!((findings[0].code.as_ref(), findings[0].count), ("pts.json.non-finite", 5));
+    assert_eq!((findings[0].code.as_ref(), findings[0].count), ("pts.json.non-finite-token", 5));
     assert_eq!(chunks[0].positions().len(), 4);
     let (bytes, record) = rewritten(text);
     assert_eq!(bytes, br#"{"type":"lidar/beta","vectors":[],"points":[[1.0,2.0,3.0]],"boxes":[]}"#);

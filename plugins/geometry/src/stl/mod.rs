@@ -374,7 +374,7 @@ impl Ascii<'_, '_> {
             } else if is(b"solid") {
                 self.end_facet(line)?;
                 self.end_solid()?;
-                self.name = text::decode(self.scanner.rest_of_line());
+                self.name = self.solid_name();
                 self.in_solid = true;
             } else if is(b"endsolid") {
                 self.end_facet(line)?;
@@ -410,6 +410,28 @@ impl Ascii<'_, '_> {
         self.cx.budget().take(now.saturating_sub(self.charged))?;
         self.charged = self.charged.max(now);
         Ok(())
+    }
+
+    /// The rest of the line, up to a facet or an end that stands on it.
+    fn solid_name(&mut self) -> String {
+        let start = self.scanner.clone();
+        let mut words = Vec::new();
+        loop {
+            let before = self.scanner.clone();
+            let word = self.scanner.word();
+            if word.is_empty() {
+                // The whole line, with its blanks as they are.
+                self.scanner = start;
+                return text::decode(self.scanner.rest_of_line());
+            }
+            let facet =
+                word.eq_ignore_ascii_case(b"facet") && self.scanner.clone().word().eq_ignore_ascii_case(b"normal");
+            if facet || word.eq_ignore_ascii_case(b"endsolid") {
+                self.scanner = before;
+                return text::decode(&words.join(&b' '));
+            }
+            words.push(word);
+        }
     }
 
     /// A normal that cannot be read is computed, as one of zeros is.
