@@ -343,6 +343,25 @@ fn convert_overwrites_only_when_forced() {
 }
 
 #[test]
+fn a_failed_conversion_of_many_touches_nothing_that_exists() {
+    let folder = Folder::new();
+    let (input, output) = (folder.path("0.lines"), folder.path("{index}.lines"));
+    let convert = ["convert", "--force", &input, &output];
+    for (content, exit, first) in [
+        ("LINES\nfirst\nsecond\nbad\n", Exit::Failed, "LINES\nfirst\nsecond\nbad\n"),
+        ("LINES\nfirst\nsecond\n", Exit::Good, "LINES\nfirst\n"),
+    ] {
+        std::fs::write(&input, content).unwrap();
+        std::fs::write(folder.path("1.lines"), "older").unwrap();
+        let before = folder.names();
+        assert_eq!(mediary(&convert).0, exit);
+        assert_eq!(folder.names(), before);
+        assert_eq!(folder.text("0.lines"), first);
+    }
+    assert_eq!(folder.text("1.lines"), "second\n");
+}
+
+#[test]
 fn convert_tells_losses_and_the_asset() {
     let folder = Folder::new();
     let output = folder.path("out-{index}.one");

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::hex;
@@ -51,6 +51,19 @@ pub struct Finished {
     pub bytes: Vec<u8>,
     /// Files beside it by name, for [`Output::memory`].
     pub siblings: Vec<(String, Vec<u8>)>,
+}
+
+/// An [`Output`] that is written and whole, and waits for its name: see [`Output::close`]. Dropping it leaves nothing
+/// behind.
+pub struct Closed {
+    main: Whole,
+    siblings: Vec<(String, Whole)>,
+}
+
+/// What a [`Target`] is once it is written.
+enum Whole {
+    Bytes(Vec<u8>),
+    File { file: TempPath, path: PathBuf },
 }
 
 impl Output {
@@ -175,18 +188,22 @@ impl Output {
         }
     }
 
-    /// Makes the output visible under its name, siblings first. In memory, hands the bytes over.
+    /// Flushes the output and closes its files, which wait under their temporary names for [`Closed::finish`]: for
+    /// conversions of many outputs that are to appear together.
     ///
     /// # Errors
-    /// `Io` when flushing or renaming fails; nothing is left under the final name then.
+    /// `Io` when flushing fails; nothing is left behind then.
+    pub fn close(self) -> Result<Closed> {
+        let siblings = self.siblings.into_iter().map(|(name, target)| Ok((name, target.close()?)));
+        Ok(Closed { siblings: siblings.collect::<Result<_>>()?, main: self.target.close()? })
+    }
+
+    /// [`close`](Self::close), then [`Closed::finish`].
+    ///
+    /// # Errors
+    /// As these.
     pub fn finish(self) -> Result<Finished> {
-        let mut finished = Finished::default();
-        for (name, target) in self.siblings {
-            let bytes = target.commit()?;
-            finished.siblings.push((name, bytes));
-        }
-        finished.bytes = self.target.commit()?;
-        Ok(finished)
+        self.close()?.finish()
     }
 
     /// Flushes the output and copies all its bytes to `to`.
@@ -246,17 +263,38 @@ fn temporary_file(folder: &Path) -> Result<NamedTempFile> {
         .map_err(|error| Error::io("cannot write into the folder", error).with_path(folder.display().to_string()))
 }
 
+impl Closed {
+    /// Makes the output visible under its name, siblings first. In memory, hands the bytes over.
+    ///
+    /// # Errors
+    /// `Io` when renaming fails; the output does not appear under its name then.
+    pub fn finish(self) -> Result<Finished> {
+        let siblings = self.siblings.into_iter().map(|(name, whole)| Ok((name, whole.finish()?)));
+        Ok(Finished { siblings: siblings.collect::<Result<_>>()?, bytes: self.main.finish()? })
+    }
+}
+
 impl Target {
-    fn commit(self) -> Result<Vec<u8>> {
+    fn close(self) -> Result<Whole> {
         match self {
-            Self::Memory(cursor) => Ok(cursor.into_inner()),
-            Self::Spool(_) | Self::Object(_) => Ok(Vec::new()),
+            Self::Memory(cursor) => Ok(Whole::Bytes(cursor.into_inner())),
+            Self::Spool(_) | Self::Object(_) => Ok(Whole::Bytes(Vec::new())),
+            Self::File { file, path } => match file.into_inner() {
+                Ok(file) => Ok(Whole::File { file: file.into_temp_path(), path }),
+                Err(error) => Err(Error::io("cannot write", error.into_error()).with_path(path.display().to_string())),
+            },
+        }
+    }
+}
+
+impl Whole {
+    fn finish(self) -> Result<Vec<u8>> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
             Self::File { file, path } => {
-                let shown = path.display().to_string();
-                let file = file
-                    .into_inner()
-                    .map_err(|error| Error::io("cannot write", error.into_error()).with_path(shown.clone()))?;
-                file.persist(&path).map_err(|error| Error::io("cannot rename to", error.error).with_path(shown))?;
+                file.persist(&path).map_err(|error| {
+                    Error::io("cannot rename to", error.error).with_path(path.display().to_string())
+                })?;
                 Ok(Vec::new())
             }
         }
@@ -348,7 +386,7 @@ mod tests {
         out.write_all(b"mesh").unwrap();
         out.sibling("a.mtl").unwrap().write_all(b"material").unwrap();
         assert!(!target.exists());
-        drop(out);
+        drop(out.close().unwrap());
         assert!(names(folder.path()).is_empty(), "nothing is left of an unfinished output");
 
         let mut out = Output::file(&target, false).unwrap();
