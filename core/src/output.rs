@@ -58,6 +58,7 @@ pub struct Finished {
 pub struct Closed {
     main: Whole,
     siblings: Vec<(String, Whole)>,
+    overwrite: bool,
 }
 
 /// What a [`Target`] is once it is written.
@@ -195,7 +196,8 @@ impl Output {
     /// `Io` when flushing fails; nothing is left behind then.
     pub fn close(self) -> Result<Closed> {
         let siblings = self.siblings.into_iter().map(|(name, target)| Ok((name, target.close()?)));
-        Ok(Closed { siblings: siblings.collect::<Result<_>>()?, main: self.target.close()? })
+        let siblings = siblings.collect::<Result<_>>()?;
+        Ok(Closed { siblings, main: self.target.close()?, overwrite: self.overwrite })
     }
 
     /// [`close`](Self::close), then [`Closed::finish`].
@@ -241,9 +243,15 @@ fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
         return Err(refused("expected a regular file to write, found a device, a socket or a FIFO"));
     }
     if !overwrite {
-        return Err(refused("the output exists").with_hint("--force overwrites it"));
+        return Err(exists(path));
     }
     Ok(())
+}
+
+fn exists(path: &Path) -> Error {
+    Error::new(ErrorKind::Io, "the output exists")
+        .with_hint("--force overwrites it")
+        .with_path(path.display().to_string())
 }
 
 fn temporary(path: &Path) -> Result<Target> {
@@ -267,10 +275,11 @@ impl Closed {
     /// Makes the output visible under its name, siblings first. In memory, hands the bytes over.
     ///
     /// # Errors
-    /// `Io` when renaming fails; the output does not appear under its name then.
+    /// `Io` when renaming fails, or when a file of the name has appeared meanwhile and the output does not overwrite; the
+    /// output does not appear under its name then.
     pub fn finish(self) -> Result<Finished> {
-        let siblings = self.siblings.into_iter().map(|(name, whole)| Ok((name, whole.finish()?)));
-        Ok(Finished { siblings: siblings.collect::<Result<_>>()?, bytes: self.main.finish()? })
+        let siblings = self.siblings.into_iter().map(|(name, whole)| Ok((name, whole.finish(self.overwrite)?)));
+        Ok(Finished { siblings: siblings.collect::<Result<_>>()?, bytes: self.main.finish(self.overwrite)? })
     }
 }
 
@@ -288,14 +297,16 @@ impl Target {
 }
 
 impl Whole {
-    fn finish(self) -> Result<Vec<u8>> {
+    fn finish(self, overwrite: bool) -> Result<Vec<u8>> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             Self::File { file, path } => {
-                file.persist(&path).map_err(|error| {
-                    Error::io("cannot rename to", error.error).with_path(path.display().to_string())
-                })?;
-                Ok(Vec::new())
+                let renamed = if overwrite { file.persist(&path) } else { file.persist_noclobber(&path) };
+                match renamed {
+                    Ok(()) => Ok(Vec::new()),
+                    Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&path)),
+                    Err(error) => Err(Error::io("cannot rename to", error.error).with_path(path.display().to_string())),
+                }
             }
         }
     }
@@ -410,6 +421,24 @@ mod tests {
         assert!(Output::file(folder.path(), true).is_err(), "a directory");
         for name in ["../b", "b/c", "", ".."] {
             assert_eq!(out.sibling(name).err().unwrap().kind(), ErrorKind::Malformed, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        for late in ["a.obj", "a.mtl"] {
+            let mut out = Output::file(folder.path().join("a.obj"), false).unwrap();
+            out.write_all(b"mesh").unwrap();
+            out.sibling("a.mtl").unwrap().write_all(b"material").unwrap();
+            let late = folder.path().join(late);
+            std::fs::write(&late, b"mine").unwrap();
+            let error = out.finish().err().unwrap();
+            assert_eq!((error.kind(), error.message()), (ErrorKind::Io, "the output exists"));
+            assert_eq!(std::fs::read(&late).unwrap(), b"mine");
+            for name in names(folder.path()) {
+                std::fs::remove_file(folder.path().join(name)).unwrap();
+            }
         }
     }
 
