@@ -445,6 +445,25 @@ fn a_closed_stdout_ends_quietly() {
 }
 
 #[test]
+fn a_closed_stdout_changes_no_exit_of_work() {
+    let folder = Folder::new();
+    let inputs = ["half.lines", "two.lines", "a.one"].map(|name| folder.path(name));
+    let store = folder.path("store");
+    let ingest = ["ingest", "--json", &inputs[0], &inputs[1], &inputs[2], "--to", &store];
+    assert_eq!(run_to(Box::new(Closed), &ingest), Exit::Partial);
+    let (_, rows) = json(&["ls", "--json", &store]);
+    assert_eq!(rows.iter().filter(|row| row["status"] == "ok").count(), 3, "the run went to its end");
+    assert_eq!(run_to(Box::new(Closed), &["verify", &store]), Exit::Good);
+    let object = Path::new(&store).join(rows.iter().find_map(|row| row["assets"][0]["path"].as_str()).unwrap());
+    std::fs::remove_file(object).unwrap();
+    for arguments in [&["verify", &store] as &[&str], &["verify", "--json", &store]] {
+        assert_eq!(run_to(Box::new(Closed), arguments), Exit::Damaged);
+    }
+    let missing = folder.path("nosuch");
+    assert_eq!(run_to(Box::new(Closed), &["verify", "--json", &missing]), Exit::Failed);
+}
+
+#[test]
 fn help_derives_from_the_registry() {
     let (_, script) = mediary(&["completions", "bash"]);
     assert!(script.contains("broken lines one"), "{script}");
