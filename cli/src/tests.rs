@@ -452,7 +452,8 @@ fn a_closed_stdout_changes_no_exit_of_work() {
     let ingest = ["ingest", "--json", &inputs[0], &inputs[1], &inputs[2], "--to", &store];
     assert_eq!(run_to(Box::new(Closed), &ingest), Exit::Partial);
     let (_, rows) = json(&["ls", "--json", &store]);
-    assert_eq!(rows.iter().filter(|row| row["status"] == "ok").count(), 3, "the run went to its end");
+    let whole = rows.iter().filter(|row| row["status"] == "ok" && row["source"]["name"] != "half.lines");
+    assert_eq!(whole.count(), 3, "the run went to its end");
     assert_eq!(run_to(Box::new(Closed), &["verify", &store]), Exit::Good);
     let object = Path::new(&store).join(rows.iter().find_map(|row| row["assets"][0]["path"].as_str()).unwrap());
     std::fs::remove_file(object).unwrap();
