@@ -46,7 +46,9 @@ struct Reader(std::vec::IntoIter<String>);
 
 impl FormatReader for Reader {
     fn header(&mut self) -> Result<Header> {
-        Ok(Header::new(Facts::Html(HtmlFacts::default())))
+        let mut header = Header::new(Facts::Html(HtmlFacts::default()));
+        header.records = Some(self.0.len() as u64);
+        Ok(header)
     }
 
     fn next_record(&mut self) -> Result<Option<MediaRecord>> {
@@ -220,6 +222,9 @@ fn info_shows_the_header_and_full_shows_every_record() {
     let (exit, records) = json(&["info", "--json", &two]);
     assert_eq!((exit, records.len()), (Exit::Good, 1));
     assert!(records[0]["source"].get("sha256").is_none());
+    assert_eq!(records[0]["records"], 2);
+    let (_, text) = mediary(&["info", &two]);
+    assert!(text.contains("  records  2\n"), "{text}");
     let (exit, records) = json(&["info", "--json", "--full", &two]);
     assert_eq!((exit, records.len()), (Exit::Good, 2));
     assert_eq!(records[1]["facts"]["title"], "second");
