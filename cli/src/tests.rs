@@ -328,6 +328,8 @@ fn convert_writes_whole_files_or_none() {
         assert_eq!(mediary(&["convert", input, &folder.path(output)]).0, Exit::Failed, "{output}");
         assert_eq!(folder.names(), before, "{output}");
     }
+    let (_, lines) = json(&["convert", "--json", &unwritable, &folder.path("out-{index}.one")]);
+    assert_eq!(lines[0]["path"], unwritable);
     assert_eq!(mediary(&["convert", &two, &folder.path("out.lines")]).0, Exit::Good);
     assert_eq!(folder.text("out.lines"), "LINES\nfirst\nsecond\n");
     assert_eq!(mediary(&["convert", &two, &folder.path("out-{index}.one")]).0, Exit::Good);

@@ -43,6 +43,8 @@ pub struct WriteOptions {
     pub options: Vec<(String, String)>,
     /// Stops writing.
     pub cancel: Cancel,
+    /// What errors call the input, such as its path; `None` is the name of the record's source.
+    pub input: Option<String>,
 }
 
 /// Where a format comes from.
@@ -261,7 +263,7 @@ impl Registry {
     ) -> Result<()> {
         let format = self.get(format)?;
         let info = format.info();
-        let path = record.source.name.clone();
+        let path = options.input.clone().unwrap_or_else(|| record.source.name.clone());
         let cx = Context::build(
             Cow::Borrowed(info.id),
             options.limits,

@@ -118,7 +118,9 @@ impl Job<'_> {
     }
 
     fn write(&mut self, mut record: MediaRecord, out: &mut Output) -> anyhow::Result<()> {
-        let written = self.session.registry.write(&mut record, self.format.id, out, &self.session.write_options());
+        let mut options = self.session.write_options();
+        options.input = Some(self.shown.clone());
+        let written = self.session.registry.write(&mut record, self.format.id, out, &options);
         written.map_err(|error| error.with_path(self.shown.clone()))?;
         Ok(self.report.add(&record)?)
     }
