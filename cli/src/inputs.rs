@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use mediary::{Error, ErrorKind, Limits, Source};
 
@@ -32,13 +35,33 @@ impl Input {
         }
     }
 
-    /// Opens it. Stdin is read to its end, into an unnamed temporary file when it is long.
+    /// Opens it, within `wall_ms`. Stdin is read to its end, into an unnamed temporary file when it is long.
     pub(crate) fn open(&self, limits: &Limits) -> mediary::Result<Source> {
-        match self {
-            Self::Path(path) => Source::open(path, limits),
-            Self::Stdin => Source::from_reader("-", std::io::stdin().lock(), limits),
-        }
+        let (input, limits) = (self.clone(), *limits);
+        in_time(limits.wall_ms, move || match input {
+            Self::Path(path) => Source::open(path, &limits),
+            Self::Stdin => Source::from_reader("-", std::io::stdin().lock(), &limits),
+        })
     }
+}
+
+/// Runs `open`, which may block for ever on a stream that nobody writes to, on a thread of its own if its time is limited.
+/// When the time is up the thread is left alone: it ends with its stream, at `input_bytes`, or with the process.
+fn in_time<T: Send + 'static>(
+    wall_ms: u64,
+    open: impl FnOnce() -> mediary::Result<T> + Send + 'static,
+) -> mediary::Result<T> {
+    if wall_ms == u64::MAX {
+        return open();
+    }
+    let failed = |error| Error::io("cannot read on a thread", error);
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // Nobody receives what comes too late.
+    thread::Builder::new().spawn(move || drop(sender.send(open()))).map_err(failed)?;
+    receiver.recv_timeout(Duration::from_millis(wall_ms)).unwrap_or_else(|error| match error {
+        RecvTimeoutError::Timeout => Err(Error::limit("wall_ms", wall_ms.saturating_add(1), wall_ms)),
+        RecvTimeoutError::Disconnected => Err(failed(std::io::Error::other(error))),
+    })
 }
 
 /// The inputs of the arguments, then those of `--files-from`.
@@ -117,6 +140,16 @@ mod tests {
         assert_eq!(names("a\nb c\r\n\n-\n", b'\n'), ["a", "b c", "-"].map(PathBuf::from));
         assert_eq!(names("a\nb\0c\r\0\0", 0), ["a\nb", "c\r"].map(PathBuf::from));
         assert!(names("", b'\n').is_empty());
+    }
+
+    #[test]
+    fn a_silent_stream_ends_at_its_time() {
+        let (_held, silent) = mpsc::channel::<()>();
+        let error = in_time(20, move || Ok(silent.recv().is_ok())).unwrap_err();
+        assert_eq!(error.limit_name(), Some("wall_ms"));
+        for wall_ms in [60_000, u64::MAX] {
+            assert_eq!(in_time(wall_ms, || Ok(7)).unwrap(), 7);
+        }
     }
 
     #[cfg(unix)]

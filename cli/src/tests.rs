@@ -46,7 +46,9 @@ struct Reader(std::vec::IntoIter<String>);
 
 impl FormatReader for Reader {
     fn header(&mut self) -> Result<Header> {
-        Ok(Header::new(Facts::Html(HtmlFacts::default())))
+        let mut header = Header::new(Facts::Html(HtmlFacts::default()));
+        header.records = Some(self.0.len() as u64);
+        Ok(header)
     }
 
     fn next_record(&mut self) -> Result<Option<MediaRecord>> {
@@ -220,6 +222,9 @@ fn info_shows_the_header_and_full_shows_every_record() {
     let (exit, records) = json(&["info", "--json", &two]);
     assert_eq!((exit, records.len()), (Exit::Good, 1));
     assert!(records[0]["source"].get("sha256").is_none());
+    assert_eq!(records[0]["records"], 2);
+    let (_, text) = mediary(&["info", &two]);
+    assert!(text.contains("  records  2\n"), "{text}");
     let (exit, records) = json(&["info", "--json", "--full", &two]);
     assert_eq!((exit, records.len()), (Exit::Good, 2));
     assert_eq!(records[1]["facts"]["title"], "second");
@@ -323,6 +328,8 @@ fn convert_writes_whole_files_or_none() {
         assert_eq!(mediary(&["convert", input, &folder.path(output)]).0, Exit::Failed, "{output}");
         assert_eq!(folder.names(), before, "{output}");
     }
+    let (_, lines) = json(&["convert", "--json", &unwritable, &folder.path("out-{index}.one")]);
+    assert_eq!(lines[0]["path"], unwritable);
     assert_eq!(mediary(&["convert", &two, &folder.path("out.lines")]).0, Exit::Good);
     assert_eq!(folder.text("out.lines"), "LINES\nfirst\nsecond\n");
     assert_eq!(mediary(&["convert", &two, &folder.path("out-{index}.one")]).0, Exit::Good);
@@ -340,6 +347,25 @@ fn convert_overwrites_only_when_forced() {
     assert_eq!(folder.text("two.lines"), "LINES\nFIRST\nSECOND\n");
     assert_eq!(mediary(&["convert", "--force", &one, &two]).0, Exit::Good);
     assert_eq!(folder.text("two.lines"), "LINES\nalone\n");
+}
+
+#[test]
+fn a_failed_conversion_of_many_touches_nothing_that_exists() {
+    let folder = Folder::new();
+    let (input, output) = (folder.path("0.lines"), folder.path("{index}.lines"));
+    let convert = ["convert", "--force", &input, &output];
+    for (content, exit, first) in [
+        ("LINES\nfirst\nsecond\nbad\n", Exit::Failed, "LINES\nfirst\nsecond\nbad\n"),
+        ("LINES\nfirst\nsecond\n", Exit::Good, "LINES\nfirst\n"),
+    ] {
+        std::fs::write(&input, content).unwrap();
+        std::fs::write(folder.path("1.lines"), "older").unwrap();
+        let before = folder.names();
+        assert_eq!(mediary(&convert).0, exit);
+        assert_eq!(folder.names(), before);
+        assert_eq!(folder.text("0.lines"), first);
+    }
+    assert_eq!(folder.text("1.lines"), "second\n");
 }
 
 #[test]
@@ -423,6 +449,26 @@ fn a_closed_stdout_ends_quietly() {
     ] {
         assert_eq!(run_to(Box::new(Closed), arguments), Exit::Good, "{arguments:?}");
     }
+}
+
+#[test]
+fn a_closed_stdout_changes_no_exit_of_work() {
+    let folder = Folder::new();
+    let inputs = ["half.lines", "two.lines", "a.one"].map(|name| folder.path(name));
+    let store = folder.path("store");
+    let ingest = ["ingest", "--json", &inputs[0], &inputs[1], &inputs[2], "--to", &store];
+    assert_eq!(run_to(Box::new(Closed), &ingest), Exit::Partial);
+    let (_, rows) = json(&["ls", "--json", &store]);
+    let whole = rows.iter().filter(|row| row["status"] == "ok" && row["source"]["name"] != "half.lines");
+    assert_eq!(whole.count(), 3, "the run went to its end");
+    assert_eq!(run_to(Box::new(Closed), &["verify", &store]), Exit::Good);
+    let object = Path::new(&store).join(rows.iter().find_map(|row| row["assets"][0]["path"].as_str()).unwrap());
+    std::fs::remove_file(object).unwrap();
+    for arguments in [&["verify", &store] as &[&str], &["verify", "--json", &store]] {
+        assert_eq!(run_to(Box::new(Closed), arguments), Exit::Damaged);
+    }
+    let missing = folder.path("nosuch");
+    assert_eq!(run_to(Box::new(Closed), &["verify", "--json", &missing]), Exit::Failed);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub use format::{
 };
 pub use limits::{Budget, Limits};
 pub use options::{OptionSpec, OptionType, OptionUse, OptionValue, Options};
-pub use output::{Finished, ObjectFile, Output};
+pub use output::{Closed, Finished, ObjectFile, Output};
 pub use probe::{Candidate, Confidence, Detection, Probe};
 pub use record::{Facts, Kind, Media, MediaRecord};
 pub use registry::{Origin, ReadOptions, Reading, Registry, WriteOptions};

@@ -1,11 +1,11 @@
 //! [`Output`]: where writers write. Files appear under their final name only when they are whole.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::hex;
@@ -21,7 +21,12 @@ pub struct Output {
 
 enum Target {
     Memory(Cursor<Vec<u8>>),
-    File { file: BufWriter<NamedTempFile>, path: PathBuf },
+    /// `path` as given: names derive from it. `to` is where it leads, when it is a link.
+    File {
+        file: BufWriter<NamedTempFile>,
+        path: PathBuf,
+        to: PathBuf,
+    },
     Spool(BufWriter<File>),
     Object(Object),
 }
@@ -53,6 +58,20 @@ pub struct Finished {
     pub siblings: Vec<(String, Vec<u8>)>,
 }
 
+/// An [`Output`] that is written and whole, and waits for its name: see [`Output::close`]. Dropping it leaves nothing
+/// behind.
+pub struct Closed {
+    main: Whole,
+    siblings: Vec<(String, Whole)>,
+    overwrite: bool,
+}
+
+/// What a [`Target`] is once it is written.
+enum Whole {
+    Bytes(Vec<u8>),
+    File { file: TempPath, to: PathBuf },
+}
+
 impl Output {
     /// In memory.
     #[must_use]
@@ -60,14 +79,14 @@ impl Output {
         Self::new(Target::Memory(Cursor::new(Vec::new())))
     }
 
-    /// A file: written as an unnamed-looking temporary beside `path`, renamed on [`finish`](Self::finish).
+    /// A file: written as an unnamed-looking temporary beside `path`, renamed on [`finish`](Self::finish). One that
+    /// replaces a file has its permissions; of a link, what it leads to is replaced.
     ///
     /// # Errors
-    /// `Io` when `path` exists and `overwrite` is false, is not a regular file, or when its folder cannot be written.
+    /// `Io` when `path` exists and `overwrite` is false, is not a regular file, is a link that leads nowhere, or when its
+    /// folder cannot be written.
     pub fn file(path: impl AsRef<Path>, overwrite: bool) -> Result<Self> {
-        let path = path.as_ref();
-        refuse_existing(path, overwrite)?;
-        Ok(Self { overwrite, ..Self::new(temporary(path)?) })
+        Ok(Self { overwrite, ..Self::new(temporary(path.as_ref(), overwrite)?) })
     }
 
     /// An unnamed temporary file, for streams that cannot seek such as standard output: write, then
@@ -159,11 +178,7 @@ impl Output {
         }
         let target = match &self.target {
             Target::Memory(_) => Target::Memory(Cursor::new(Vec::new())),
-            Target::File { path, .. } => {
-                let path = path.with_file_name(name);
-                refuse_existing(&path, self.overwrite)?;
-                temporary(&path)?
-            }
+            Target::File { path, .. } => temporary(&path.with_file_name(name), self.overwrite)?,
             Target::Spool(_) | Target::Object(_) => {
                 return Err(Error::unsupported("a stream has no files beside it"));
             }
@@ -175,18 +190,23 @@ impl Output {
         }
     }
 
-    /// Makes the output visible under its name, siblings first. In memory, hands the bytes over.
+    /// Flushes the output and closes its files, which wait under their temporary names for [`Closed::finish`]: for
+    /// conversions of many outputs that are to appear together.
     ///
     /// # Errors
-    /// `Io` when flushing or renaming fails; nothing is left under the final name then.
+    /// `Io` when flushing fails; nothing is left behind then.
+    pub fn close(self) -> Result<Closed> {
+        let siblings = self.siblings.into_iter().map(|(name, target)| Ok((name, target.close()?)));
+        let siblings = siblings.collect::<Result<_>>()?;
+        Ok(Closed { siblings, main: self.target.close()?, overwrite: self.overwrite })
+    }
+
+    /// [`close`](Self::close), then [`Closed::finish`].
+    ///
+    /// # Errors
+    /// As these.
     pub fn finish(self) -> Result<Finished> {
-        let mut finished = Finished::default();
-        for (name, target) in self.siblings {
-            let bytes = target.commit()?;
-            finished.siblings.push((name, bytes));
-        }
-        finished.bytes = self.target.commit()?;
-        Ok(finished)
+        self.close()?.finish()
     }
 
     /// Flushes the output and copies all its bytes to `to`.
@@ -212,10 +232,10 @@ impl Output {
     }
 }
 
-/// The final rename replaces whatever has the name: only a file, and only when that was asked for. A device or a FIFO is
-/// never replaced.
-fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
-    let Ok(known) = path.symlink_metadata() else { return Ok(()) };
+/// What the final rename will replace: only a file, and only when that was asked for. A device or a FIFO is never
+/// replaced.
+fn replaced(path: &Path, overwrite: bool) -> Result<Option<Metadata>> {
+    let Ok(known) = path.symlink_metadata() else { return Ok(None) };
     let refused = |message: &str| Error::new(ErrorKind::Io, message).with_path(path.display().to_string());
     if known.is_dir() {
         return Err(refused("expected a file to write, found a directory"));
@@ -224,15 +244,32 @@ fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
         return Err(refused("expected a regular file to write, found a device, a socket or a FIFO"));
     }
     if !overwrite {
-        return Err(refused("the output exists").with_hint("--force overwrites it"));
+        return Err(exists(path));
     }
-    Ok(())
+    Ok(Some(known))
 }
 
-fn temporary(path: &Path) -> Result<Target> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = BufWriter::with_capacity(1 << 18, temporary_file(folder)?);
-    Ok(Target::File { file, path: path.to_owned() })
+fn exists(path: &Path) -> Error {
+    Error::new(ErrorKind::Io, "the output exists")
+        .with_hint("--force overwrites it")
+        .with_path(path.display().to_string())
+}
+
+fn temporary(path: &Path, overwrite: bool) -> Result<Target> {
+    let failed = |what: &str, error| Error::io(what, error).with_path(path.display().to_string());
+    let mut to = path.to_owned();
+    let mut known = replaced(&to, overwrite)?;
+    if known.as_ref().is_some_and(Metadata::is_symlink) {
+        to = to.canonicalize().map_err(|error| failed("cannot follow the link", error))?;
+        known = replaced(&to, overwrite)?;
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = temporary_file(folder)?;
+    if let Some(known) = known {
+        let permitted = file.as_file().set_permissions(known.permissions());
+        permitted.map_err(|error| failed("cannot keep the permissions", error))?;
+    }
+    Ok(Target::File { file: BufWriter::with_capacity(1 << 18, file), path: path.to_owned(), to })
 }
 
 fn temporary_file(folder: &Path) -> Result<NamedTempFile> {
@@ -246,18 +283,42 @@ fn temporary_file(folder: &Path) -> Result<NamedTempFile> {
         .map_err(|error| Error::io("cannot write into the folder", error).with_path(folder.display().to_string()))
 }
 
+impl Closed {
+    /// Makes the output visible under its name, siblings first. In memory, hands the bytes over.
+    ///
+    /// # Errors
+    /// `Io` when renaming fails, or when a file of the name has appeared meanwhile and the output does not overwrite; the
+    /// output does not appear under its name then.
+    pub fn finish(self) -> Result<Finished> {
+        let siblings = self.siblings.into_iter().map(|(name, whole)| Ok((name, whole.finish(self.overwrite)?)));
+        Ok(Finished { siblings: siblings.collect::<Result<_>>()?, bytes: self.main.finish(self.overwrite)? })
+    }
+}
+
 impl Target {
-    fn commit(self) -> Result<Vec<u8>> {
+    fn close(self) -> Result<Whole> {
         match self {
-            Self::Memory(cursor) => Ok(cursor.into_inner()),
-            Self::Spool(_) | Self::Object(_) => Ok(Vec::new()),
-            Self::File { file, path } => {
-                let shown = path.display().to_string();
-                let file = file
-                    .into_inner()
-                    .map_err(|error| Error::io("cannot write", error.into_error()).with_path(shown.clone()))?;
-                file.persist(&path).map_err(|error| Error::io("cannot rename to", error.error).with_path(shown))?;
-                Ok(Vec::new())
+            Self::Memory(cursor) => Ok(Whole::Bytes(cursor.into_inner())),
+            Self::Spool(_) | Self::Object(_) => Ok(Whole::Bytes(Vec::new())),
+            Self::File { file, path, to } => match file.into_inner() {
+                Ok(file) => Ok(Whole::File { file: file.into_temp_path(), to }),
+                Err(error) => Err(Error::io("cannot write", error.into_error()).with_path(path.display().to_string())),
+            },
+        }
+    }
+}
+
+impl Whole {
+    fn finish(self, overwrite: bool) -> Result<Vec<u8>> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::File { file, to } => {
+                let renamed = if overwrite { file.persist(&to) } else { file.persist_noclobber(&to) };
+                match renamed {
+                    Ok(()) => Ok(Vec::new()),
+                    Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&to)),
+                    Err(error) => Err(Error::io("cannot rename to", error.error).with_path(to.display().to_string())),
+                }
             }
         }
     }
@@ -348,7 +409,7 @@ mod tests {
         out.write_all(b"mesh").unwrap();
         out.sibling("a.mtl").unwrap().write_all(b"material").unwrap();
         assert!(!target.exists());
-        drop(out);
+        drop(out.close().unwrap());
         assert!(names(folder.path()).is_empty(), "nothing is left of an unfinished output");
 
         let mut out = Output::file(&target, false).unwrap();
@@ -373,6 +434,50 @@ mod tests {
         for name in ["../b", "b/c", "", ".."] {
             assert_eq!(out.sibling(name).err().unwrap().kind(), ErrorKind::Malformed, "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        for late in ["a.obj", "a.mtl"] {
+            let mut out = Output::file(folder.path().join("a.obj"), false).unwrap();
+            out.write_all(b"mesh").unwrap();
+            out.sibling("a.mtl").unwrap().write_all(b"material").unwrap();
+            let late = folder.path().join(late);
+            std::fs::write(&late, b"mine").unwrap();
+            let error = out.finish().err().unwrap();
+            assert_eq!((error.kind(), error.message()), (ErrorKind::Io, "the output exists"));
+            assert_eq!(std::fs::read(&late).unwrap(), b"mine");
+            for name in names(folder.path()) {
+                std::fs::remove_file(folder.path().join(name)).unwrap();
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_replaced_keeps_its_mode_and_links_stay_links() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [secret, link, nowhere] =
+            ["far/secret.obj", "link.obj", "nowhere.obj"].map(|name| folder.path().join(name));
+        std::fs::create_dir(folder.path().join("far")).unwrap();
+        std::fs::write(&secret, b"older").unwrap();
+        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+        symlink("far/secret.obj", &link).unwrap();
+        symlink("missing", &nowhere).unwrap();
+        for (path, text) in [(&secret, "direct"), (&link, "linked")] {
+            let mut out = Output::file(path, true).unwrap();
+            out.write_all(text.as_bytes()).unwrap();
+            assert_eq!(out.stem(), path.file_stem().unwrap().to_str().unwrap());
+            out.finish().unwrap();
+            assert_eq!(std::fs::read_to_string(&secret).unwrap(), text);
+            assert_eq!(secret.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(link.is_symlink());
+        assert!(Output::file(&link, false).is_err());
+        assert!(Output::file(&nowhere, true).is_err());
+        assert_eq!(names(folder.path()), ["far", "link.obj", "nowhere.obj"]);
     }
 
     #[test]

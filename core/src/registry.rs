@@ -43,6 +43,8 @@ pub struct WriteOptions {
     pub options: Vec<(String, String)>,
     /// Stops writing.
     pub cancel: Cancel,
+    /// What errors call the input, such as its path; `None` is the name of the record's source.
+    pub input: Option<String>,
 }
 
 /// Where a format comes from.
@@ -271,7 +273,7 @@ impl Registry {
     ) -> Result<()> {
         let format = self.get(format)?;
         let info = format.info();
-        let path = record.source.name.clone();
+        let path = options.input.clone().unwrap_or_else(|| record.source.name.clone());
         let cx = Context::build(
             Cow::Borrowed(info.id),
             options.limits,
@@ -353,13 +355,13 @@ impl Reading {
         guard(|| reader.header()).map_err(|error| self.at_boundary(error))
     }
 
-    /// The record JSON of the first record as far as the header tells.
+    /// The record JSON of the first record as far as the header tells, with `records`, the number of all, when it is known.
     ///
     /// # Errors
     /// When the header is broken.
     pub fn header_json(&mut self) -> Result<serde_json::Value> {
         let header = self.header()?;
-        Ok(describe(&Description {
+        let mut json = describe(&Description {
             facts: &header.facts,
             format: self.info.id,
             media_type: self.info.media_type(),
@@ -373,7 +375,12 @@ impl Reading {
             loss: &[],
             diagnostics: &self.cx.diagnostics(),
             assets: &[],
-        }))
+        });
+        if let (Some(json), Some(records)) = (json.as_object_mut(), header.records) {
+            let beside = json.keys().position(|key| key == "index").map_or(json.len(), |index| index + 1);
+            json.shift_insert(beside, "records".into(), records.into());
+        }
+        Ok(json)
     }
 
     fn source_info(&self) -> SourceInfo {

@@ -83,6 +83,10 @@ fn a_fifo_and_standard_input_are_read_as_streams() {
     let fifo = folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
     assert!(made.success());
+    // Nobody writes to it.
+    let output = run(&["info", "--json", "--timeout", "100ms", fifo.to_str().unwrap()]);
+    assert_eq!((output.status.code(), &json_lines(&output)[0]["code"]), (Some(1), &"limit".into()));
+
     let mut child = mediary().args(["info", "--json"]).arg(&fifo).stdout(Stdio::piped()).spawn().unwrap();
     fs::write(&fifo, fs::read(crate::common::root().join(PDB)).unwrap()).unwrap();
     let output = {

@@ -97,24 +97,30 @@ impl Job<'_> {
         Ok(out)
     }
 
-    /// Every record into an output of its own. On failure the files written so far are removed.
+    /// Every record into an output of its own. They get their names together at the end: until then nothing that exists
+    /// is touched, be it the input itself.
     fn one_each(&mut self, reading: &mut Reading, pattern: &Path) -> anyhow::Result<Vec<PathBuf>> {
-        let mut written = Written::default();
+        let mut waiting = Vec::new();
         for record in reading.by_ref() {
             let record = record?;
             let name = file_name(pattern).replace(INDEX, &record.index.to_string());
             let path = pattern.with_file_name(name);
             let mut out = Output::file(&path, self.session.global.force)?.with_limit(self.session.limits.output_bytes);
             self.write(record, &mut out)?;
-            let finished = out.finish()?;
-            written.siblings.extend(finished.siblings.iter().map(|(name, _)| path.with_file_name(name)));
-            written.paths.push(path);
+            waiting.push((path, out.close()?));
         }
-        Ok(written.keep())
+        let mut written = Vec::new();
+        for (path, out) in waiting {
+            out.finish()?;
+            written.push(path);
+        }
+        Ok(written)
     }
 
     fn write(&mut self, mut record: MediaRecord, out: &mut Output) -> anyhow::Result<()> {
-        let written = self.session.registry.write(&mut record, self.format.id, out, &self.session.write_options());
+        let mut options = self.session.write_options();
+        options.input = Some(self.shown.clone());
+        let written = self.session.registry.write(&mut record, self.format.id, out, &options);
         written.map_err(|error| error.with_path(self.shown.clone()))?;
         Ok(self.report.add(&record)?)
     }
@@ -127,28 +133,6 @@ impl Job<'_> {
                 self.format.extension()
             ))
             .with_path(self.shown.clone())
-    }
-}
-
-/// Files of a conversion that is not finished: removed when dropped.
-#[derive(Default)]
-struct Written {
-    paths: Vec<PathBuf>,
-    siblings: Vec<PathBuf>,
-}
-
-impl Written {
-    fn keep(mut self) -> Vec<PathBuf> {
-        self.siblings.clear();
-        std::mem::take(&mut self.paths)
-    }
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        for path in self.paths.iter().chain(&self.siblings) {
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 
@@ -236,21 +220,6 @@ fn refuse_same_file(input: &Path, output: &Path, force: bool) -> mediary::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unfinished_files_are_removed_and_finished_ones_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let paths = ["a", "b", "a.mtl"].map(|name| folder.path().join(name));
-        for path in &paths {
-            std::fs::write(path, "x").unwrap();
-        }
-        let [a, b, mtl] = paths.clone();
-        let kept = Written { paths: vec![a.clone()], siblings: vec![mtl.clone()] }.keep();
-        assert_eq!(kept, std::slice::from_ref(&a));
-        assert!(a.exists() && mtl.exists());
-        drop(Written { paths: vec![a.clone(), b.clone()], siblings: vec![mtl.clone()] });
-        assert!(!a.exists() && !b.exists() && !mtl.exists());
-    }
 
     #[test]
     fn the_input_is_not_overwritten_by_another_name_of_it() {

@@ -21,8 +21,7 @@ fn header(session: &Session, screen: &mut Screen, input: &Input, source: &Source
     if screen.json {
         return Ok(screen.json(&json)?);
     }
-    let records = reading.header()?.records;
-    Ok(screen.text(&text::record(screen.paint, &input.shown(), &json, records))?)
+    Ok(screen.text(&text::record(screen.paint, &input.shown(), &json))?)
 }
 
 /// Every record, each shown once it was read to its end: before that, facts and diagnostics are not complete.
@@ -37,7 +36,7 @@ fn full(session: &Session, screen: &mut Screen, input: &Input, source: &Source) 
         if screen.json {
             screen.json(&json)?;
         } else {
-            screen.text(&text::record(screen.paint, &input.shown(), &json, None))?;
+            screen.text(&text::record(screen.paint, &input.shown(), &json))?;
         }
     }
     Ok(())

@@ -21,6 +21,7 @@ pub(crate) fn run(session: &Session, args: &IngestArgs, screen: &mut Screen) -> 
     let inputs = paths(session, args)?;
     let options = options(session, args);
     session.interrupt.graceful();
+    screen.outlive_stdout();
     let store = Store::create_or_open(&args.to)?;
     let progress = Progress::new(session.global.progress, screen.quiet);
     let watch = RefCell::new(Watch { screen, progress, stdout: Ok(()), cancel: options.cancel.clone() });
@@ -82,7 +83,7 @@ fn options(session: &Session, args: &IngestArgs) -> IngestOptions {
 struct Watch<'s> {
     screen: &'s mut Screen,
     progress: Progress,
-    /// The first failure of stdout: nobody is listening, so the run is cancelled.
+    /// The first failure of stdout, such as a full disk: the run is cancelled. A closed one is none.
     stdout: io::Result<()>,
     cancel: Cancel,
 }

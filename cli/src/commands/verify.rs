@@ -9,6 +9,7 @@ use crate::output::Screen;
 use crate::output::text::{Paint, bytes, clean, plural};
 
 pub(crate) fn run(args: &VerifyArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
+    screen.outlive_stdout();
     let report = verify(&Store::open(&args.store)?, args.deep)?;
     if screen.json {
         let mut json = json!({ "type": "verify", "whole": report.is_whole() });

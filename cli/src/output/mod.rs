@@ -14,10 +14,11 @@ use text::{Paint, clean};
 
 /// Stdout, locked and buffered, and stderr.
 ///
-/// Methods that write to stdout fail when it is closed: the caller passes that up, and `main` ends quietly. Stderr is a
-/// courtesy; nobody can be told when it fails.
+/// Methods that write to stdout fail when it is closed: the caller passes that up, and `main` ends quietly. That is right
+/// for commands that only print; the others call [`outlive_stdout`](Self::outlive_stdout) first. Stderr is a courtesy;
+/// nobody can be told when it fails.
 pub(crate) struct Screen {
-    out: BufWriter<Box<dyn Write>>,
+    out: BufWriter<Stdout>,
     /// Results are JSON.
     pub(crate) json: bool,
     /// Errors only on stderr.
@@ -25,6 +26,32 @@ pub(crate) struct Screen {
     /// Colours on stdout.
     pub(crate) paint: Paint,
     paint_stderr: Paint,
+}
+
+/// Stdout, which may be closed at any time.
+struct Stdout {
+    out: Box<dyn Write>,
+    /// What a closed stdout does not take is dropped, and is no failure.
+    outlived: bool,
+}
+
+impl Stdout {
+    fn unless_closed<T>(&mut self, dropped: T, write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
+        match write(&mut self.out) {
+            Err(error) if self.outlived && error.kind() == io::ErrorKind::BrokenPipe => Ok(dropped),
+            done => done,
+        }
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.unless_closed(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.unless_closed((), |out| out.flush())
+    }
 }
 
 impl Screen {
@@ -35,12 +62,17 @@ impl Screen {
     /// With something else as stdout.
     pub(crate) fn to(stdout: Box<dyn Write>, global: &Global) -> Self {
         Self {
-            out: BufWriter::with_capacity(1 << 16, stdout),
+            out: BufWriter::with_capacity(1 << 16, Stdout { out: stdout, outlived: false }),
             json: global.json,
             quiet: global.quiet,
             paint: Paint(colored(global.color, io::stdout().is_terminal(), |name| std::env::var(name).ok())),
             paint_stderr: Paint(colored(global.color, io::stderr().is_terminal(), |name| std::env::var(name).ok())),
         }
+    }
+
+    /// The command does more than print: it goes on to its own end and exit code when stdout is closed.
+    pub(crate) fn outlive_stdout(&mut self) {
+        self.out.get_mut().outlived = true;
     }
 
     /// A line of JSON on stdout.
@@ -65,13 +97,11 @@ impl Screen {
 
     /// A failure: an object on stdout with `--json`, and a line for people on stderr.
     pub(crate) fn error(&mut self, error: &Error) -> io::Result<()> {
-        if self.json {
-            self.json(&error.to_json())?;
-        }
+        let told = if self.json { self.json(&error.to_json()) } else { Ok(()) };
         // On a terminal both streams are one: keep their order.
-        self.out.flush()?;
+        let told = told.and_then(|()| self.out.flush());
         error_to_stderr(self.paint_stderr, &error.to_string(), error.hint());
-        Ok(())
+        told
     }
 
     /// A remark on stderr, unless quiet.

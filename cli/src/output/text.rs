@@ -87,7 +87,7 @@ pub(crate) fn plural(count: u64, word: &str) -> String {
 }
 
 /// A record JSON as a block that ends with a blank line.
-pub(crate) fn record(paint: Paint, shown: &str, json: &Value, records: Option<u64>) -> String {
+pub(crate) fn record(paint: Paint, shown: &str, json: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let index = json["index"].as_u64().unwrap_or_default();
     let mut title = paint.title(&clean(shown));
@@ -105,7 +105,7 @@ pub(crate) fn record(paint: Paint, shown: &str, json: &Value, records: Option<u6
         let size = bytes(sibling["bytes"].as_u64().unwrap_or_default());
         rows.push(("sibling".into(), format!("{} ({size})", text(&sibling["name"]))));
     }
-    if let Some(records) = records.filter(|&records| records != 1) {
+    if let Some(records) = json["records"].as_u64().filter(|&records| records != 1) {
         rows.push(("records".into(), records.to_string()));
     }
     for name in ["key", "caption", "step"] {
@@ -330,13 +330,13 @@ mod tests {
             "annotations": {}, "loss": [],
             "diagnostics": [{"severity": "warning", "code": "obj.x", "message": "m", "location": {"line": 3, "byte": 40}, "count": 4}],
         });
-        let block = record(Paint(false), "dir/a.obj", &json, None);
+        let block = record(Paint(false), "dir/a.obj", &json);
         assert_eq!(
             block,
             "dir/a.obj #2\n  kind      scene\n  format    obj (model/obj)\n  size      1.2 kB\n  up axis   y\n  vertices  8\n  \
              warning: obj.x: m (at line 3, byte 40), 4 times\n\n"
         );
-        assert!(record(Paint(true), "a", &json, None).contains("\x1b["));
+        assert!(record(Paint(true), "a", &json).contains("\x1b["));
     }
 
     #[test]
