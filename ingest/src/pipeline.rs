@@ -208,7 +208,7 @@ impl Summary {
 /// Converts `inputs` (files, folders, globs) into the store. Failures of inputs are rows, not errors.
 ///
 /// # Errors
-/// `InvalidOption` for an option no format has, a bad glob, or a store opened for reading; `Io` when the store cannot be
+/// `InvalidOption` for an option no format has, a bad glob, an input in the store itself, or a store opened for reading; `Io` when the store cannot be
 /// written: what was committed stays.
 pub fn ingest(
     store: &Store,
@@ -225,7 +225,7 @@ pub fn ingest(
     }
     store.drop_stale_journals()?;
     let mut roots = Roots::read(&store.path().join(ROOTS));
-    let walked = walk::walk(inputs, &options.walk, store.path(), &mut roots)?;
+    let walked = walk::walk(inputs, &options.walk, store.path(), &options.cancel, &mut roots)?;
     if let Some(roots) = roots.to_json() {
         store.replace(ROOTS, &roots)?;
     }
@@ -235,6 +235,7 @@ pub fn ingest(
     let mut commit = Commit::new(store, options, progress)?;
     commit.summary.inputs = count;
     commit.summary.hidden = walked.hidden;
+    commit.summary.interrupted = walked.cut;
     let priors = priors(store, &walked.inputs)?;
     let shared = Shared {
         registry,
@@ -487,7 +488,7 @@ impl<'c, 'i> Commit<'c, 'i> {
     /// The journal becomes the manifest, unless there is more to come.
     fn finish(&mut self) -> Result<()> {
         let summary = &mut self.summary;
-        summary.interrupted = !summary.stopped && self.done < summary.inputs;
+        summary.interrupted |= !summary.stopped && self.done < summary.inputs;
         let Some((run, journal)) = self.run.take() else { return Ok(()) };
         drop(journal);
         summary.run = Some(run_name(run));

@@ -586,6 +586,25 @@ fn arguments_of_every_form() {
     assert_eq!((summary.ok, summary.failed), (2, 2));
     assert_eq!(names(&bench), ["in/missing.doc", "in/none*.doc", "x/a.doc", "x/b.doc"]);
 
+    // What a glob matches is as if it had been given: folders are walked, hidden files left out.
+    let bench = Bench::new();
+    for name in ["g/a.doc", "g/sub/b.doc", "g/.hidden.doc", "g/sub/.hidden.doc"] {
+        bench.put(name, "DOC1\nt\n");
+    }
+    bench.run_on(&[bench.input("g/*")], &IngestOptions::default());
+    assert_eq!(names(&bench), ["g/a.doc", "sub/b.doc"]);
+    bench.run_on(&[bench.input("g/*")], &with(|options| options.walk.hidden = true));
+    assert_eq!(names(&bench), ["g/.hidden.doc", "g/a.doc", "sub/.hidden.doc", "sub/b.doc"]);
+
+    // A store does not take itself, nor parts of itself.
+    let store = Store::create_or_open(bench.store()).unwrap();
+    for inside in ["", "VERSION", "runs/000001"] {
+        let path = bench.store().join(inside);
+        let refused = ingest(&store, &registry(), &[path], &IngestOptions::default(), &|_| {}).unwrap_err();
+        assert_eq!(refused.kind(), mediary_core::ErrorKind::InvalidOption, "{inside}");
+    }
+    drop(store);
+
     // The store inside the folder that is ingested is left out.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.doc"), "DOC1\nt\n").unwrap();
@@ -595,6 +614,25 @@ fn arguments_of_every_form() {
             ingest(&store, &registry(), &[folder.path().to_owned()], &IngestOptions::default(), &|_| {}).unwrap();
         assert_eq!(summary.inputs, 1);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_many_paths_lead_to_is_visited_once() {
+    let bench = Bench::new();
+    for level in 0..30 {
+        bench.put(&format!("{level}/a.doc"), "DOC1\nt\n");
+        for link in ["l", "m"] {
+            let _ = std::os::unix::fs::symlink(format!("../{}", level + 1), bench.input(&format!("{level}/{link}")));
+        }
+    }
+    bench.put("30/a.doc", "DOC1\nt\n");
+    assert_eq!(bench.run(&IngestOptions::default()).ok, 31);
+
+    let options = IngestOptions::default();
+    options.cancel.cancel();
+    let summary = Bench::new().run(&options);
+    assert!(summary.interrupted && summary.inputs == 0, "{summary:?}");
 }
 
 #[cfg(target_os = "linux")]
