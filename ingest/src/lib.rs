@@ -43,7 +43,7 @@
 //! What was not committed is done again by the next run; what was is not.
 //!
 //! Inputs must not be cut short while they are read: files from 16 MiB on are memory-mapped by some readers, and a map that
-//! loses its end is a fault of the process (SIGBUS). A change of such a file during its conversion is noticed and is an error row.
+//! loses its end is a fault of the process (SIGBUS). A change of such a file, or of a file beside the input, during the conversion is noticed and is an error row.
 #![forbid(unsafe_code)]
 
 mod gate;

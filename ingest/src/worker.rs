@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use mediary_core::record::Asset;
 use mediary_core::{
@@ -17,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::gate::{Gate, Grant};
 use crate::hints::{Hints, Stat};
-use crate::identity::{self, SiblingHashes, SiblingState, VERSION, WatchedSiblings};
+use crate::identity::{self, SiblingHashes, SiblingState, Stamp, VERSION, WatchedSiblings};
 use crate::objects::{self, Pending};
 use crate::pipeline::{AssetPolicy, IngestOptions, Outcome};
 use crate::row::{Row, Status};
@@ -121,7 +120,7 @@ struct Loaded {
     /// Bytes it holds in memory.
     held: u64,
     /// Length and time of a file that is read more than once.
-    stamp: Option<(u64, Option<SystemTime>)>,
+    stamp: Option<Stamp>,
     /// The hash is that of an earlier run.
     hinted: bool,
 }
@@ -131,6 +130,17 @@ enum Attempt<'i> {
     Done(Done<'i>),
     /// It needs a grant of this size.
     More(u64),
+}
+
+impl Loaded {
+    /// Fails when the input or a file beside it is no longer what it was when it was opened. To be asked after the files
+    /// beside it were hashed.
+    fn unchanged(&self, input: &Input) -> Result<()> {
+        if self.stamp.is_some() && self.stamp != identity::stamp(&input.path) {
+            return Err(changed("the file"));
+        }
+        if self.siblings.have_changed() { Err(changed("a file beside it")) } else { Ok(()) }
+    }
 }
 
 impl<'i> Worker<'_, 'i> {
@@ -242,7 +252,7 @@ impl<'i> Worker<'_, 'i> {
             .read_to_end(&mut bytes)
             .map_err(|error| Error::io("cannot read", error))?;
         if bytes.len() as u64 != metadata.len() {
-            return Err(changed());
+            return Err(changed("the file"));
         }
         let name = input.path.file_name().unwrap_or_default().to_string_lossy();
         let sha256 = hex(&Sha256::digest(&bytes));
@@ -309,7 +319,8 @@ impl<'i> Worker<'_, 'i> {
         }
         let asked = loaded.siblings.asked();
         base.siblings = self.siblings_column(&loaded.siblings, &asked);
-        let mut done = self.failed(input, base, &self.explain(error, loaded.held), prior)?;
+        let error = loaded.unchanged(input).err().unwrap_or_else(|| self.explain(error, loaded.held));
+        let mut done = self.failed(input, base, &error, prior)?;
         done.bytes = loaded.source.len();
         done.siblings = loaded.siblings.paths(&asked);
         Ok(Attempt::Done(done))
@@ -468,19 +479,15 @@ impl<'i> Worker<'_, 'i> {
         let Some((mut row, mut pending)) = held else {
             return self.failed(input, base, &Error::malformed("the input holds no record"), None).map(Attempt::Done);
         };
-        if let Some((len, modified)) = loaded.stamp {
-            let now = input.path.metadata().map_err(|error| Error::io("cannot open", error));
-            let now = now.map(|metadata| (metadata.len(), metadata.modified().ok()));
-            if !now.is_ok_and(|now| now == (len, modified)) {
-                let index = row.index;
-                row = Row { index, ..base };
-                row.fail(&changed());
-                pending.clear();
-                errors += 1;
-            }
+        let siblings = self.siblings_column(&loaded.siblings, &asked);
+        if let Err(error) = loaded.unchanged(input) {
+            row = Row { index: row.index, ..base };
+            row.fail(&error);
+            pending.clear();
+            errors += 1;
         }
         row.last = 1;
-        row.siblings = self.siblings_column(&loaded.siblings, &asked);
+        row.siblings = siblings;
         let bytes = loaded.source.len();
         let mut done = if (records, errors) == (0, 1) {
             self.single(input, row, prior, Outcome::Failed)?
@@ -576,7 +583,7 @@ impl<'i> Worker<'_, 'i> {
             }
             let object = out.into_object()?;
             if object.sha256 != loaded.sha256 {
-                return Err(changed());
+                return Err(changed("the file"));
             }
             pending.push(Pending::new(object, info.extension()));
         }
@@ -596,6 +603,7 @@ fn done(input: &Input, outcome: Outcome) -> Done<'_> {
     Done { input, outcome, records: 0, bytes: 0, siblings: Vec::new(), hinted: false, unrecognised: None }
 }
 
-fn changed() -> Error {
-    Error::new(ErrorKind::Io, "the file changed while it was read").with_hint("ingest it again when its writer is done")
+fn changed(what: &str) -> Error {
+    Error::new(ErrorKind::Io, format!("{what} changed while it was read"))
+        .with_hint("ingest it again when its writer is done")
 }
