@@ -74,7 +74,7 @@ pub struct IngestOptions {
     pub durability: Durability,
     /// Admits nothing more after the first failure.
     pub stop_on_error: bool,
-    /// Converts again what is up to date.
+    /// Converts again what is up to date, and replaces damaged objects.
     pub force: bool,
     /// What is taken from folders.
     pub walk: WalkOptions,
@@ -178,7 +178,7 @@ pub struct Summary {
     pub bytes: u64,
     /// Rows written.
     pub rows: u64,
-    /// Objects the store had not had.
+    /// Objects the store had not had, or had damaged.
     pub objects: u64,
     /// Their bytes.
     pub object_bytes: u64,
@@ -417,7 +417,7 @@ impl<'c, 'i> Commit<'c, 'i> {
     /// Objects first, their names next, the rows last.
     fn flush(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
-        let committed = objects::commit(self.store.path(), batch.objects, self.options.durability)?;
+        let committed = objects::commit(self.store.path(), batch.objects, self.options.durability, self.options.force)?;
         self.summary.objects += committed.objects;
         self.summary.object_bytes += committed.bytes;
         if !batch.rows.is_empty() {

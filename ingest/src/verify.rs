@@ -1,13 +1,12 @@
 //! [`verify`]: whether a store is whole.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
-use mediary_core::{Limits, Result, Source};
+use mediary_core::Result;
 use serde::Serialize;
 use walkdir::WalkDir;
 
-use crate::objects::hash_of;
+use crate::objects::{content_hash, hash_of};
 use crate::records::open_run;
 use crate::row::Row;
 use crate::store::{JOURNAL, MANIFEST, Store};
@@ -60,7 +59,7 @@ impl Report {
 }
 
 /// Checks that every row's objects exist with the right length and that no run has a row twice; `deep` also hashes every
-/// object. Damage is reported, not repaired; `IngestOptions::force` converts again and puts missing objects back.
+/// object. Damage is reported, not repaired; `IngestOptions::force` converts again and replaces missing and damaged objects.
 ///
 /// # Errors
 /// `Locked` while another process writes; `Io` when the store cannot be listed.
@@ -132,10 +131,6 @@ fn check_objects(store: &Store, deep: bool, report: &mut Report) -> HashMap<Stri
         objects.insert(path, bytes);
     }
     objects
-}
-
-fn content_hash(path: &Path) -> Result<String> {
-    Source::open(path, &Limits::default())?.sha256()
 }
 
 fn check_row(

@@ -571,7 +571,7 @@ impl<'i> Worker<'_, 'i> {
         let path = objects::object_path(&loaded.sha256, info.extension());
         let bytes = loaded.source.len();
         let written = record.index > 0 || record.assets.iter().any(|asset| asset.path == path);
-        if !written && !objects::exists(self.shared.store.path(), &path, bytes) {
+        if !written && !objects::exists(self.shared.store.path(), &path, bytes, self.shared.options.force) {
             let mut out = Output::object_in(&self.shared.store.tmp())?;
             let mut reader = loaded.source.reader();
             let mut buffer = vec![0; 1 << 18];

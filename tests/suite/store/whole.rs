@@ -76,6 +76,8 @@ fn every_damage_is_found() {
     fs::write(object(0), &flipped).unwrap();
     assert_eq!(codes(&bench, true), ["object-content"]);
     assert!(codes(&bench, false).is_empty());
+    assert_eq!(bench.run(&with(|options| options.force = true)).objects, 1, "force mends it");
+    assert_eq!(fs::read(object(0)).unwrap(), good);
     fs::write(object(0), &good[..2000]).unwrap();
     assert_eq!(codes(&bench, false), ["object-length"]);
     fs::remove_file(object(0)).unwrap();
