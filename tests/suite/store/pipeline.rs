@@ -406,7 +406,7 @@ fn stores_are_equal_to_the_byte_whatever_the_threads() {
         assert_eq!((summary.ok, summary.failed), (61, 1));
         stores.push(contents(&bench.store()));
     }
-    assert_eq!(stores[0].len(), 60 + 1 + 3, "60 filled, one \"x\", VERSION, lock and manifest");
+    assert_eq!(stores[0].len(), 60 + 1 + 4, "60 filled, one \"x\", VERSION, lock, manifest and its hash");
     assert!(stores[0] == stores[1] && stores[0] == stores[2]);
 }
 

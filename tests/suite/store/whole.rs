@@ -88,6 +88,17 @@ fn every_damage_is_found() {
     assert!(codes(&bench, true).is_empty());
     assert_eq!(fs::read(object(0)).unwrap(), good);
 
+    let manifest = bench.store().join("runs/000001/part-00000.parquet");
+    let whole = fs::read(&manifest).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 3] ^= 1;
+    fs::write(&manifest, &flipped).unwrap();
+    assert!(codes(&bench, true).contains(&"run-content"));
+    fs::remove_file(&manifest).unwrap();
+    assert_eq!(codes(&bench, false), ["run-missing"]);
+    fs::write(&manifest, &whole).unwrap();
+    assert!(codes(&bench, true).is_empty());
+
     fs::write(bench.store().join("objects/stray"), "x").unwrap();
     assert_eq!(codes(&bench, false), ["object-name"]);
     fs::remove_file(bench.store().join("objects/stray")).unwrap();
@@ -99,7 +110,7 @@ fn every_damage_is_found() {
     fs::write(bench.store().join("objects").join(&sha[..2]).join(format!("{}.html", &sha[2..])), "orphan").unwrap();
     let report = verify(&Store::open(bench.store()).unwrap(), true).unwrap();
     assert!(report.is_whole());
-    assert_eq!((report.unreferenced, report.leftovers, report.objects, report.rows), (1, 1, 6, 10));
+    assert_eq!((report.unreferenced, report.leftovers, report.objects, report.rows), (1, 1, 6, 15));
     drop(Store::create_or_open(bench.store()).unwrap());
     bench.assert_whole();
 }
