@@ -72,7 +72,8 @@ pub struct IngestOptions {
     pub memory: u64,
     /// When data is forced to the disk.
     pub durability: Durability,
-    /// Admits nothing more after the first failure.
+    /// Admits nothing more after the first failure, which may be a known one, or a file that no format recognises and that no
+    /// input read before it uses.
     pub stop_on_error: bool,
     /// Converts again what is up to date, and replaces damaged objects.
     pub force: bool,
@@ -361,7 +362,7 @@ impl<'c, 'i> Commit<'c, 'i> {
                 Ok(Message::Started(input)) => (self.progress)(Event::Started { input: &shown(input) }),
                 Ok(Message::Row(row, objects)) => self.collect(*row, objects),
                 Ok(Message::Done(done)) => {
-                    if done.outcome == Outcome::Failed && done.unrecognised.is_none() && self.options.stop_on_error {
+                    if self.options.stop_on_error && self.is_failure(&done) {
                         stop.store(true, Ordering::Relaxed);
                         self.summary.stopped = true;
                     }
@@ -374,6 +375,19 @@ impl<'c, 'i> Commit<'c, 'i> {
                 self.flush()?;
             }
         }
+    }
+
+    /// Whether an input failed, now or before, as far as the inputs read until now tell.
+    fn is_failure(&self, done: &Done<'_>) -> bool {
+        match done.unrecognised {
+            Some(_) => !self.uses(done.input),
+            None => matches!(done.outcome, Outcome::Failed | Outcome::KnownFailure),
+        }
+    }
+
+    /// Whether an input that was read asked for this one.
+    fn uses(&self, input: &Input) -> bool {
+        input.path.canonicalize().is_ok_and(|path| self.siblings.contains(&path))
     }
 
     fn collect(&mut self, row: Row, objects: Vec<Pending>) {
@@ -453,16 +467,15 @@ impl<'c, 'i> Commit<'c, 'i> {
     /// Now that every input has said what it uses: which of the unrecognised ones are failures?
     fn decide_sidecars(&mut self, inputs: &[Input], priors: &[Option<Prior>]) -> Result<()> {
         let mut unrecognised = std::mem::take(&mut self.unrecognised);
-        if self.done + (unrecognised.len() as u64) < self.summary.inputs {
-            // The inputs that were not reached may use them: the next run decides.
+        if !self.summary.stopped && self.done + (unrecognised.len() as u64) < self.summary.inputs {
+            // The inputs that were not reached may use them: the next run decides. A run that stopped at one says so.
             return self.flush();
         }
         unrecognised.sort_by(|(a, ..), (b, ..)| (&a.root, &a.name).cmp(&(&b.root, &b.name)));
         for (input, mut row, bytes) in unrecognised {
             let order = |other: &Input| (&other.root, &other.name).cmp(&(&input.root, &input.name));
             let prior = inputs.binary_search_by(order).ok().and_then(|place| priors[place].as_ref());
-            let used = input.path.canonicalize().is_ok_and(|path| self.siblings.contains(&path));
-            if used {
+            if self.uses(input) {
                 row.status = Status::Skipped.as_str().into();
                 row.error_code = Some("sidecar".into());
                 row.error = Some("another input uses this file".into());

@@ -499,11 +499,24 @@ fn files_that_vanish_or_were_not_reached() {
     for number in 0..200 {
         bench.put(&format!("c/{number}.doc"), "DOC1\nx\n");
     }
+    let cancel = with(|options| options.jobs = 1);
+    let store = Store::create_or_open(bench.store()).unwrap();
+    let cut = ingest(&store, &registry(), &[bench.input("")], &cancel, &|event| {
+        if let Event::Started { input: "in/b.doc" } = event {
+            cancel.cancel.cancel();
+        }
+    })
+    .unwrap();
+    drop(store);
+    assert!(cut.interrupted && cut.ok < 201, "{cut:?}");
+    assert_eq!((cut.failed, cut.sidecars), (1, 0));
+    // Who wants to stop at failures does not want to wait for that.
     let stopped = bench.run(&with(|options| (options.jobs, options.stop_on_error) = (1, true)));
-    assert!(stopped.stopped && stopped.ok < 201, "{stopped:?}");
-    assert_eq!((stopped.failed, stopped.sidecars), (1, 0));
+    assert!(stopped.stopped && stopped.failed > 0 && stopped.ok < 201, "{stopped:?}");
+    assert_eq!(bench.row("a.mtl").error_code.as_deref(), Some("not-recognised"));
     let rest = bench.run(&IngestOptions::default());
-    assert_eq!((rest.failed, rest.sidecars, rest.ok + stopped.ok), (1, 1, 201));
+    assert_eq!((rest.failed, rest.sidecars, rest.ok + stopped.ok + cut.ok), (1, 1, 201));
+    assert_eq!(bench.row("a.mtl").status, "skipped");
 }
 
 #[test]
@@ -522,6 +535,8 @@ fn stops_at_the_first_failure_when_asked() {
     bench.assert_whole();
     let rest = bench.run(&IngestOptions::default());
     assert_eq!((rest.ok + summary.ok, rest.known_failures), (499, 1));
+    let known = bench.run(&with(|options| (options.jobs, options.stop_on_error) = (1, true)));
+    assert!(known.stopped && known.known_failures == 1, "a known failure stops too");
 }
 
 #[test]
