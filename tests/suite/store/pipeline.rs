@@ -78,6 +78,13 @@ fn sha256(bytes: &[u8]) -> String {
     mediary_core::Source::from_bytes("", bytes).sha256().unwrap()
 }
 
+/// A batch of a journal.
+pub(crate) fn batch(lines: &[&str]) -> String {
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let mark = serde_json::json!({"bytes": lines.len(), "sha256": sha256(lines.as_bytes())});
+    format!("{lines}{mark}\n")
+}
+
 #[test]
 fn a_folder_of_everything() {
     let bench = Bench::new();
@@ -456,16 +463,31 @@ fn an_interrupted_input_starts_anew() {
     let lines: Vec<_> = bench.rows().iter().map(|row| serde_json::to_string(row).unwrap()).collect();
     let run = bench.store().join("runs/000001");
     fs::remove_file(run.join("part-00000.parquet")).unwrap();
-    fs::write(run.join("journal.jsonl"), format!("{}\n{}\n", lines[2], lines[0])).unwrap();
+    fs::write(run.join("journal.jsonl"), batch(&[&lines[2], &lines[0]])).unwrap();
     assert_eq!(bench.rows().len(), 1, "half an input does not count");
     let summary = bench.run(&IngestOptions::default());
     assert_eq!((summary.ok, summary.skipped, summary.rows, summary.objects), (1, 1, 2, 0));
     assert_eq!(bench.rows().len(), 3);
     bench.assert_whole();
 
-    // A broken line before good ones is no torn end.
-    fs::remove_file(run.join("part-00000.parquet")).unwrap();
-    fs::write(run.join("journal.jsonl"), format!("{}\nnonsense\n{}\n", lines[2], lines[1])).unwrap();
+    // Power loss leaves a hole in what was not synced: the last batch.
+    let last = batch(&[&lines[0], &lines[1]]);
+    let journal = |last: &str, after: &str| {
+        let _ = fs::remove_file(run.join("part-00000.parquet"));
+        fs::write(run.join("journal.jsonl"), format!("{}{last}{after}", batch(&[&lines[2]]))).unwrap();
+    };
+    for hole in [0..10, 5..lines[0].len() + 5, lines[0].len() - 5..last.len(), 0..last.len()] {
+        let mut torn = last.clone();
+        torn.replace_range(hole.clone(), &"\0".repeat(hole.len()));
+        journal(&torn, "");
+        assert_eq!(bench.rows().len(), 1);
+        let summary = bench.run(&IngestOptions::default());
+        assert_eq!((summary.ok, summary.skipped, summary.objects), (1, 1, 0), "{hole:?}");
+        bench.assert_whole();
+    }
+
+    // A broken batch before a whole one is none of that.
+    journal(&last.replace("one", "two").replace("a.doc", "z.doc"), &last);
     let store = Store::create_or_open(bench.store()).unwrap();
     let error = ingest(&store, &registry(), &[bench.input("")], &IngestOptions::default(), &|_| {}).unwrap_err();
     assert_eq!(error.kind(), mediary_core::ErrorKind::Malformed);

@@ -6,7 +6,7 @@ use mediary_core::ErrorKind;
 use mediary_ingest::{IngestOptions, Store, ingest, verify};
 
 use super::formats::registry;
-use super::pipeline::{Bench, with};
+use super::pipeline::{Bench, batch, with};
 
 fn filled() -> Bench {
     let bench = Bench::new();
@@ -149,7 +149,7 @@ fn a_damaged_manifest_is_an_error_and_no_panic() {
 #[test]
 fn a_journal_cut_anywhere_is_resumed() {
     let whole = filled();
-    let lines: String = whole.rows().iter().map(|row| serde_json::to_string(row).unwrap() + "\n").collect();
+    let lines: String = whole.rows().iter().map(|row| batch(&[&serde_json::to_string(row).unwrap()])).collect();
     let run = whole.store().join("runs/000001");
     let rows = whole.rows();
     let journal = |bytes: &[u8]| {
@@ -159,7 +159,7 @@ fn a_journal_cut_anywhere_is_resumed() {
     };
     for cut in (0..8).chain((0..=30).map(|part| part * lines.len() / 30)) {
         journal(&lines.as_bytes()[..cut]);
-        let good = lines.as_bytes()[..cut].iter().filter(|byte| **byte == b'\n').count();
+        let good = lines.as_bytes()[..cut].iter().filter(|byte| **byte == b'\n').count() / 2;
         assert_eq!(whole.rows().len(), good, "{cut}");
         let summary = whole.run(&IngestOptions::default());
         assert_eq!((summary.skipped, summary.ok, summary.objects), (good as u64, 5 - good as u64, 0), "{cut}");
