@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
@@ -41,11 +42,12 @@ const WHOLE_FACTOR: u64 = 8;
 pub(crate) struct Prior {
     key: String,
     siblings: Option<String>,
-    rows: u64,
+    /// What its rows say, in short.
+    rows: Vec<u64>,
     errors: u64,
     retry: bool,
-    /// Status, code and message of its last row.
-    last: (String, Option<String>, Option<String>),
+    /// Status and code of its last row.
+    last: (String, Option<String>),
 }
 
 impl Prior {
@@ -53,21 +55,26 @@ impl Prior {
     pub(crate) fn observe(&mut self, row: Row) {
         // What the environment or a limit prevented may work today.
         let passing = [ErrorKind::Io, ErrorKind::Limit, ErrorKind::Cancelled, ErrorKind::Worker, ErrorKind::Plugin];
-        self.rows += 1;
+        self.rows.push(digest(&row));
         self.errors += u64::from(row.is_error());
         self.retry |= passing.iter().any(|kind| row.error_code.as_deref() == Some(kind.as_str()));
         self.key = row.idempotency_key;
         self.siblings = row.siblings;
-        self.last = (row.status, row.error_code, row.error);
+        self.last = (row.status, row.error_code);
     }
 
     /// Whether the store says of this input what `row` says.
     pub(crate) fn says(&self, row: &Row) -> bool {
-        let (status, code, error) = &self.last;
-        self.rows == 1
-            && (status, code, error) == (&row.status, &row.error_code, &row.error)
-            && (&self.key, &self.siblings) == (&row.idempotency_key, &row.siblings)
+        self.rows == [digest(row)]
     }
+}
+
+/// What tells a row from another of the same record: by its key the rest follows.
+fn digest(row: &Row) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (row.index, row.last, &row.status, &row.error_code, &row.error, &row.idempotency_key, &row.siblings)
+        .hash(&mut hasher);
+    hasher.finish()
 }
 
 /// From a worker to the commit.
@@ -130,6 +137,8 @@ enum Attempt<'i> {
     Done(Done<'i>),
     /// It needs a grant of this size.
     More(u64),
+    /// Its rows are not those of the store after all: nothing was sent, and it has to be done again to send them.
+    News,
 }
 
 impl Loaded {
@@ -194,12 +203,15 @@ impl<'i> Worker<'_, 'i> {
     /// Waits for memory and tries; an attempt that needs more is done again with more, at the end with the whole budget.
     fn admit(&self, input: &'i Input, prior: Option<&Prior>) -> Result<Done<'i>, Gone> {
         let mut wanted = self.estimate(input);
+        // What is tried again after a failure mostly fails again: as long as the rows are those of the store, none is sent.
+        let mut known = prior.filter(|prior| prior.retry && prior.rows.len() > 1 && !self.shared.options.force);
         loop {
             let grant = self.shared.gate.acquire(wanted);
-            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(input, prior, &grant)));
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(input, prior, known, &grant)));
             match attempt {
                 Ok(Ok(Attempt::Done(done))) => return Ok(done),
                 Ok(Ok(Attempt::More(bytes))) => wanted = bytes,
+                Ok(Ok(Attempt::News)) => (known, wanted) = (None, grant.bytes),
                 Ok(Err(gone)) => return Err(gone),
                 Err(_) => {
                     let error = Error::malformed("the decoder gave up on this data")
@@ -261,7 +273,13 @@ impl<'i> Worker<'_, 'i> {
         Ok(Loaded { source, sha256, siblings, held, stamp: None, hinted: false })
     }
 
-    fn attempt(&self, input: &'i Input, prior: Option<&Prior>, grant: &Grant<'_>) -> Result<Attempt<'i>, Gone> {
+    fn attempt(
+        &self,
+        input: &'i Input,
+        prior: Option<&Prior>,
+        known: Option<&Prior>,
+        grant: &Grant<'_>,
+    ) -> Result<Attempt<'i>, Gone> {
         let mut base = self.base(input);
         let mut loaded = match self.load(input) {
             Ok(loaded) => loaded,
@@ -302,7 +320,7 @@ impl<'i> Worker<'_, 'i> {
         }
         base.source_sha256 = Some(loaded.sha256.clone());
         let error = match opened.and_then(|reading| self.plan(reading, loaded.held, grant, &loaded.source, &read)) {
-            Ok(Ok(reading)) => return self.convert(input, prior, &loaded, base, reading, grant),
+            Ok(Ok(reading)) => return self.convert(input, (prior, known), &loaded, base, reading, grant),
             Ok(Err(more)) => return Ok(Attempt::More(more)),
             Err(error) => error,
         };
@@ -413,7 +431,7 @@ impl<'i> Worker<'_, 'i> {
     fn convert(
         &self,
         input: &'i Input,
-        prior: Option<&Prior>,
+        (prior, known): (Option<&Prior>, Option<&Prior>),
         loaded: &Loaded,
         base: Row,
         mut reading: Reading,
@@ -423,6 +441,12 @@ impl<'i> Worker<'_, 'i> {
         reading.set_sha256(&loaded.sha256);
         let budget = reading.context().budget().clone();
         let (mut records, mut errors) = (0, 0);
+        // Sends a row, or tells whether it is the one that is known.
+        let mut rows = known.map(|prior| prior.rows.iter());
+        let mut tell = |row: Row, pending| match &mut rows {
+            Some(rows) => Ok(rows.next() == Some(&digest(&row))),
+            None => self.send(Message::Row(Box::new(row), pending)).map(|()| true),
+        };
         // One row is held back: the last one carries the mark that the input is complete.
         let mut held: Option<(Row, Vec<Pending>)> = None;
         loop {
@@ -468,8 +492,10 @@ impl<'i> Worker<'_, 'i> {
                     row.fail(&self.explain(error, loaded.held));
                 }
             }
-            if let Some((row, pending)) = held.replace((row, pending)) {
-                self.send(Message::Row(Box::new(row), pending))?;
+            if let Some((row, pending)) = held.replace((row, pending))
+                && !tell(row, pending)?
+            {
+                return Ok(Attempt::News);
             }
             if stop {
                 break;
@@ -492,9 +518,14 @@ impl<'i> Worker<'_, 'i> {
         let mut done = if (records, errors) == (0, 1) {
             self.single(input, row, prior, Outcome::Failed)?
         } else {
-            self.send(Message::Row(Box::new(row), pending))?;
+            if !tell(row, pending)? {
+                return Ok(Attempt::News);
+            }
             let outcome = if errors > 0 { Outcome::Failed } else { Outcome::Converted };
-            Done { records: records.unsigned_abs(), ..done(input, outcome) }
+            match known {
+                Some(_) => done(input, Outcome::KnownFailure),
+                None => Done { records: records.unsigned_abs(), ..done(input, outcome) },
+            }
         };
         done.bytes = bytes;
         done.siblings = loaded.siblings.paths(&asked);

@@ -285,6 +285,14 @@ fn limits_are_tried_again_without_new_rows() {
     assert!(bench.row("huge.doc").hint.unwrap().contains("--limit alloc_bytes"));
     let second = bench.run(&IngestOptions::default());
     assert_eq!((second.failed, second.rows, second.known_failures, second.skipped), (1, 0, 1, 0));
+    // The same when other records of the input are fine, until something is new.
+    bench.put("some.doc", "DOC1\none\n---\nalloc 90000000000\n");
+    assert_eq!(bench.run(&IngestOptions::default()).rows, 2);
+    let again = bench.run(&IngestOptions::default());
+    assert_eq!((again.failed, again.rows, again.known_failures, again.run), (2, 0, 2, None));
+    let other = bench.run(&with(|options| options.read.limits.alloc_bytes = 1 << 20));
+    assert_eq!((other.failed, other.rows, other.records), (2, 3, 1));
+    fs::remove_file(bench.input("some.doc")).unwrap();
     // Another limit gives another message, and a limit that is high enough gives the record.
     bench.put("huge.doc", "DOC1\nalloc 900000000\n");
     assert_eq!(bench.run(&IngestOptions::default()).failed, 1);
