@@ -17,18 +17,22 @@ pub struct Output {
     overwrite: bool,
     limit: u64,
     written: u64,
+    fault: Option<String>,
 }
 
 enum Target {
     Memory(Cursor<Vec<u8>>),
-    File { file: BufWriter<NamedTempFile>, path: PathBuf },
+    File { file: BufWriter<Temporary>, path: PathBuf },
     Spool(BufWriter<File>),
     Object(Object),
 }
 
+/// A named temporary file whose errors do not tell its name, which is another each time.
+struct Temporary(NamedTempFile);
+
 /// A temporary file that is hashed on the way, as long as its writer does not jump.
 struct Object {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<Temporary>,
     hasher: Option<Sha256>,
     position: u64,
 }
@@ -100,7 +104,7 @@ impl Output {
             return Err(Error::unsupported("this output is no object of a store"));
         };
         let failed = |error| Error::io("cannot write", error);
-        let mut file = object.file.into_inner().map_err(|error| failed(error.into_error()))?;
+        let Temporary(mut file) = object.file.into_inner().map_err(|error| failed(error.into_error()))?;
         let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
         let hasher = match object.hasher {
             Some(hasher) => hasher,
@@ -122,7 +126,7 @@ impl Output {
     }
 
     fn new(target: Target) -> Self {
-        Self { target, siblings: Vec::new(), overwrite: false, limit: u64::MAX, written: 0 }
+        Self { target, siblings: Vec::new(), overwrite: false, limit: u64::MAX, written: 0, fault: None }
     }
 
     /// The same output with a cap in bytes (`Limits::output_bytes`).
@@ -130,6 +134,19 @@ impl Output {
     pub fn with_limit(mut self, bytes: u64) -> Self {
         self.limit = bytes;
         self
+    }
+
+    /// What the disk refused first, if it did: how a writer words that, and under which format, is its own affair.
+    #[must_use]
+    pub fn fault(&self) -> Option<Error> {
+        self.fault.as_ref().map(|fault| Error::new(ErrorKind::Io, format!("cannot write: {fault}")))
+    }
+
+    fn note(&mut self, error: io::Error) -> io::Error {
+        if error.kind() != io::ErrorKind::Interrupted {
+            self.fault.get_or_insert_with(|| error.to_string());
+        }
+        error
     }
 
     /// File name of the output without folder and extension: what a writer names its siblings after. `output` in memory.
@@ -235,7 +252,7 @@ fn temporary(path: &Path) -> Result<Target> {
     Ok(Target::File { file, path: path.to_owned() })
 }
 
-fn temporary_file(folder: &Path) -> Result<NamedTempFile> {
+fn temporary_file(folder: &Path) -> Result<Temporary> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".mediary-").suffix(".tmp");
     // Temporary files are private by default; an output is an ordinary file and follows the umask.
@@ -243,7 +260,11 @@ fn temporary_file(folder: &Path) -> Result<NamedTempFile> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder
         .tempfile_in(folder)
-        .map_err(|error| Error::io("cannot write into the folder", error).with_path(folder.display().to_string()))
+        .map(Temporary)
+        // Its kind alone: the text holds the name that was tried.
+        .map_err(|error| {
+            Error::io("cannot write into the folder", error.kind().into()).with_path(folder.display().to_string())
+        })
 }
 
 impl Target {
@@ -253,13 +274,29 @@ impl Target {
             Self::Spool(_) | Self::Object(_) => Ok(Vec::new()),
             Self::File { file, path } => {
                 let shown = path.display().to_string();
-                let file = file
+                let Temporary(file) = file
                     .into_inner()
                     .map_err(|error| Error::io("cannot write", error.into_error()).with_path(shown.clone()))?;
                 file.persist(&path).map_err(|error| Error::io("cannot rename to", error.error).with_path(shown))?;
                 Ok(Vec::new())
             }
         }
+    }
+}
+
+impl Write for Temporary {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_file_mut().flush()
+    }
+}
+
+impl Seek for Temporary {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.as_file_mut().seek(to)
     }
 }
 
@@ -292,7 +329,7 @@ impl Write for Target {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.target.write(bytes)?;
+        let count = self.target.write(bytes).map_err(|error| self.note(error))?;
         self.written = self.written.saturating_add(count as u64);
         if self.written > self.limit {
             return Err(Error::limit("output_bytes", self.written, self.limit).into());
@@ -301,7 +338,7 @@ impl Write for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.target.flush()
+        self.target.flush().map_err(|error| self.note(error))
     }
 }
 
@@ -381,5 +418,23 @@ mod tests {
         out.write_all(b"0123456789").unwrap();
         let error = Error::from(out.write_all(b"x").unwrap_err());
         assert_eq!(error.limit_name(), Some("output_bytes"));
+    }
+
+    #[test]
+    fn faults_of_the_disk_do_not_tell_temporary_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut out = Output::object_in(folder.path()).unwrap();
+        let Target::Object(object) = &mut out.target else { panic!("an object") };
+        // A file that is open for reading alone refuses as a full disk does.
+        let read_only = File::open(object.file.get_ref().0.path()).unwrap();
+        *object.file.get_mut().0.as_file_mut() = read_only;
+        assert!(out.fault().is_none());
+        assert!(out.write_all(&[0; 1 << 17]).is_err());
+        let fault = out.fault().unwrap();
+        assert_eq!((fault.kind(), fault.format()), (ErrorKind::Io, None));
+        assert!(!fault.message().contains("mediary"), "{fault}");
+        let gone = folder.path().join("gone");
+        let error = Output::object_in(&gone).err().unwrap();
+        assert!(!error.message().contains(".tmp"), "{error}");
     }
 }

@@ -487,6 +487,10 @@ impl<'i> Worker<'_, 'i> {
                     if row.format.is_none() {
                         row.index = records + errors;
                     }
+                    // What the store could not take is no failure of a format.
+                    if error.kind() == ErrorKind::Io && error.format().is_none() {
+                        row.format = None;
+                    }
                     errors += 1;
                     pending.clear();
                     row.fail(&self.explain(error, loaded.held));
@@ -555,7 +559,8 @@ impl<'i> Worker<'_, 'i> {
                 write.options.clone_from(&shared.options.read.options);
                 write.cancel = shared.options.read.cancel.clone();
                 let mut out = Output::object_in(&shared.store.tmp())?.with_limit(write.limits.output_bytes);
-                shared.registry.write(record, target.id, &mut out, &write)?;
+                let written = shared.registry.write(record, target.id, &mut out, &write);
+                written.map_err(|error| out.fault().unwrap_or(error))?;
                 // A writer need not ask for what it does not keep; errors further on in the source still count.
                 record.media.drain()?;
                 let object = out.into_object()?;
