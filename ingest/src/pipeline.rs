@@ -22,7 +22,7 @@ use crate::gate::Gate;
 use crate::hints::Hints;
 use crate::identity::SiblingHashes;
 use crate::journal::Journal;
-use crate::manifest::PLAN_COLUMNS;
+use crate::manifest::{ERROR_COLUMNS, PLAN_COLUMNS};
 use crate::objects::{self, Durability, Pending};
 use crate::records::Records;
 use crate::roots::Roots;
@@ -138,6 +138,8 @@ pub enum Event<'e> {
     },
     /// A row is durable: a record or a failure.
     Row(&'e Row),
+    /// A failure that the store knows from an earlier run: it is no new row. Told at the end of the run.
+    Known(&'e Row),
     /// An input is finished, and its rows are durable.
     Finished {
         /// Root and path of the input.
@@ -250,6 +252,7 @@ pub fn ingest(
     let stop = AtomicBool::new(false);
     convert(&shared, &walked.inputs, &priors, &stop, &mut commit)?;
     commit.decide_sidecars(&walked.inputs, &priors)?;
+    commit.tell_known()?;
     commit.finish()?;
     if let Some(hints) = shared.hints.into_json() {
         store.replace(HINTS, &hints)?;
@@ -332,6 +335,8 @@ struct Commit<'c, 'i> {
     batch: Batch,
     unrecognised: Vec<(&'i Input, Box<Row>, u64)>,
     siblings: HashSet<PathBuf>,
+    /// Root and path of the inputs that fail as before.
+    known: HashSet<(&'i str, &'i str)>,
     summary: Summary,
     done: u64,
 }
@@ -351,6 +356,7 @@ impl<'c, 'i> Commit<'c, 'i> {
             batch: Batch::default(),
             unrecognised: Vec::new(),
             siblings: HashSet::new(),
+            known: HashSet::new(),
             summary: Summary::default(),
             done: 0,
         })
@@ -408,7 +414,7 @@ impl<'c, 'i> Commit<'c, 'i> {
         }
     }
 
-    fn count(&mut self, input: &Input, outcome: Outcome, records: u64, bytes: u64) {
+    fn count(&mut self, input: &'i Input, outcome: Outcome, records: u64, bytes: u64) {
         let summary = &mut self.summary;
         match outcome {
             Outcome::Converted => summary.ok += 1,
@@ -417,6 +423,7 @@ impl<'c, 'i> Commit<'c, 'i> {
             Outcome::KnownFailure => {
                 summary.failed += 1;
                 summary.known_failures += 1;
+                self.known.insert((&input.root, &input.name));
             }
             Outcome::Sidecar => summary.sidecars += 1,
             Outcome::Special => summary.special += 1,
@@ -496,6 +503,20 @@ impl<'c, 'i> Commit<'c, 'i> {
             }
         }
         self.flush()
+    }
+
+    /// Tells what is known of the inputs that fail as before.
+    fn tell_known(&self) -> Result<()> {
+        if self.known.is_empty() {
+            return Ok(());
+        }
+        for row in Records::open(self.store, Some(ERROR_COLUMNS))? {
+            let row = row?;
+            if row.is_error() && self.known.contains(&row.identity()) {
+                (self.progress)(Event::Known(&row));
+            }
+        }
+        Ok(())
     }
 
     /// The journal becomes the manifest, unless there is more to come.

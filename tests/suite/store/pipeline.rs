@@ -577,7 +577,7 @@ fn events_tell_the_whole_story() {
     let store = Store::create_or_open(bench.store()).unwrap();
     let story = RefCell::new(Vec::new());
     let options = with(|options| options.jobs = 1);
-    ingest(&store, &registry(), &[bench.input("")], &options, &|event| {
+    let tell = |event: Event<'_>| {
         story.borrow_mut().push(match event {
             Event::Planned { inputs, hidden } => format!("planned {inputs} {hidden}"),
             Event::Started { input } => format!("started {input}"),
@@ -585,12 +585,13 @@ fn events_tell_the_whole_story() {
             Event::Finished { input, outcome, records, bytes } => {
                 format!("finished {input} {outcome:?} {records} {bytes}")
             }
+            Event::Known(row) => format!("known {} {} {}", row.input, row.error_json()["location"]["line"], row.status),
             _ => "other".into(),
         });
-    })
-    .unwrap();
+    };
+    ingest(&store, &registry(), &[bench.input("")], &options, &tell).unwrap();
     assert_eq!(
-        story.into_inner(),
+        story.take(),
         [
             "planned 2 0",
             "started in/a.doc",
@@ -602,7 +603,10 @@ fn events_tell_the_whole_story() {
             "finished in/bad.doc Failed 0 12",
         ]
     );
-    assert_eq!(Outcome::KnownFailure, Outcome::KnownFailure);
+    ingest(&store, &registry(), &[bench.input("")], &options, &tell).unwrap();
+    let story = story.into_inner();
+    assert_eq!(story.last().unwrap(), "known bad.doc 2 error");
+    assert!(story.contains(&format!("finished in/bad.doc {:?} 0 0", Outcome::KnownFailure)), "{story:?}");
 }
 
 #[test]
