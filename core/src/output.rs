@@ -17,13 +17,14 @@ pub struct Output {
     overwrite: bool,
     limit: u64,
     written: u64,
+    fault: Option<String>,
 }
 
 enum Target {
     Memory(Cursor<Vec<u8>>),
     /// `path` as given: names derive from it. `to` is where it leads, when it is a link.
     File {
-        file: BufWriter<NamedTempFile>,
+        file: BufWriter<Temporary>,
         path: PathBuf,
         to: PathBuf,
     },
@@ -31,9 +32,12 @@ enum Target {
     Object(Object),
 }
 
+/// A named temporary file whose errors do not tell its name, which is another each time.
+struct Temporary(NamedTempFile);
+
 /// A temporary file that is hashed on the way, as long as its writer does not jump.
 struct Object {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<Temporary>,
     hasher: Option<Sha256>,
     position: u64,
 }
@@ -119,7 +123,7 @@ impl Output {
             return Err(Error::unsupported("this output is no object of a store"));
         };
         let failed = |error| Error::io("cannot write", error);
-        let mut file = object.file.into_inner().map_err(|error| failed(error.into_error()))?;
+        let Temporary(mut file) = object.file.into_inner().map_err(|error| failed(error.into_error()))?;
         let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
         let hasher = match object.hasher {
             Some(hasher) => hasher,
@@ -141,7 +145,7 @@ impl Output {
     }
 
     fn new(target: Target) -> Self {
-        Self { target, siblings: Vec::new(), overwrite: false, limit: u64::MAX, written: 0 }
+        Self { target, siblings: Vec::new(), overwrite: false, limit: u64::MAX, written: 0, fault: None }
     }
 
     /// The same output with a cap in bytes (`Limits::output_bytes`).
@@ -149,6 +153,19 @@ impl Output {
     pub fn with_limit(mut self, bytes: u64) -> Self {
         self.limit = bytes;
         self
+    }
+
+    /// What the disk refused first, if it did: how a writer words that, and under which format, is its own affair.
+    #[must_use]
+    pub fn fault(&self) -> Option<Error> {
+        self.fault.as_ref().map(|fault| Error::new(ErrorKind::Io, format!("cannot write: {fault}")))
+    }
+
+    fn note(&mut self, error: io::Error) -> io::Error {
+        if error.kind() != io::ErrorKind::Interrupted {
+            self.fault.get_or_insert_with(|| error.to_string());
+        }
+        error
     }
 
     /// File name of the output without folder and extension: what a writer names its siblings after. `output` in memory.
@@ -266,13 +283,13 @@ fn temporary(path: &Path, overwrite: bool) -> Result<Target> {
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = temporary_file(folder)?;
     if let Some(known) = known {
-        let permitted = file.as_file().set_permissions(known.permissions());
+        let permitted = file.0.as_file().set_permissions(known.permissions());
         permitted.map_err(|error| failed("cannot keep the permissions", error))?;
     }
     Ok(Target::File { file: BufWriter::with_capacity(1 << 18, file), path: path.to_owned(), to })
 }
 
-fn temporary_file(folder: &Path) -> Result<NamedTempFile> {
+fn temporary_file(folder: &Path) -> Result<Temporary> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".mediary-").suffix(".tmp");
     // Temporary files are private by default; an output is an ordinary file and follows the umask.
@@ -280,7 +297,11 @@ fn temporary_file(folder: &Path) -> Result<NamedTempFile> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder
         .tempfile_in(folder)
-        .map_err(|error| Error::io("cannot write into the folder", error).with_path(folder.display().to_string()))
+        .map(Temporary)
+        // Its kind alone: the text holds the name that was tried.
+        .map_err(|error| {
+            Error::io("cannot write into the folder", error.kind().into()).with_path(folder.display().to_string())
+        })
 }
 
 impl Closed {
@@ -301,7 +322,7 @@ impl Target {
             Self::Memory(cursor) => Ok(Whole::Bytes(cursor.into_inner())),
             Self::Spool(_) | Self::Object(_) => Ok(Whole::Bytes(Vec::new())),
             Self::File { file, path, to } => match file.into_inner() {
-                Ok(file) => Ok(Whole::File { file: file.into_temp_path(), to }),
+                Ok(Temporary(file)) => Ok(Whole::File { file: file.into_temp_path(), to }),
                 Err(error) => Err(Error::io("cannot write", error.into_error()).with_path(path.display().to_string())),
             },
         }
@@ -321,6 +342,22 @@ impl Whole {
                 }
             }
         }
+    }
+}
+
+impl Write for Temporary {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_file_mut().flush()
+    }
+}
+
+impl Seek for Temporary {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.as_file_mut().seek(to)
     }
 }
 
@@ -353,7 +390,7 @@ impl Write for Target {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.target.write(bytes)?;
+        let count = self.target.write(bytes).map_err(|error| self.note(error))?;
         self.written = self.written.saturating_add(count as u64);
         if self.written > self.limit {
             return Err(Error::limit("output_bytes", self.written, self.limit).into());
@@ -362,7 +399,7 @@ impl Write for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.target.flush()
+        self.target.flush().map_err(|error| self.note(error))
     }
 }
 
@@ -486,5 +523,23 @@ mod tests {
         out.write_all(b"0123456789").unwrap();
         let error = Error::from(out.write_all(b"x").unwrap_err());
         assert_eq!(error.limit_name(), Some("output_bytes"));
+    }
+
+    #[test]
+    fn faults_of_the_disk_do_not_tell_temporary_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut out = Output::object_in(folder.path()).unwrap();
+        let Target::Object(object) = &mut out.target else { panic!("an object") };
+        // A file that is open for reading alone refuses as a full disk does.
+        let read_only = File::open(object.file.get_ref().0.path()).unwrap();
+        *object.file.get_mut().0.as_file_mut() = read_only;
+        assert!(out.fault().is_none());
+        assert!(out.write_all(&[0; 1 << 17]).is_err());
+        let fault = out.fault().unwrap();
+        assert_eq!((fault.kind(), fault.format()), (ErrorKind::Io, None));
+        assert!(!fault.message().contains("mediary"), "{fault}");
+        let gone = folder.path().join("gone");
+        let error = Output::object_in(&gone).err().unwrap();
+        assert!(!error.message().contains(".tmp"), "{error}");
     }
 }

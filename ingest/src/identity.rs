@@ -5,9 +5,10 @@
 //! left out are one. Limits, memory, threads and durability are no part of it: they decide whether a result is reached, not
 //! which. What failed for a limit or the environment is tried again by every run.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use mediary_core::{
     FolderSiblings, FormatInfo, Limits, OptionType, OptionUse, Options, Registry, Result, Siblings, Source, Strictness,
@@ -101,12 +102,20 @@ pub(crate) struct SiblingState {
     pub(crate) sha256: Option<String>,
 }
 
-/// Resolves siblings of a folder and remembers which were asked for, found or not.
+/// Length and modification time: what tells that a file is being changed.
+pub(crate) type Stamp = (u64, Option<SystemTime>);
+
+/// The stamp of a file; `None` when it is not there.
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
+    path.metadata().ok().map(|metadata| (metadata.len(), metadata.modified().ok()))
+}
+
+/// Resolves siblings of a folder and remembers which were asked for, found or not, and their stamps at that moment.
 #[derive(Clone)]
 pub(crate) struct WatchedSiblings {
     inner: FolderSiblings,
     folder: PathBuf,
-    asked: Arc<Mutex<BTreeSet<String>>>,
+    asked: Arc<Mutex<BTreeMap<String, Option<Stamp>>>>,
 }
 
 impl WatchedSiblings {
@@ -117,7 +126,13 @@ impl WatchedSiblings {
 
     /// The names asked for, sorted.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// Whether a file is no longer what it was when it was asked for.
+    pub(crate) fn have_changed(&self) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.iter().any(|(name, before)| stamp(&self.folder.join(name)) != *before)
     }
 
     /// The state of these siblings now.
@@ -139,7 +154,9 @@ impl WatchedSiblings {
 
 impl Siblings for WatchedSiblings {
     fn open(&self, name: &str, limits: &Limits) -> Result<Source> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.entry(name.to_owned()).or_insert_with(|| stamp(&self.folder.join(name)));
+        drop(asked);
         self.inner.open(name, limits)
     }
 }
@@ -156,5 +173,28 @@ impl SiblingHashes {
         let found = open().and_then(|source| Ok((source.len(), source.sha256()?))).ok();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), found.clone());
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn siblings_that_change_come_or_go_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (before, after) in [(Some("red"), Some("green")), (None, Some("red")), (Some("red"), None)] {
+            let put = |content: Option<&str>| match content {
+                Some(content) => std::fs::write(path("skin"), content).unwrap(),
+                None => drop(std::fs::remove_file(path("skin"))),
+            };
+            put(before);
+            let siblings = WatchedSiblings::of(&path("scene"));
+            let _ = siblings.open("skin", &Limits::default());
+            assert!(!siblings.have_changed());
+            put(after);
+            assert!(siblings.have_changed(), "{before:?} {after:?}");
+        }
     }
 }

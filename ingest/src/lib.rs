@@ -33,8 +33,9 @@
 //!
 //! # How inputs are called
 //! By their root and their path below it. The root is the folder that was given, or the folder of a file that was given, called
-//! by the shortest end of its path that tells it from the other folders of the store. An input of the same root and path
-//! replaces the one of an earlier run.
+//! by the shortest end of its path that tells it from the other folders of the store (`data`, `b/data`; `data~2` when there is
+//! none). It keeps that name, and no other folder gets it: a folder that was moved is a new root. An input of the same root and
+//! path replaces the one of an earlier run.
 //!
 //! # The promise
 //! A store is whole at every moment, also after `kill -9` and after power loss: objects are written under temporary names,
@@ -42,7 +43,7 @@
 //! What was not committed is done again by the next run; what was is not.
 //!
 //! Inputs must not be cut short while they are read: files from 16 MiB on are memory-mapped by some readers, and a map that
-//! loses its end is a fault of the process (SIGBUS). A change of such a file during its conversion is noticed and is an error row.
+//! loses its end is a fault of the process (SIGBUS). A change of such a file, or of a file beside the input, during the conversion is noticed and is an error row.
 #![forbid(unsafe_code)]
 
 mod gate;

@@ -42,6 +42,10 @@ pub(crate) const PLAN_COLUMNS: &[&str] = &[
     "idempotency_key",
 ];
 
+/// Columns that are read to tell failures.
+pub(crate) const ERROR_COLUMNS: &[&str] =
+    &["root", "input", "index", "status", "format", "error_code", "error", "error_location", "hint"];
+
 fn failed(what: &str) -> impl FnOnce(ParquetError) -> Error {
     move |error| match error {
         ParquetError::External(error) => match error.downcast::<std::io::Error>() {

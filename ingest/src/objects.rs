@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use mediary_core::{Error, ObjectFile, Result};
+use mediary_core::{Error, Limits, ObjectFile, Result, Source};
 use tempfile::NamedTempFile;
 
 /// Files that are synced at the same time: a disk orders them better than we do.
@@ -60,17 +60,24 @@ pub(crate) fn hash_of(path: &str) -> Option<String> {
     (folder.len() == 2 && hash.len() == 64 && hash.bytes().all(hex)).then_some(hash)
 }
 
-/// Whether the store holds the object at `path`, of this length.
-pub(crate) fn exists(store: &Path, path: &str, bytes: u64) -> bool {
-    store.join(path).metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == bytes)
+/// Whether the store holds the object at `path`, of this length; `deep` also hashes it.
+pub(crate) fn exists(store: &Path, path: &str, bytes: u64, deep: bool) -> bool {
+    let file = store.join(path);
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == bytes)
+        && (!deep || content_hash(&file).ok() == hash_of(path))
 }
 
-/// Makes objects durable and visible. Those the store has already are dropped.
-pub(crate) fn commit(store: &Path, pending: Vec<Pending>, durability: Durability) -> Result<Committed> {
+/// SHA-256 of a file of the store.
+pub(crate) fn content_hash(file: &Path) -> Result<String> {
+    Source::open(file, &Limits::default())?.sha256()
+}
+
+/// Makes objects durable and visible. Those the store has already are dropped; `deep` replaces damaged ones.
+pub(crate) fn commit(store: &Path, pending: Vec<Pending>, durability: Durability, deep: bool) -> Result<Committed> {
     let mut names = BTreeSet::new();
     let mut new = Vec::new();
     for object in pending {
-        if !exists(store, &object.path, object.bytes) && names.insert(object.path.clone()) {
+        if !exists(store, &object.path, object.bytes, deep) && names.insert(object.path.clone()) {
             new.push(object);
         }
     }

@@ -22,7 +22,7 @@ use crate::gate::Gate;
 use crate::hints::Hints;
 use crate::identity::SiblingHashes;
 use crate::journal::Journal;
-use crate::manifest::PLAN_COLUMNS;
+use crate::manifest::{ERROR_COLUMNS, PLAN_COLUMNS};
 use crate::objects::{self, Durability, Pending};
 use crate::records::Records;
 use crate::roots::Roots;
@@ -72,9 +72,10 @@ pub struct IngestOptions {
     pub memory: u64,
     /// When data is forced to the disk.
     pub durability: Durability,
-    /// Admits nothing more after the first failure.
+    /// Admits nothing more after the first failure, which may be a known one, or a file that no format recognises and that no
+    /// input read before it uses.
     pub stop_on_error: bool,
-    /// Converts again what is up to date.
+    /// Converts again what is up to date, and replaces damaged objects.
     pub force: bool,
     /// What is taken from folders.
     pub walk: WalkOptions,
@@ -137,6 +138,8 @@ pub enum Event<'e> {
     },
     /// A row is durable: a record or a failure.
     Row(&'e Row),
+    /// A failure that the store knows from an earlier run: it is no new row. Told at the end of the run.
+    Known(&'e Row),
     /// An input is finished, and its rows are durable.
     Finished {
         /// Root and path of the input.
@@ -178,7 +181,7 @@ pub struct Summary {
     pub bytes: u64,
     /// Rows written.
     pub rows: u64,
-    /// Objects the store had not had.
+    /// Objects the store had not had, or had damaged.
     pub objects: u64,
     /// Their bytes.
     pub object_bytes: u64,
@@ -208,7 +211,7 @@ impl Summary {
 /// Converts `inputs` (files, folders, globs) into the store. Failures of inputs are rows, not errors.
 ///
 /// # Errors
-/// `InvalidOption` for an option no format has, a bad glob, or a store opened for reading; `Io` when the store cannot be
+/// `InvalidOption` for an option no format has, a bad glob, an input in the store itself, or a store opened for reading; `Io` when the store cannot be
 /// written: what was committed stays.
 pub fn ingest(
     store: &Store,
@@ -225,7 +228,7 @@ pub fn ingest(
     }
     store.drop_stale_journals()?;
     let mut roots = Roots::read(&store.path().join(ROOTS));
-    let walked = walk::walk(inputs, &options.walk, store.path(), &mut roots)?;
+    let walked = walk::walk(inputs, &options.walk, store.path(), &options.cancel, &mut roots)?;
     if let Some(roots) = roots.to_json() {
         store.replace(ROOTS, &roots)?;
     }
@@ -235,6 +238,7 @@ pub fn ingest(
     let mut commit = Commit::new(store, options, progress)?;
     commit.summary.inputs = count;
     commit.summary.hidden = walked.hidden;
+    commit.summary.interrupted = walked.cut;
     let priors = priors(store, &walked.inputs)?;
     let shared = Shared {
         registry,
@@ -248,6 +252,7 @@ pub fn ingest(
     let stop = AtomicBool::new(false);
     convert(&shared, &walked.inputs, &priors, &stop, &mut commit)?;
     commit.decide_sidecars(&walked.inputs, &priors)?;
+    commit.tell_known()?;
     commit.finish()?;
     if let Some(hints) = shared.hints.into_json() {
         store.replace(HINTS, &hints)?;
@@ -330,6 +335,8 @@ struct Commit<'c, 'i> {
     batch: Batch,
     unrecognised: Vec<(&'i Input, Box<Row>, u64)>,
     siblings: HashSet<PathBuf>,
+    /// Root and path of the inputs that fail as before.
+    known: HashSet<(&'i str, &'i str)>,
     summary: Summary,
     done: u64,
 }
@@ -349,6 +356,7 @@ impl<'c, 'i> Commit<'c, 'i> {
             batch: Batch::default(),
             unrecognised: Vec::new(),
             siblings: HashSet::new(),
+            known: HashSet::new(),
             summary: Summary::default(),
             done: 0,
         })
@@ -360,7 +368,7 @@ impl<'c, 'i> Commit<'c, 'i> {
                 Ok(Message::Started(input)) => (self.progress)(Event::Started { input: &shown(input) }),
                 Ok(Message::Row(row, objects)) => self.collect(*row, objects),
                 Ok(Message::Done(done)) => {
-                    if done.outcome == Outcome::Failed && done.unrecognised.is_none() && self.options.stop_on_error {
+                    if self.options.stop_on_error && self.is_failure(&done) {
                         stop.store(true, Ordering::Relaxed);
                         self.summary.stopped = true;
                     }
@@ -373,6 +381,19 @@ impl<'c, 'i> Commit<'c, 'i> {
                 self.flush()?;
             }
         }
+    }
+
+    /// Whether an input failed, now or before, as far as the inputs read until now tell.
+    fn is_failure(&self, done: &Done<'_>) -> bool {
+        match done.unrecognised {
+            Some(_) => !self.uses(done.input),
+            None => matches!(done.outcome, Outcome::Failed | Outcome::KnownFailure),
+        }
+    }
+
+    /// Whether an input that was read asked for this one.
+    fn uses(&self, input: &Input) -> bool {
+        input.path.canonicalize().is_ok_and(|path| self.siblings.contains(&path))
     }
 
     fn collect(&mut self, row: Row, objects: Vec<Pending>) {
@@ -393,7 +414,7 @@ impl<'c, 'i> Commit<'c, 'i> {
         }
     }
 
-    fn count(&mut self, input: &Input, outcome: Outcome, records: u64, bytes: u64) {
+    fn count(&mut self, input: &'i Input, outcome: Outcome, records: u64, bytes: u64) {
         let summary = &mut self.summary;
         match outcome {
             Outcome::Converted => summary.ok += 1,
@@ -402,6 +423,7 @@ impl<'c, 'i> Commit<'c, 'i> {
             Outcome::KnownFailure => {
                 summary.failed += 1;
                 summary.known_failures += 1;
+                self.known.insert((&input.root, &input.name));
             }
             Outcome::Sidecar => summary.sidecars += 1,
             Outcome::Special => summary.special += 1,
@@ -416,7 +438,7 @@ impl<'c, 'i> Commit<'c, 'i> {
     /// Objects first, their names next, the rows last.
     fn flush(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
-        let committed = objects::commit(self.store.path(), batch.objects, self.options.durability)?;
+        let committed = objects::commit(self.store.path(), batch.objects, self.options.durability, self.options.force)?;
         self.summary.objects += committed.objects;
         self.summary.object_bytes += committed.bytes;
         if !batch.rows.is_empty() {
@@ -452,16 +474,15 @@ impl<'c, 'i> Commit<'c, 'i> {
     /// Now that every input has said what it uses: which of the unrecognised ones are failures?
     fn decide_sidecars(&mut self, inputs: &[Input], priors: &[Option<Prior>]) -> Result<()> {
         let mut unrecognised = std::mem::take(&mut self.unrecognised);
-        if self.done + (unrecognised.len() as u64) < self.summary.inputs {
-            // The inputs that were not reached may use them: the next run decides.
+        if !self.summary.stopped && self.done + (unrecognised.len() as u64) < self.summary.inputs {
+            // The inputs that were not reached may use them: the next run decides. A run that stopped at one says so.
             return self.flush();
         }
         unrecognised.sort_by(|(a, ..), (b, ..)| (&a.root, &a.name).cmp(&(&b.root, &b.name)));
         for (input, mut row, bytes) in unrecognised {
             let order = |other: &Input| (&other.root, &other.name).cmp(&(&input.root, &input.name));
             let prior = inputs.binary_search_by(order).ok().and_then(|place| priors[place].as_ref());
-            let used = input.path.canonicalize().is_ok_and(|path| self.siblings.contains(&path));
-            if used {
+            if self.uses(input) {
                 row.status = Status::Skipped.as_str().into();
                 row.error_code = Some("sidecar".into());
                 row.error = Some("another input uses this file".into());
@@ -484,10 +505,24 @@ impl<'c, 'i> Commit<'c, 'i> {
         self.flush()
     }
 
+    /// Tells what is known of the inputs that fail as before.
+    fn tell_known(&self) -> Result<()> {
+        if self.known.is_empty() {
+            return Ok(());
+        }
+        for row in Records::open(self.store, Some(ERROR_COLUMNS))? {
+            let row = row?;
+            if row.is_error() && self.known.contains(&row.identity()) {
+                (self.progress)(Event::Known(&row));
+            }
+        }
+        Ok(())
+    }
+
     /// The journal becomes the manifest, unless there is more to come.
     fn finish(&mut self) -> Result<()> {
         let summary = &mut self.summary;
-        summary.interrupted = !summary.stopped && self.done < summary.inputs;
+        summary.interrupted |= !summary.stopped && self.done < summary.inputs;
         let Some((run, journal)) = self.run.take() else { return Ok(()) };
         drop(journal);
         summary.run = Some(run_name(run));

@@ -6,6 +6,7 @@
 //! | `objects/ab/<62 hex>.<ext>` | assets, named by their SHA-256 |
 //! | `runs/<number>/journal.jsonl` | the rows of a run that is not finished |
 //! | `runs/<number>/part-00000.parquet` | the rows of a finished run, sorted; replaces the journal |
+//! | `runs/<number>/part-00000.parquet.sha256` | its hash, as `sha256sum` writes it |
 //! | `tmp/` | files being written; swept when the store is opened for writing |
 //! | `hints.json` | hashes of large inputs by their stat, see `hints.rs`; of this machine, may be deleted |
 //! | `lock` | held by the one process that writes |
@@ -18,7 +19,7 @@ use mediary_core::{Error, ErrorKind, Result};
 
 use crate::journal::{Index, JournalReader};
 use crate::manifest::ManifestWriter;
-use crate::objects::sync_folder;
+use crate::objects::{content_hash, sync_folder};
 use crate::records::Records;
 use crate::row::Row;
 
@@ -31,8 +32,12 @@ pub(crate) const JOURNAL: &str = "journal.jsonl";
 /// Name of the manifest in a run's folder.
 pub(crate) const MANIFEST: &str = "part-00000.parquet";
 
+/// Name of the manifest's hash, beside it.
+pub(crate) const MANIFEST_HASH: &str = "part-00000.parquet.sha256";
+
 /// Name of the hints.
 pub(crate) const HINTS: &str = "hints.json";
+
 /// What folders of inputs are called.
 pub(crate) const ROOTS: &str = "roots.json";
 
@@ -174,8 +179,8 @@ impl Store {
 
     fn sweep(&self) -> Result<()> {
         for path in self.leftovers()? {
-            fs::remove_file(&path)
-                .map_err(|error| Error::io("cannot sweep", error).with_path(path.display().to_string()))?;
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|error| Error::io("cannot sweep", error).with_path(path.display().to_string()))?;
         }
         Ok(())
     }
@@ -195,15 +200,27 @@ impl Store {
         self.root.join("runs").join(run_name(run))
     }
 
-    /// The run that is not finished, if there is one; at most one is.
+    /// The run that is not finished, if there is one; none but the last is.
     pub(crate) fn unfinished(&self) -> Result<Option<u64>> {
-        Ok(self.runs()?.into_iter().rfind(|run| !self.run_folder(*run).join(MANIFEST).exists()))
+        Ok(self.runs()?.last().copied().filter(|run| !self.run_folder(*run).join(MANIFEST).exists()))
     }
 
-    /// Makes the folder of a run.
+    /// Makes the folder of a run with its empty journal: a run without either file is never seen.
     pub(crate) fn make_run(&self, run: u64) -> Result<()> {
-        fs::create_dir_all(self.run_folder(run)).map_err(|error| Error::io("cannot make a run", error))?;
+        let failed = |error| Error::io("cannot make a run", error);
+        let temporary = self.tmp().join(run_name(run));
+        fs::create_dir(&temporary).map_err(failed)?;
+        File::create(temporary.join(JOURNAL)).map_err(failed)?;
+        sync_folder(&temporary)?;
+        fs::rename(&temporary, self.run_folder(run)).map_err(failed)?;
         sync_folder(&self.root.join("runs"))
+    }
+
+    /// Removes a run that nothing was kept of.
+    fn drop_run(&self, run: u64) -> std::io::Result<()> {
+        let temporary = self.tmp().join(run_name(run));
+        fs::rename(self.run_folder(run), &temporary)?;
+        fs::remove_dir_all(temporary)
     }
 
     /// Turns the journal of a run into its manifest.
@@ -214,7 +231,7 @@ impl Store {
         let index = Index::read(&journal)?;
         if index.is_empty() {
             // Interrupted before its first input was complete: nothing to keep.
-            return fs::remove_dir_all(&folder).map_err(failed);
+            return self.drop_run(run).map_err(failed);
         }
         let temporary = self.temporary().map_err(failed)?;
         let mut writer = ManifestWriter::new(temporary.reopen().map_err(failed)?)?;
@@ -223,6 +240,8 @@ impl Store {
         }
         let file = writer.finish()?;
         file.sync_all().map_err(failed)?;
+        let hash = format!("{}  {MANIFEST}\n", content_hash(temporary.path())?);
+        self.replace(&format!("runs/{}/{MANIFEST_HASH}", run_name(run)), hash.as_bytes())?;
         temporary.persist(folder.join(MANIFEST)).map_err(|error| failed(error.error))?;
         sync_folder(&folder)?;
         fs::remove_file(&journal).map_err(failed)?;

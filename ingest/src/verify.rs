@@ -3,21 +3,21 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use mediary_core::{Limits, Result, Source};
+use mediary_core::Result;
 use serde::Serialize;
 use walkdir::WalkDir;
 
-use crate::objects::hash_of;
+use crate::objects::{content_hash, hash_of};
 use crate::records::open_run;
 use crate::row::Row;
-use crate::store::{JOURNAL, MANIFEST, Store};
+use crate::store::{JOURNAL, MANIFEST, MANIFEST_HASH, Store, run_name};
 
 /// Something that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Damage {
     /// Stable code: `object-missing`, `object-length`, `object-content`, `object-name`, `row-duplicate`, `row-incomplete`,
-    /// `row-assets`, `run-unreadable`.
+    /// `row-assets`, `run-content`, `run-missing`, `run-unreadable`.
     pub code: &'static str,
     /// Path relative to the store, or the input of the row.
     pub path: String,
@@ -59,8 +59,8 @@ impl Report {
     }
 }
 
-/// Checks that every row's objects exist with the right length and that no run has a row twice; `deep` also hashes every
-/// object. Damage is reported, not repaired; `IngestOptions::force` converts again and puts missing objects back.
+/// Checks that every row's objects exist with the right length and that no run has a row twice or lost its rows; `deep` also
+/// hashes every object and manifest. Damage is reported, not repaired; `IngestOptions::force` converts again and replaces missing and damaged objects.
 ///
 /// # Errors
 /// `Locked` while another process writes; `Io` when the store cannot be listed.
@@ -71,10 +71,17 @@ pub fn verify(store: &Store, deep: bool) -> Result<Report> {
     let mut referenced = HashSet::new();
     for run in store.runs()? {
         let folder = store.run_folder(run);
-        let finished = folder.join(MANIFEST).exists();
-        report.unfinished_runs += u64::from(!finished && folder.join(JOURNAL).exists());
+        let shown = format!("runs/{}", run_name(run));
+        match (folder.join(MANIFEST).exists(), folder.join(JOURNAL).exists()) {
+            (true, _) if deep => check_manifest(&folder, &shown, &mut report),
+            (true, _) => {}
+            (false, true) => report.unfinished_runs += 1,
+            (false, false) => {
+                let message = "it has neither a manifest nor a journal; remove its folder and ingest its inputs again";
+                report.damaged("run-missing", shown.clone(), message);
+            }
+        }
         let rows = open_run(store, run, None);
-        let shown = format!("runs/{}", folder.file_name().unwrap_or_default().to_string_lossy());
         let mut before: Option<Row> = None;
         match rows {
             Err(error) => report.damaged("run-unreadable", shown, error.to_string()),
@@ -99,6 +106,17 @@ pub fn verify(store: &Store, deep: bool) -> Result<Report> {
     }
     report.unreferenced = objects.keys().filter(|path| !referenced.contains(*path)).count() as u64;
     Ok(report)
+}
+
+fn check_manifest(folder: &Path, shown: &str, report: &mut Report) {
+    let expected = std::fs::read_to_string(folder.join(MANIFEST_HASH)).unwrap_or_default();
+    let expected = expected.split_whitespace().next().unwrap_or("a hash beside it");
+    let message = match content_hash(&folder.join(MANIFEST)) {
+        Ok(found) if found == expected => return,
+        Ok(found) => format!("expected {expected}, found {found}"),
+        Err(error) => error.to_string(),
+    };
+    report.damaged("run-content", format!("{shown}/{MANIFEST}"), message);
 }
 
 /// Lengths of the objects by path.
@@ -132,10 +150,6 @@ fn check_objects(store: &Store, deep: bool, report: &mut Report) -> HashMap<Stri
         objects.insert(path, bytes);
     }
     objects
-}
-
-fn content_hash(path: &Path) -> Result<String> {
-    Source::open(path, &Limits::default())?.sha256()
 }
 
 fn check_row(

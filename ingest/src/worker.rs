@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use mediary_core::record::Asset;
 use mediary_core::{
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::gate::{Gate, Grant};
 use crate::hints::{Hints, Stat};
-use crate::identity::{self, SiblingHashes, SiblingState, VERSION, WatchedSiblings};
+use crate::identity::{self, SiblingHashes, SiblingState, Stamp, VERSION, WatchedSiblings};
 use crate::objects::{self, Pending};
 use crate::pipeline::{AssetPolicy, IngestOptions, Outcome};
 use crate::row::{Row, Status};
@@ -42,11 +42,12 @@ const WHOLE_FACTOR: u64 = 8;
 pub(crate) struct Prior {
     key: String,
     siblings: Option<String>,
-    rows: u64,
+    /// What its rows say, in short.
+    rows: Vec<u64>,
     errors: u64,
     retry: bool,
-    /// Status, code and message of its last row.
-    last: (String, Option<String>, Option<String>),
+    /// Status and code of its last row.
+    last: (String, Option<String>),
 }
 
 impl Prior {
@@ -54,21 +55,26 @@ impl Prior {
     pub(crate) fn observe(&mut self, row: Row) {
         // What the environment or a limit prevented may work today.
         let passing = [ErrorKind::Io, ErrorKind::Limit, ErrorKind::Cancelled, ErrorKind::Worker, ErrorKind::Plugin];
-        self.rows += 1;
+        self.rows.push(digest(&row));
         self.errors += u64::from(row.is_error());
         self.retry |= passing.iter().any(|kind| row.error_code.as_deref() == Some(kind.as_str()));
         self.key = row.idempotency_key;
         self.siblings = row.siblings;
-        self.last = (row.status, row.error_code, row.error);
+        self.last = (row.status, row.error_code);
     }
 
     /// Whether the store says of this input what `row` says.
     pub(crate) fn says(&self, row: &Row) -> bool {
-        let (status, code, error) = &self.last;
-        self.rows == 1
-            && (status, code, error) == (&row.status, &row.error_code, &row.error)
-            && (&self.key, &self.siblings) == (&row.idempotency_key, &row.siblings)
+        self.rows == [digest(row)]
     }
+}
+
+/// What tells a row from another of the same record: by its key the rest follows.
+fn digest(row: &Row) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (row.index, row.last, &row.status, &row.error_code, &row.error, &row.idempotency_key, &row.siblings)
+        .hash(&mut hasher);
+    hasher.finish()
 }
 
 /// From a worker to the commit.
@@ -121,7 +127,7 @@ struct Loaded {
     /// Bytes it holds in memory.
     held: u64,
     /// Length and time of a file that is read more than once.
-    stamp: Option<(u64, Option<SystemTime>)>,
+    stamp: Option<Stamp>,
     /// The hash is that of an earlier run.
     hinted: bool,
 }
@@ -131,6 +137,19 @@ enum Attempt<'i> {
     Done(Done<'i>),
     /// It needs a grant of this size.
     More(u64),
+    /// Its rows are not those of the store after all: nothing was sent, and it has to be done again to send them.
+    News,
+}
+
+impl Loaded {
+    /// Fails when the input or a file beside it is no longer what it was when it was opened. To be asked after the files
+    /// beside it were hashed.
+    fn unchanged(&self, input: &Input) -> Result<()> {
+        if self.stamp.is_some() && self.stamp != identity::stamp(&input.path) {
+            return Err(changed("the file"));
+        }
+        if self.siblings.have_changed() { Err(changed("a file beside it")) } else { Ok(()) }
+    }
 }
 
 impl<'i> Worker<'_, 'i> {
@@ -184,12 +203,15 @@ impl<'i> Worker<'_, 'i> {
     /// Waits for memory and tries; an attempt that needs more is done again with more, at the end with the whole budget.
     fn admit(&self, input: &'i Input, prior: Option<&Prior>) -> Result<Done<'i>, Gone> {
         let mut wanted = self.estimate(input);
+        // What is tried again after a failure mostly fails again: as long as the rows are those of the store, none is sent.
+        let mut known = prior.filter(|prior| prior.retry && prior.rows.len() > 1 && !self.shared.options.force);
         loop {
             let grant = self.shared.gate.acquire(wanted);
-            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(input, prior, &grant)));
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(input, prior, known, &grant)));
             match attempt {
                 Ok(Ok(Attempt::Done(done))) => return Ok(done),
                 Ok(Ok(Attempt::More(bytes))) => wanted = bytes,
+                Ok(Ok(Attempt::News)) => (known, wanted) = (None, grant.bytes),
                 Ok(Err(gone)) => return Err(gone),
                 Err(_) => {
                     let error = Error::malformed("the decoder gave up on this data")
@@ -242,7 +264,7 @@ impl<'i> Worker<'_, 'i> {
             .read_to_end(&mut bytes)
             .map_err(|error| Error::io("cannot read", error))?;
         if bytes.len() as u64 != metadata.len() {
-            return Err(changed());
+            return Err(changed("the file"));
         }
         let name = input.path.file_name().unwrap_or_default().to_string_lossy();
         let sha256 = hex(&Sha256::digest(&bytes));
@@ -251,7 +273,13 @@ impl<'i> Worker<'_, 'i> {
         Ok(Loaded { source, sha256, siblings, held, stamp: None, hinted: false })
     }
 
-    fn attempt(&self, input: &'i Input, prior: Option<&Prior>, grant: &Grant<'_>) -> Result<Attempt<'i>, Gone> {
+    fn attempt(
+        &self,
+        input: &'i Input,
+        prior: Option<&Prior>,
+        known: Option<&Prior>,
+        grant: &Grant<'_>,
+    ) -> Result<Attempt<'i>, Gone> {
         let mut base = self.base(input);
         let mut loaded = match self.load(input) {
             Ok(loaded) => loaded,
@@ -292,7 +320,7 @@ impl<'i> Worker<'_, 'i> {
         }
         base.source_sha256 = Some(loaded.sha256.clone());
         let error = match opened.and_then(|reading| self.plan(reading, loaded.held, grant, &loaded.source, &read)) {
-            Ok(Ok(reading)) => return self.convert(input, prior, &loaded, base, reading, grant),
+            Ok(Ok(reading)) => return self.convert(input, (prior, known), &loaded, base, reading, grant),
             Ok(Err(more)) => return Ok(Attempt::More(more)),
             Err(error) => error,
         };
@@ -309,7 +337,8 @@ impl<'i> Worker<'_, 'i> {
         }
         let asked = loaded.siblings.asked();
         base.siblings = self.siblings_column(&loaded.siblings, &asked);
-        let mut done = self.failed(input, base, &self.explain(error, loaded.held), prior)?;
+        let error = loaded.unchanged(input).err().unwrap_or_else(|| self.explain(error, loaded.held));
+        let mut done = self.failed(input, base, &error, prior)?;
         done.bytes = loaded.source.len();
         done.siblings = loaded.siblings.paths(&asked);
         Ok(Attempt::Done(done))
@@ -402,7 +431,7 @@ impl<'i> Worker<'_, 'i> {
     fn convert(
         &self,
         input: &'i Input,
-        prior: Option<&Prior>,
+        (prior, known): (Option<&Prior>, Option<&Prior>),
         loaded: &Loaded,
         base: Row,
         mut reading: Reading,
@@ -412,6 +441,12 @@ impl<'i> Worker<'_, 'i> {
         reading.set_sha256(&loaded.sha256);
         let budget = reading.context().budget().clone();
         let (mut records, mut errors) = (0, 0);
+        // Sends a row, or tells whether it is the one that is known.
+        let mut rows = known.map(|prior| prior.rows.iter());
+        let mut tell = |row: Row, pending| match &mut rows {
+            Some(rows) => Ok(rows.next() == Some(&digest(&row))),
+            None => self.send(Message::Row(Box::new(row), pending)).map(|()| true),
+        };
         // One row is held back: the last one carries the mark that the input is complete.
         let mut held: Option<(Row, Vec<Pending>)> = None;
         loop {
@@ -452,13 +487,19 @@ impl<'i> Worker<'_, 'i> {
                     if row.format.is_none() {
                         row.index = records + errors;
                     }
+                    // What the store could not take is no failure of a format.
+                    if error.kind() == ErrorKind::Io && error.format().is_none() {
+                        row.format = None;
+                    }
                     errors += 1;
                     pending.clear();
                     row.fail(&self.explain(error, loaded.held));
                 }
             }
-            if let Some((row, pending)) = held.replace((row, pending)) {
-                self.send(Message::Row(Box::new(row), pending))?;
+            if let Some((row, pending)) = held.replace((row, pending))
+                && !tell(row, pending)?
+            {
+                return Ok(Attempt::News);
             }
             if stop {
                 break;
@@ -468,26 +509,27 @@ impl<'i> Worker<'_, 'i> {
         let Some((mut row, mut pending)) = held else {
             return self.failed(input, base, &Error::malformed("the input holds no record"), None).map(Attempt::Done);
         };
-        if let Some((len, modified)) = loaded.stamp {
-            let now = input.path.metadata().map_err(|error| Error::io("cannot open", error));
-            let now = now.map(|metadata| (metadata.len(), metadata.modified().ok()));
-            if !now.is_ok_and(|now| now == (len, modified)) {
-                let index = row.index;
-                row = Row { index, ..base };
-                row.fail(&changed());
-                pending.clear();
-                errors += 1;
-            }
+        let siblings = self.siblings_column(&loaded.siblings, &asked);
+        if let Err(error) = loaded.unchanged(input) {
+            row = Row { index: row.index, ..base };
+            row.fail(&error);
+            pending.clear();
+            errors += 1;
         }
         row.last = 1;
-        row.siblings = self.siblings_column(&loaded.siblings, &asked);
+        row.siblings = siblings;
         let bytes = loaded.source.len();
         let mut done = if (records, errors) == (0, 1) {
             self.single(input, row, prior, Outcome::Failed)?
         } else {
-            self.send(Message::Row(Box::new(row), pending))?;
+            if !tell(row, pending)? {
+                return Ok(Attempt::News);
+            }
             let outcome = if errors > 0 { Outcome::Failed } else { Outcome::Converted };
-            Done { records: records.unsigned_abs(), ..done(input, outcome) }
+            match known {
+                Some(_) => done(input, Outcome::KnownFailure),
+                None => Done { records: records.unsigned_abs(), ..done(input, outcome) },
+            }
         };
         done.bytes = bytes;
         done.siblings = loaded.siblings.paths(&asked);
@@ -517,7 +559,8 @@ impl<'i> Worker<'_, 'i> {
                 write.options.clone_from(&shared.options.read.options);
                 write.cancel = shared.options.read.cancel.clone();
                 let mut out = Output::object_in(&shared.store.tmp())?.with_limit(write.limits.output_bytes);
-                shared.registry.write(record, target.id, &mut out, &write)?;
+                let written = shared.registry.write(record, target.id, &mut out, &write);
+                written.map_err(|error| out.fault().unwrap_or(error))?;
                 // A writer need not ask for what it does not keep; errors further on in the source still count.
                 record.media.drain()?;
                 let object = out.into_object()?;
@@ -564,7 +607,7 @@ impl<'i> Worker<'_, 'i> {
         let path = objects::object_path(&loaded.sha256, info.extension());
         let bytes = loaded.source.len();
         let written = record.index > 0 || record.assets.iter().any(|asset| asset.path == path);
-        if !written && !objects::exists(self.shared.store.path(), &path, bytes) {
+        if !written && !objects::exists(self.shared.store.path(), &path, bytes, self.shared.options.force) {
             let mut out = Output::object_in(&self.shared.store.tmp())?;
             let mut reader = loaded.source.reader();
             let mut buffer = vec![0; 1 << 18];
@@ -576,7 +619,7 @@ impl<'i> Worker<'_, 'i> {
             }
             let object = out.into_object()?;
             if object.sha256 != loaded.sha256 {
-                return Err(changed());
+                return Err(changed("the file"));
             }
             pending.push(Pending::new(object, info.extension()));
         }
@@ -596,6 +639,7 @@ fn done(input: &Input, outcome: Outcome) -> Done<'_> {
     Done { input, outcome, records: 0, bytes: 0, siblings: Vec::new(), hinted: false, unrecognised: None }
 }
 
-fn changed() -> Error {
-    Error::new(ErrorKind::Io, "the file changed while it was read").with_hint("ingest it again when its writer is done")
+fn changed(what: &str) -> Error {
+    Error::new(ErrorKind::Io, format!("{what} changed while it was read"))
+        .with_hint("ingest it again when its writer is done")
 }

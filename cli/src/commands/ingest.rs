@@ -92,7 +92,8 @@ impl Watch<'_> {
     fn see(&mut self, event: Event<'_>) {
         match event {
             Event::Planned { inputs, .. } => self.progress.planned(inputs),
-            Event::Row(row) if row.is_error() => self.failure(row),
+            Event::Row(row) if row.is_error() => self.failure(row, false),
+            Event::Known(row) => self.failure(row, true),
             Event::Finished { outcome, records, bytes, .. } => {
                 self.progress.finished(matches!(outcome, Outcome::Failed | Outcome::KnownFailure), records, bytes);
             }
@@ -100,12 +101,16 @@ impl Watch<'_> {
         }
     }
 
-    fn failure(&mut self, row: &Row) {
+    fn failure(&mut self, row: &Row, known: bool) {
         let paint = self.screen.paint_stderr();
         let message = failure_text(row);
         self.progress.aside(|| error_to_stderr(paint, &message, row.hint.as_deref()));
         if self.screen.json && self.stdout.is_ok() {
-            self.stdout = self.screen.json(&row.error_json()).and_then(|()| self.screen.flush());
+            let mut error = row.error_json();
+            if known {
+                error["known"] = true.into();
+            }
+            self.stdout = self.screen.json(&error).and_then(|()| self.screen.flush());
             if self.stdout.is_err() {
                 self.cancel.cancel();
             }

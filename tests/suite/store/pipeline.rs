@@ -78,6 +78,13 @@ fn sha256(bytes: &[u8]) -> String {
     mediary_core::Source::from_bytes("", bytes).sha256().unwrap()
 }
 
+/// A batch of a journal.
+pub(crate) fn batch(lines: &[&str]) -> String {
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let mark = serde_json::json!({"bytes": lines.len(), "sha256": sha256(lines.as_bytes())});
+    format!("{lines}{mark}\n")
+}
+
 #[test]
 fn a_folder_of_everything() {
     let bench = Bench::new();
@@ -278,6 +285,14 @@ fn limits_are_tried_again_without_new_rows() {
     assert!(bench.row("huge.doc").hint.unwrap().contains("--limit alloc_bytes"));
     let second = bench.run(&IngestOptions::default());
     assert_eq!((second.failed, second.rows, second.known_failures, second.skipped), (1, 0, 1, 0));
+    // The same when other records of the input are fine, until something is new.
+    bench.put("some.doc", "DOC1\none\n---\nalloc 90000000000\n");
+    assert_eq!(bench.run(&IngestOptions::default()).rows, 2);
+    let again = bench.run(&IngestOptions::default());
+    assert_eq!((again.failed, again.rows, again.known_failures, again.run), (2, 0, 2, None));
+    let other = bench.run(&with(|options| options.read.limits.alloc_bytes = 1 << 20));
+    assert_eq!((other.failed, other.rows, other.records), (2, 3, 1));
+    fs::remove_file(bench.input("some.doc")).unwrap();
     // Another limit gives another message, and a limit that is high enough gives the record.
     bench.put("huge.doc", "DOC1\nalloc 900000000\n");
     assert_eq!(bench.run(&IngestOptions::default()).failed, 1);
@@ -406,7 +421,7 @@ fn stores_are_equal_to_the_byte_whatever_the_threads() {
         assert_eq!((summary.ok, summary.failed), (61, 1));
         stores.push(contents(&bench.store()));
     }
-    assert_eq!(stores[0].len(), 60 + 1 + 3, "60 filled, one \"x\", VERSION, lock and manifest");
+    assert_eq!(stores[0].len(), 60 + 1 + 4, "60 filled, one \"x\", VERSION, lock, manifest and its hash");
     assert!(stores[0] == stores[1] && stores[0] == stores[2]);
 }
 
@@ -456,16 +471,31 @@ fn an_interrupted_input_starts_anew() {
     let lines: Vec<_> = bench.rows().iter().map(|row| serde_json::to_string(row).unwrap()).collect();
     let run = bench.store().join("runs/000001");
     fs::remove_file(run.join("part-00000.parquet")).unwrap();
-    fs::write(run.join("journal.jsonl"), format!("{}\n{}\n", lines[2], lines[0])).unwrap();
+    fs::write(run.join("journal.jsonl"), batch(&[&lines[2], &lines[0]])).unwrap();
     assert_eq!(bench.rows().len(), 1, "half an input does not count");
     let summary = bench.run(&IngestOptions::default());
     assert_eq!((summary.ok, summary.skipped, summary.rows, summary.objects), (1, 1, 2, 0));
     assert_eq!(bench.rows().len(), 3);
     bench.assert_whole();
 
-    // A broken line before good ones is no torn end.
-    fs::remove_file(run.join("part-00000.parquet")).unwrap();
-    fs::write(run.join("journal.jsonl"), format!("{}\nnonsense\n{}\n", lines[2], lines[1])).unwrap();
+    // Power loss leaves a hole in what was not synced: the last batch.
+    let last = batch(&[&lines[0], &lines[1]]);
+    let journal = |last: &str, after: &str| {
+        let _ = fs::remove_file(run.join("part-00000.parquet"));
+        fs::write(run.join("journal.jsonl"), format!("{}{last}{after}", batch(&[&lines[2]]))).unwrap();
+    };
+    for hole in [0..10, 5..lines[0].len() + 5, lines[0].len() - 5..last.len(), 0..last.len()] {
+        let mut torn = last.clone();
+        torn.replace_range(hole.clone(), &"\0".repeat(hole.len()));
+        journal(&torn, "");
+        assert_eq!(bench.rows().len(), 1);
+        let summary = bench.run(&IngestOptions::default());
+        assert_eq!((summary.ok, summary.skipped, summary.objects), (1, 1, 0), "{hole:?}");
+        bench.assert_whole();
+    }
+
+    // A broken batch before a whole one is none of that.
+    journal(&last.replace("one", "two").replace("a.doc", "z.doc"), &last);
     let store = Store::create_or_open(bench.store()).unwrap();
     let error = ingest(&store, &registry(), &[bench.input("")], &IngestOptions::default(), &|_| {}).unwrap_err();
     assert_eq!(error.kind(), mediary_core::ErrorKind::Malformed);
@@ -499,11 +529,24 @@ fn files_that_vanish_or_were_not_reached() {
     for number in 0..200 {
         bench.put(&format!("c/{number}.doc"), "DOC1\nx\n");
     }
+    let cancel = with(|options| options.jobs = 1);
+    let store = Store::create_or_open(bench.store()).unwrap();
+    let cut = ingest(&store, &registry(), &[bench.input("")], &cancel, &|event| {
+        if let Event::Started { input: "in/b.doc" } = event {
+            cancel.cancel.cancel();
+        }
+    })
+    .unwrap();
+    drop(store);
+    assert!(cut.interrupted && cut.ok < 201, "{cut:?}");
+    assert_eq!((cut.failed, cut.sidecars), (1, 0));
+    // Who wants to stop at failures does not want to wait for that.
     let stopped = bench.run(&with(|options| (options.jobs, options.stop_on_error) = (1, true)));
-    assert!(stopped.stopped && stopped.ok < 201, "{stopped:?}");
-    assert_eq!((stopped.failed, stopped.sidecars), (1, 0));
+    assert!(stopped.stopped && stopped.failed > 0 && stopped.ok < 201, "{stopped:?}");
+    assert_eq!(bench.row("a.mtl").error_code.as_deref(), Some("not-recognised"));
     let rest = bench.run(&IngestOptions::default());
-    assert_eq!((rest.failed, rest.sidecars, rest.ok + stopped.ok), (1, 1, 201));
+    assert_eq!((rest.failed, rest.sidecars, rest.ok + stopped.ok + cut.ok), (1, 1, 201));
+    assert_eq!(bench.row("a.mtl").status, "skipped");
 }
 
 #[test]
@@ -522,6 +565,8 @@ fn stops_at_the_first_failure_when_asked() {
     bench.assert_whole();
     let rest = bench.run(&IngestOptions::default());
     assert_eq!((rest.ok + summary.ok, rest.known_failures), (499, 1));
+    let known = bench.run(&with(|options| (options.jobs, options.stop_on_error) = (1, true)));
+    assert!(known.stopped && known.known_failures == 1, "a known failure stops too");
 }
 
 #[test]
@@ -532,7 +577,7 @@ fn events_tell_the_whole_story() {
     let store = Store::create_or_open(bench.store()).unwrap();
     let story = RefCell::new(Vec::new());
     let options = with(|options| options.jobs = 1);
-    ingest(&store, &registry(), &[bench.input("")], &options, &|event| {
+    let tell = |event: Event<'_>| {
         story.borrow_mut().push(match event {
             Event::Planned { inputs, hidden } => format!("planned {inputs} {hidden}"),
             Event::Started { input } => format!("started {input}"),
@@ -540,12 +585,13 @@ fn events_tell_the_whole_story() {
             Event::Finished { input, outcome, records, bytes } => {
                 format!("finished {input} {outcome:?} {records} {bytes}")
             }
+            Event::Known(row) => format!("known {} {} {}", row.input, row.error_json()["location"]["line"], row.status),
             _ => "other".into(),
         });
-    })
-    .unwrap();
+    };
+    ingest(&store, &registry(), &[bench.input("")], &options, &tell).unwrap();
     assert_eq!(
-        story.into_inner(),
+        story.take(),
         [
             "planned 2 0",
             "started in/a.doc",
@@ -557,7 +603,10 @@ fn events_tell_the_whole_story() {
             "finished in/bad.doc Failed 0 12",
         ]
     );
-    assert_eq!(Outcome::KnownFailure, Outcome::KnownFailure);
+    ingest(&store, &registry(), &[bench.input("")], &options, &tell).unwrap();
+    let story = story.into_inner();
+    assert_eq!(story.last().unwrap(), "known bad.doc 2 error");
+    assert!(story.contains(&format!("finished in/bad.doc {:?} 0 0", Outcome::KnownFailure)), "{story:?}");
 }
 
 #[test]
@@ -586,6 +635,25 @@ fn arguments_of_every_form() {
     assert_eq!((summary.ok, summary.failed), (2, 2));
     assert_eq!(names(&bench), ["in/missing.doc", "in/none*.doc", "x/a.doc", "x/b.doc"]);
 
+    // What a glob matches is as if it had been given: folders are walked, hidden files left out.
+    let bench = Bench::new();
+    for name in ["g/a.doc", "g/sub/b.doc", "g/.hidden.doc", "g/sub/.hidden.doc"] {
+        bench.put(name, "DOC1\nt\n");
+    }
+    bench.run_on(&[bench.input("g/*")], &IngestOptions::default());
+    assert_eq!(names(&bench), ["g/a.doc", "sub/b.doc"]);
+    bench.run_on(&[bench.input("g/*")], &with(|options| options.walk.hidden = true));
+    assert_eq!(names(&bench), ["g/.hidden.doc", "g/a.doc", "sub/.hidden.doc", "sub/b.doc"]);
+
+    // A store does not take itself, nor parts of itself.
+    let store = Store::create_or_open(bench.store()).unwrap();
+    for inside in ["", "VERSION", "runs/000001"] {
+        let path = bench.store().join(inside);
+        let refused = ingest(&store, &registry(), &[path], &IngestOptions::default(), &|_| {}).unwrap_err();
+        assert_eq!(refused.kind(), mediary_core::ErrorKind::InvalidOption, "{inside}");
+    }
+    drop(store);
+
     // The store inside the folder that is ingested is left out.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.doc"), "DOC1\nt\n").unwrap();
@@ -595,6 +663,25 @@ fn arguments_of_every_form() {
             ingest(&store, &registry(), &[folder.path().to_owned()], &IngestOptions::default(), &|_| {}).unwrap();
         assert_eq!(summary.inputs, 1);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_many_paths_lead_to_is_visited_once() {
+    let bench = Bench::new();
+    for level in 0..30 {
+        bench.put(&format!("{level}/a.doc"), "DOC1\nt\n");
+        for link in ["l", "m"] {
+            let _ = std::os::unix::fs::symlink(format!("../{}", level + 1), bench.input(&format!("{level}/{link}")));
+        }
+    }
+    bench.put("30/a.doc", "DOC1\nt\n");
+    assert_eq!(bench.run(&IngestOptions::default()).ok, 31);
+
+    let options = IngestOptions::default();
+    options.cancel.cancel();
+    let summary = Bench::new().run(&options);
+    assert!(summary.interrupted && summary.inputs == 0, "{summary:?}");
 }
 
 #[cfg(target_os = "linux")]

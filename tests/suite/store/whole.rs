@@ -6,7 +6,7 @@ use mediary_core::ErrorKind;
 use mediary_ingest::{IngestOptions, Store, ingest, verify};
 
 use super::formats::registry;
-use super::pipeline::{Bench, with};
+use super::pipeline::{Bench, batch, with};
 
 fn filled() -> Bench {
     let bench = Bench::new();
@@ -86,6 +86,17 @@ fn every_damage_is_found() {
     assert!(codes(&bench, true).is_empty());
     assert_eq!(fs::read(object(0)).unwrap(), good);
 
+    let manifest = bench.store().join("runs/000001/part-00000.parquet");
+    let whole = fs::read(&manifest).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 3] ^= 1;
+    fs::write(&manifest, &flipped).unwrap();
+    assert!(codes(&bench, true).contains(&"run-content"));
+    fs::remove_file(&manifest).unwrap();
+    assert_eq!(codes(&bench, false), ["run-missing"]);
+    fs::write(&manifest, &whole).unwrap();
+    assert!(codes(&bench, true).is_empty());
+
     fs::write(bench.store().join("objects/stray"), "x").unwrap();
     assert_eq!(codes(&bench, false), ["object-name"]);
     fs::remove_file(bench.store().join("objects/stray")).unwrap();
@@ -100,6 +111,16 @@ fn every_damage_is_found() {
     assert_eq!((report.unreferenced, report.leftovers, report.objects, report.rows), (1, 1, 6, 10));
     drop(Store::create_or_open(bench.store()).unwrap());
     bench.assert_whole();
+}
+
+#[test]
+fn force_mends_what_was_damaged() {
+    let bench = filled();
+    let object = bench.store().join(bench.rows()[0].asset_path.as_ref().unwrap());
+    let good = fs::read(&object).unwrap();
+    fs::write(&object, "x".repeat(good.len())).unwrap();
+    assert_eq!(bench.run(&with(|options| options.force = true)).objects, 1);
+    assert_eq!(fs::read(&object).unwrap(), good);
 }
 
 #[test]
@@ -136,7 +157,7 @@ fn a_damaged_manifest_is_an_error_and_no_panic() {
 #[test]
 fn a_journal_cut_anywhere_is_resumed() {
     let whole = filled();
-    let lines: String = whole.rows().iter().map(|row| serde_json::to_string(row).unwrap() + "\n").collect();
+    let lines: String = whole.rows().iter().map(|row| batch(&[&serde_json::to_string(row).unwrap()])).collect();
     let run = whole.store().join("runs/000001");
     let rows = whole.rows();
     let journal = |bytes: &[u8]| {
@@ -146,7 +167,7 @@ fn a_journal_cut_anywhere_is_resumed() {
     };
     for cut in (0..8).chain((0..=30).map(|part| part * lines.len() / 30)) {
         journal(&lines.as_bytes()[..cut]);
-        let good = lines.as_bytes()[..cut].iter().filter(|byte| **byte == b'\n').count();
+        let good = lines.as_bytes()[..cut].iter().filter(|byte| **byte == b'\n').count() / 2;
         assert_eq!(whole.rows().len(), good, "{cut}");
         let summary = whole.run(&IngestOptions::default());
         assert_eq!((summary.skipped, summary.ok, summary.objects), (good as u64, 5 - good as u64, 0), "{cut}");
