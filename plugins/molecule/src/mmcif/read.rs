@@ -356,7 +356,7 @@ impl Reader {
                 cx.budget().take(BLOCK as u64 * POSITION_BYTES)?;
             }
             model.positions.push(row.position(line)?.unwrap_or_default());
-            let b_factor = float(row.get(B_FACTOR)).map(|value| value as f32);
+            let b_factor = measured(row.get(B_FACTOR)).map(|value| value as f32);
             if b_factor.is_some_and(|value| build.molecule.atoms.b_factors.get(index) != Some(&value)) {
                 model.differing.get_or_insert(line);
             }
@@ -472,7 +472,7 @@ impl<'a> Row<'a> {
             return Ok(None);
         }
         let number = |item: usize| {
-            float(self.get(item)).ok_or_else(|| {
+            measured(self.get(item)).ok_or_else(|| {
                 let found = word(self.get(item));
                 Error::malformed(format!("expected a coordinate, found {found:?}")).at_line(line)
             })
@@ -536,7 +536,7 @@ impl Build {
         let serial = integer(row.get(ID));
         let mut number = |item: usize, default: f32| {
             let field = row.get(item);
-            float(field).map(|value| value as f32).unwrap_or_else(|| {
+            measured(field).map(|value| value as f32).unwrap_or_else(|| {
                 if !field.is_empty() {
                     self.findings.warn("bad-number", line, || {
                         format!("expected a number in {}, found {:?}: {default} is taken", READ[item], word(field))
@@ -672,7 +672,7 @@ impl Build {
             (true, name) => name.map(ToString::to_string).unwrap_or_default(),
             (false, _) => value("entry", "id").map_or_else(|| block.to_owned(), ToString::to_string),
         };
-        let edge = |item: &str| value("cell", item).and_then(|text| measured(text));
+        let edge = |item: &str| value("cell", item).and_then(|text| measured(text.as_bytes()));
         let edges = (edge("length_a"), edge("length_b"), edge("length_c"));
         if let (Some(a), Some(b), Some(c)) = edges {
             // Edges of 1 (or 0) Å stand for "no crystal".
@@ -697,7 +697,7 @@ impl Build {
             if *text == molecule.name || (complete && *property == "id") {
                 continue;
             }
-            let number = (*property == "resolution").then(|| float(text.as_bytes())).flatten();
+            let number = (*property == "resolution").then(|| measured(text.as_bytes())).flatten();
             properties.insert((*property).into(), number.map_or_else(|| text.as_str().into(), Into::into));
         }
         findings.append(self.findings);
@@ -714,9 +714,15 @@ fn first_char(text: &[u8]) -> Option<char> {
     word(text).chars().next()
 }
 
-/// A number with its standard uncertainty, which is dropped: `10.123(4)`.
-fn measured(text: &str) -> Option<f64> {
-    float(text.split('(').next().unwrap_or_default().as_bytes())
+/// A number, with or without its standard uncertainty, which is dropped: `10.123(4)`.
+fn measured(field: &[u8]) -> Option<f64> {
+    let before_uncertainty = || {
+        let inner = field.strip_suffix(b")")?;
+        let open = inner.iter().position(|&byte| byte == b'(')?;
+        let digits = &inner[open + 1..];
+        (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then_some(&inner[..open])
+    };
+    float(before_uncertainty().unwrap_or(field))
 }
 
 /// Residues as other categories refer to them.

@@ -149,6 +149,23 @@ fn other_writers_files_are_read() {
     assert_eq!(molecule(&records[1]).atoms.elements[0].symbol(), "Zn");
 }
 
+const ITEMS: &str = "loop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n\
+    _atom_site.Cartn_z\n_atom_site.occupancy\n_atom_site.B_iso_or_equiv\n_atom_site.pdbx_PDB_model_num\n";
+
+#[test]
+fn standard_uncertainties_are_dropped() {
+    let text = format!("data_x\n_refine.ls_d_res_high 1.8(1)\n{ITEMS}1 C 1.45(2) -0.5(13) 2 0.75(1) 12.5(10) 1\n#\n");
+    let records = read(text.as_bytes(), "mmcif").unwrap();
+    let first = molecule(&records[0]);
+    assert_eq!(first.models[0].positions, [[1.45, -0.5, 2.0]]);
+    assert_eq!((first.atoms.occupancies[0], first.atoms.b_factors[0]), (0.75, 12.5));
+    assert_eq!(records[0].properties["resolution"], 1.8);
+    assert!(findings(&records).is_empty());
+    for broken in ["1.45(2", "1.45()", "1.45(a)", "(2)", "1.45)"] {
+        assert!(read(text.replace("1.45(2)", broken).as_bytes(), "mmcif").is_err(), "{broken}");
+    }
+}
+
 #[test]
 fn files_without_atoms_say_what_they_hold() {
     let error = read(b"data_x\n_atom_site_fract_x 0.5\n", "mmcif").unwrap_err();
