@@ -75,10 +75,16 @@ impl Format for Xyz {
         // A count above bare coordinates is a point cloud: its second line is a point already.
         let numeric = comment.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let is_point = numeric.clone().count() >= 3 && numeric.clone().all(|word| float(word).is_some());
-        let mut seen = 0;
+        let (mut seen, mut broken) = (0, false);
         for line in lines.take(usize::try_from(count).unwrap_or(usize::MAX).min(20)) {
             let line = Line { text: line, number: 0, start: 0 };
-            let Ok(atom) = columns.atom(&line) else { return Confidence::No };
+            let Ok(atom) = columns.atom(&line) else {
+                if !columns.nearly(line.text) {
+                    return Confidence::No;
+                }
+                (seen, broken) = (seen + 1, true);
+                continue;
+            };
             if is_point && atom.symbol.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Confidence::No;
             }
@@ -89,6 +95,7 @@ impl Format for Xyz {
         }
         match seen {
             0 => Confidence::No,
+            _ if broken => Confidence::yes(60, "a count, a comment, and atoms, but a coordinate is no number"),
             _ => Confidence::yes(150, "a count, a comment, and atoms with symbols and coordinates"),
         }
     }
@@ -158,6 +165,14 @@ impl Columns {
             next += width;
         }
         Some(Self { species: species?, position: position?, charge, declared: Some(next), others })
+    }
+
+    /// Whether a line is an atom but for one coordinate: a symbol and two numbers stand in their columns.
+    fn nearly(&self, line: &[u8]) -> bool {
+        let fields: Vec<_> = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).collect();
+        let numbers = fields.iter().skip(self.position).take(3).filter(|field| float(field).is_some()).count();
+        let element = fields.get(self.species).and_then(|symbol| by_symbol(symbol));
+        numbers == 2 && element.is_some() && fields.len() >= self.declared.unwrap_or(4)
     }
 
     fn atom(&self, line: &Line<'_>) -> Result<AtomLine> {

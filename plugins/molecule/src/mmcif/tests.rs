@@ -221,4 +221,17 @@ fn only_macromolecular_files_are_recognised() {
     assert_eq!(found(&written(&mut read(&data("pdb/2dej_APW.pdb"), "pdb").unwrap())), Some("mmcif"));
     assert_eq!(found(b"data_small\n_cell_length_a 5\nloop_\n_atom_site_label\n_atom_site_fract_x\nC1 0.5\n"), None);
     assert_eq!(found(b"data_ is text too\n"), None);
+    // Atoms beyond the head: a category of the dictionary decides, or the extension.
+    let named = |name: &str, text: &[u8]| {
+        registry.detect(&Source::from_bytes(name, text.to_vec())).winner(false).ok().filter(|&id| id == "mmcif")
+    };
+    let rows = "0 'a title'\n".repeat(8_000);
+    let late = format!("data_x\nloop_\n_citation.id\n_citation.title\n{rows}{ITEMS}1 C 0 0 0 1 0 1\n#\n");
+    assert_eq!(named("", late.as_bytes()), Some("mmcif"));
+    let text = format!("data_x\n_a.t\n;{}\n;\n{ITEMS}1 C 0 0 0 1 0 1\n#\n", "text\n".repeat(20_000));
+    let comment = format!("{}data_x\n{ITEMS}1 C 0 0 0 1 0 1\n#\n", "# a comment\n".repeat(8_000));
+    for text in [text, comment] {
+        assert_eq!(named("x.cif", text.as_bytes()), Some("mmcif"));
+        assert_eq!(named("x", text.as_bytes()), None);
+    }
 }

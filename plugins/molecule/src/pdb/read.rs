@@ -312,6 +312,11 @@ fn residue_number(field: &[u8]) -> (Option<i32>, Option<char>) {
     (number.and_then(|number| i32::try_from(number).ok()), (code != b' ').then_some(char::from(code)))
 }
 
+/// Whether a line has a residue number where an atom has one, and blanks between it and the coordinates.
+pub(super) fn has_residue_columns(line: &[u8]) -> bool {
+    line.len() >= 54 && residue_number(&line[22..27]).0.is_some() && line[27..30] == *b"   "
+}
+
 /// The serial of an atom.
 fn serial(line: &Line<'_>) -> Option<i64> {
     // Six digits take the column before, which is blank after `ATOM`.

@@ -248,4 +248,13 @@ fn only_its_own_files_are_recognised() {
     let mmcif = b"data_X\nloop_\n_atom_site.group_PDB\n_atom_site.id\nATOM 1 N N . THR A 1 1 ? 17.047 14.099 3.625\n";
     assert_eq!(winner(mmcif.to_vec()).filter(|&id| id == "pdb"), None);
     assert_eq!(winner(b"END\n".to_vec()), None);
+    // One bad coordinate is the reader's to report, with its line.
+    for bad in ["   0.000  abcdef   0.000", "     nan     inf   0.000"] {
+        let text = format!("ATOM      1  CA  ALA A   1    {bad}  1.00 10.00           C  \n");
+        assert_eq!(winner(text.into_bytes()), Some("pdb"), "{bad}");
+    }
+    for bad in ["2\nc\nO 0 0 0\nH 1e400 0 0\n", "2\nc\nO 0 0 0\nH 0 0 inf\n"] {
+        assert_eq!(winner(bad.into()), Some("xyz"), "{bad}");
+    }
+    assert_eq!(winner(b"1\nwords\nI am 5\n".to_vec()), None);
 }
