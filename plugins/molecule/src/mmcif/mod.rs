@@ -24,7 +24,8 @@
 //! `_atom_site` are refused. Anisotropic displacements and every other category are passed over.
 //!
 //! Strictness: default and strict take a row or a value that is cut, and a coordinate that is no number, as errors; lenient leaves
-//! them out. Strict also refuses unknown elements and numbers that are none.
+//! them out. Strict also refuses unknown elements and numbers that are none. A file that ends in its list of atoms, without the
+//! `#` that common writers end it with, may be cut between two rows: that is a note (`no-end`).
 //!
 //! Lost on writing, as losses: velocities, cells and titles of single models, handedness of atoms, drawing of bonds,
 //! properties.

@@ -362,7 +362,15 @@ impl Reader {
             }
         }
         builds.push(build);
-        if values.is_empty() { Ok(()) } else { self.uneven("atom_site", width) }
+        if !values.is_empty() {
+            return self.uneven("atom_site", width);
+        }
+        if bytes[self.tokens.at..].trim_ascii().is_empty() {
+            findings.note("no-end", self.tokens.lines + 1, || {
+                "the file ends in its list of atoms, without the # that ends it: it may be cut short".into()
+            });
+        }
+        Ok(())
     }
 }
 
