@@ -18,7 +18,9 @@
 //! `mediary_partial_charge`, `mediary_radius`, `mediary_isotope`, `mediary_type`, `mediary_hydrogens`, `mediary_aromatic`
 //! in `_atom_site`, `mediary_aromatic_flag` in `_struct_conn`, `mediary_sense` in `_struct_sheet_range`.
 //!
-//! Read: the same, in any order of items and blocks; models of the same atoms are one record, a model of other atoms is another.
+//! Read: the same, in any order of items and blocks; models of the same atoms are one record, a model of other atoms is another. A
+//! model number that is repeated or not positive becomes the next free one, with a diagnostic (`model-number`). Standard
+//! uncertainties, the `(2)` of `1.45(2)`, are dropped.
 //! A file that does not say that its bonds are complete (`_entry.mediary_bonds`, ours) gets those of residue templates and
 //! distances too, see the option `bonds`. Fractional coordinates (small-molecule CIF) and chemical components without
 //! `_atom_site` are refused. Anisotropic displacements and every other category are passed over.

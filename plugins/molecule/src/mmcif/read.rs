@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 use super::token::{Token, Tokens, Value};
 use crate::bonds::{BondList, by_distance, compatible};
 use crate::elements::{by_symbol, isotope};
+use crate::models;
 use crate::records::{Parse, Records};
 use crate::template::{self, Members};
 use crate::text::{Findings, float, integer, word};
@@ -698,6 +699,11 @@ impl Build {
         molecule.bonds = links.bonds(molecule, &self.model.positions, tables, &mut findings, cx)?;
         molecule.models.push(self.model);
         molecule.models.append(&mut self.models);
+        models::number(&mut molecule.models, |stated, number| {
+            findings.note("model-number", 0, || {
+                format!("model number {stated} is repeated or not positive: {number} is taken, the next free one")
+            });
+        });
         let mut properties = Map::new();
         for (item, property) in PROPERTIES {
             let Some((category, item)) = item.split_once('.') else { continue };

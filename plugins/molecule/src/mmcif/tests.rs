@@ -167,6 +167,31 @@ fn standard_uncertainties_are_dropped() {
 }
 
 #[test]
+fn model_numbers_become_unique() {
+    let rows = [0, 1, 2, 1].map(|number| format!("1 C 0 0 0 1 0 {number}\n")).concat();
+    let records = read(format!("data_x\n{ITEMS}{rows}#\n").as_bytes(), "mmcif").unwrap();
+    let numbers: Vec<_> = molecule(&records[0]).models.iter().map(|model| model.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
+    let found = findings(&records);
+    assert_eq!((found[0].code.as_ref(), found[0].count), ("mmcif.model-number", 4));
+}
+
+#[test]
+fn models_of_one_number_are_written_apart() {
+    let mut records = read(&data("pdb/multi-models-example.pdb"), "pdb").unwrap();
+    let Media::Molecule(molecule) = &mut records[0].media else { panic!() };
+    molecule.models.iter_mut().for_each(|model| model.number = 1);
+    for format in ["mmcif", "pdb"] {
+        let mut out = Output::memory();
+        Registry::builtin().write(&mut records[0], format, &mut out, &WriteOptions::default()).unwrap();
+        let again = read(&out.finish().unwrap().bytes, format).unwrap();
+        let numbers: Vec<_> = super::tests::molecule(&again[0]).models.iter().map(|model| model.number).collect();
+        assert_eq!(numbers, [1, 2], "{format}");
+        assert!(findings(&again).is_empty(), "{format}");
+    }
+}
+
+#[test]
 fn an_end_between_two_rows_is_noticed() {
     let whole = format!("data_x\n{ITEMS}1 C 0 0 0 1 0 1\n");
     let codes = |text: String| {

@@ -18,8 +18,9 @@
 //!
 //! Also read: `MODEL`, `ENDMDL`, `TER`, `END`, `CONECT` (a repeated partner is a bond order), `LINK`, `LINKR`, `SSBOND`, `HELIX`,
 //! `SHEET`, `CRYST1` (edges of 1 or 0 are no cell), and as properties `HEADER`, `TITLE`, `COMPND`, `SOURCE`, `KEYWDS`, `EXPDTA`,
-//! `AUTHOR`, `SEQRES`, the resolution of `REMARK 2`. Models of the same atoms are one record; a model of other atoms, or a
-//! title after `END`, starts another record. Bonds that the file leaves out come from residue templates and distances, see the
+//! `AUTHOR`, `SEQRES`, the resolution of `REMARK 2`. Models of the same atoms are one record, whether `MODEL` or `END` parts them;
+//! a model of other atoms, or a title after `END`, starts another record. A model without a number gets the next free one; so does
+//! one whose number is repeated or not positive, with a diagnostic (`model-number`). Bonds that the file leaves out come from residue templates and distances, see the
 //! option `bonds`; each bond says which.
 //!
 //! Set aside with a diagnostic: `ANISOU` (`anisou`), occupancies and B factors of later models that differ from the first

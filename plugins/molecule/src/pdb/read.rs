@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 use super::{RECORDS, decode_hybrid36};
 use crate::bonds::{BondList, by_distance};
 use crate::elements::{by_symbol, is_nonmetal, isotope};
+use crate::models;
 use crate::records::{Parse, Records};
 use crate::template;
 use crate::text::{Cursor, Findings, Line, float, integer, word};
@@ -94,8 +95,14 @@ impl Reader {
                     }
                 }
                 b"MODEL " => {
-                    let number = integer(line.columns(10, 14)).or_else(|| integer(line.columns(6, 80)));
-                    let number = number.unwrap_or(build.model.number + 1);
+                    // More than 9999 models run over the columns of the number.
+                    let number = integer(line.columns(6, 80)).or_else(|| integer(line.columns(10, 14)));
+                    if let Some(number) = number.filter(|&number| number < 1) {
+                        build.findings.note("model-number", line.number, || {
+                            format!("expected a positive model number, found {number}: the next free one is taken")
+                        });
+                    }
+                    let number = number.unwrap_or(0).max(0);
                     if build.is_empty() {
                         build.model.number = number;
                         build.open = true;
@@ -212,11 +219,6 @@ impl Reader {
             build.findings.note("model-values", line, || {
                 "occupancies or B factors differ between models: those of the first are kept".into()
             });
-        }
-        let last = build.models.last().map_or(build.model.number, |model| model.number);
-        let number = if number > 0 { number } else { last + 1 };
-        if build.models.iter().map(|model| model.number).chain([build.model.number]).any(|known| known == number) {
-            build.findings.note("model-number", self.cursor.lines, || format!("model number {number} is repeated"));
         }
         let cell = build.next_cell.take();
         build.models.push(Model { number, positions, cell, ..Model::default() });
@@ -671,11 +673,16 @@ impl Build {
         }
         let bonds = bonds(molecule, &self.model.positions, entry, &residues, &mut self.findings, cx)?;
         molecule.bonds = bonds;
-        if self.model.number == 0 {
-            self.model.number = 1;
-        }
         molecule.models.push(self.model);
         molecule.models.append(&mut self.models);
+        models::number(&mut molecule.models, |stated, number| {
+            // Frames without a number are nothing to speak of.
+            if stated > 0 {
+                self.findings.note("model-number", 0, || {
+                    format!("model number {stated} is repeated: {number} is taken, the next free one")
+                });
+            }
+        });
         let mut properties = entry.properties.clone();
         for (key, text) in &entry.texts {
             if !text.is_empty() {

@@ -164,6 +164,27 @@ fn models_of_other_atoms_are_records() {
 }
 
 #[test]
+fn model_numbers_become_unique() {
+    let atom = |_| "HETATM    1  C   LIG A   1       1.000   2.000   3.000  1.00  0.00           C\n";
+    let numbers = |text: String| {
+        let records = read((text + "END\n").as_bytes(), "pdb").unwrap();
+        assert_eq!(records.len(), 1);
+        let numbers: Vec<_> = molecule(&records[0]).models.iter().map(|model| model.number).collect();
+        (numbers, codes(&records))
+    };
+    // Frames of VMD.
+    assert_eq!(numbers([0; 4].map(atom).join("END\n")), (vec![1, 2, 3, 4], vec![]));
+    let models = |stated: &[&str]| -> String {
+        stated.iter().map(|number| format!("MODEL     {number:>4}\n{}ENDMDL\n", atom(0))).collect()
+    };
+    assert_eq!(numbers(models(&["", "", ""])), (vec![1, 2, 3], vec![]));
+    assert_eq!(numbers(models(&["7", "3", "12345"])), (vec![7, 3, 12_345], vec![]));
+    let found = |count| vec![("pdb.model-number".to_owned(), count)];
+    assert_eq!(numbers(models(&["0", "0", "0"])), (vec![1, 2, 3], found(3)));
+    assert_eq!(numbers(models(&["1", "1", "2"])), (vec![1, 2, 3], found(2)));
+}
+
+#[test]
 fn broken_lines_are_errors_with_their_place() {
     let error = read(b"ATOM      1  CA  ALA A   1       1.000   2.000   3.0\nEND\n", "pdb").unwrap_err();
     assert_eq!(error.location().and_then(|location| location.line), Some(1), "{error}");
