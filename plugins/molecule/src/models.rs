@@ -1,8 +1,32 @@
-//! Numbers of models.
+//! Numbers of models, and the memory that grows with them.
 
 use std::collections::HashSet;
 
 use mediary_core::record::molecule::Model;
+use mediary_core::{Context, Result};
+
+/// Bytes of memory that a position takes.
+pub(crate) const POSITION_BYTES: u64 = size_of::<[f64; 3]>() as u64;
+/// Bytes of memory that a model takes beside its positions: in a vector that has grown, and by its number.
+pub(crate) const MODEL_BYTES: u64 = 2 * (size_of::<Model>() + size_of::<i64>()) as u64;
+/// Elements for which memory is asked for at once, at most.
+const BLOCK: usize = 4096;
+
+/// Memory of columns that grow together: asked for as they grow, twofold while they are short.
+#[derive(Default)]
+pub(crate) struct Growth(usize);
+
+impl Growth {
+    /// Takes memory from the budget so that there is room for one more than `count` elements of `bytes` each.
+    pub(crate) fn make_room(&mut self, count: usize, bytes: u64, cx: &Context) -> Result<()> {
+        if count >= self.0 {
+            let more = self.0.clamp(4, BLOCK);
+            cx.budget().take(more as u64 * bytes)?;
+            self.0 += more;
+        }
+        Ok(())
+    }
+}
 
 /// Makes the numbers of models positive and unique: a number that is not becomes the one behind the highest so far.
 /// `changed` is called with the number that stood there and the new one.

@@ -34,6 +34,7 @@ use smol_str::SmolStr;
 
 use crate::bonds::{BondList, by_distance};
 use crate::elements::by_symbol;
+use crate::models::{MODEL_BYTES, POSITION_BYTES};
 use crate::text::{Cursor, Findings, Line, float, integer, word};
 
 const INFO: FormatInfo = FormatInfo::new("xyz", "XYZ coordinates", &[Kind::Molecule])
@@ -354,6 +355,8 @@ impl Reader {
                 break;
             }
             frame.findings.report(&self.cx)?;
+            // Of a later frame the positions are kept.
+            self.cx.budget().give_back(frame.symbols.len() as u64 * (ATOM_BYTES - POSITION_BYTES));
             molecule.models.push(Model {
                 number: molecule.models.len() as i64 + 1,
                 title: frame.title,
@@ -424,7 +427,7 @@ impl Reader {
             cx.unless_lenient("cut-frame", cut(found, rest.lines))?;
             room = left / SHORTEST + 1;
         }
-        cx.budget().take(room.saturating_mul(ATOM_BYTES))?;
+        cx.budget().take(room.saturating_mul(ATOM_BYTES).saturating_add(MODEL_BYTES + comment.len() as u64))?;
         let mut frame = Frame {
             symbols: Vec::with_capacity(room as usize),
             positions: Vec::with_capacity(room as usize),

@@ -12,17 +12,13 @@ use smol_str::SmolStr;
 use super::token::{Token, Tokens, Value};
 use crate::bonds::{BondList, by_distance, compatible};
 use crate::elements::{by_symbol, isotope};
-use crate::models;
+use crate::models::{self, Growth, MODEL_BYTES, POSITION_BYTES};
 use crate::records::{Parse, Records};
 use crate::template::{self, Members};
 use crate::text::{Findings, float, integer, word};
 
 /// Bytes of memory that one atom of the first model takes in the columns and in the reader's own.
 const ATOM_BYTES: u64 = 160;
-/// Bytes of memory that one atom of a later model takes.
-const POSITION_BYTES: u64 = 24;
-/// Atoms for which memory is asked for at once.
-const BLOCK: usize = 4096;
 
 /// Items that are kept as properties.
 const PROPERTIES: &[(&str, &str)] = &[
@@ -322,6 +318,7 @@ impl Reader {
                 match later.take() {
                     Some(model) if model.positions.len() < build.keys.len() => {
                         self.tokens = model.start;
+                        cx.budget().give_back(build.later_bytes());
                         builds.push(std::mem::take(&mut build));
                         current = None;
                         continue;
@@ -338,6 +335,7 @@ impl Reader {
                 if build.keys.is_empty() {
                     build.model.number = number;
                 } else {
+                    cx.budget().take(build.later_bytes())?;
                     later = Some(Later { number, positions: Vec::new(), start, differing: None });
                 }
             }
@@ -349,12 +347,13 @@ impl Reader {
             if build.keys.get(index) != Some(&row.key()) {
                 // Other atoms: another record, from the start of this model.
                 self.tokens = model.start;
+                cx.budget().give_back(build.later_bytes());
                 builds.push(std::mem::take(&mut build));
                 (later, current) = (None, None);
                 continue;
             }
-            if index.is_multiple_of(BLOCK) {
-                cx.budget().take(BLOCK as u64 * POSITION_BYTES)?;
+            if index == 0 {
+                model.positions.reserve_exact(build.keys.len());
             }
             model.positions.push(row.position(line)?.unwrap_or_default());
             let b_factor = measured(row.get(B_FACTOR)).map(|value| value as f32);
@@ -505,6 +504,7 @@ struct Build {
     model: Model,
     models: Vec<Model>,
     keys: Vec<u64>,
+    growth: Growth,
     /// `label_atom_id` of each atom and `label_comp_id` of each residue: what bonds refer to.
     labels: Vec<SmolStr>,
     components: Vec<SmolStr>,
@@ -521,9 +521,7 @@ impl Build {
         if count as u64 >= cx.limits().elements {
             cx.limits().check("elements", count as u64 + 1)?;
         }
-        if count.is_multiple_of(BLOCK) {
-            cx.budget().take(BLOCK as u64 * ATOM_BYTES)?;
-        }
+        self.growth.make_room(count, ATOM_BYTES, cx)?;
         let position = match row.position(line) {
             Ok(position) => position,
             Err(error) => return cx.unless_lenient("bad-atom", error),
@@ -636,6 +634,11 @@ impl Build {
         });
         self.last = Some((key.map(word), index));
         index
+    }
+
+    /// Bytes of memory that a later model of the same atoms takes.
+    fn later_bytes(&self) -> u64 {
+        self.keys.len() as u64 * POSITION_BYTES + MODEL_BYTES
     }
 
     /// Adds a model of the same atoms.

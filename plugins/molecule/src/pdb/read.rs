@@ -12,17 +12,13 @@ use smol_str::SmolStr;
 use super::{RECORDS, decode_hybrid36};
 use crate::bonds::{BondList, by_distance};
 use crate::elements::{by_symbol, is_nonmetal, isotope};
-use crate::models;
+use crate::models::{self, Growth, MODEL_BYTES, POSITION_BYTES};
 use crate::records::{Parse, Records};
 use crate::template;
 use crate::text::{Cursor, Findings, Line, float, integer, word};
 
 /// Bytes of memory that one atom of the first model takes in the columns and in the reader's own.
 const ATOM_BYTES: u64 = 112;
-/// Bytes of memory that one atom of a later model takes.
-const POSITION_BYTES: u64 = 24;
-/// Atoms for which memory is asked for at once.
-const BLOCK: usize = 4096;
 /// Columns that say which atom it is: name, alternate location, residue, chain, number, insertion code.
 const IDENTITY: (usize, usize) = (12, 27);
 
@@ -168,7 +164,23 @@ impl Reader {
 
     /// Reads the model that begins here if its atoms are those of the first; otherwise nothing is taken.
     fn more_of_the_same(&mut self, bytes: &[u8], build: &mut Build, number: i64) -> Result<bool> {
-        let before = self.cursor;
+        let (before, known) = (self.cursor, build.models.len());
+        let memory = build.starts.len() as u64 * POSITION_BYTES + MODEL_BYTES;
+        self.cx.budget().take(memory)?;
+        let same = self.later_model(bytes, build, number)?;
+        if !same {
+            self.cursor = before;
+        }
+        if build.models.len() == known {
+            self.cx.budget().give_back(memory);
+        }
+        Ok(same)
+    }
+
+    /// Reads a model as far as its atoms are those of the first, and says whether they all are. `number` is 0 where none is
+    /// stated.
+    fn later_model(&mut self, bytes: &[u8], build: &mut Build, number: i64) -> Result<bool> {
+        let before = self.cursor.lines;
         let mut positions = Vec::new();
         let mut differing = None;
         loop {
@@ -180,15 +192,13 @@ impl Reader {
             match &record_name(line.text) {
                 b"ATOM  " | b"HETATM" => {
                     let Some(first) = build.starts.get(positions.len()).map(|&start| line_at(bytes, start)) else {
-                        self.cursor = before;
                         return Ok(false);
                     };
                     if first.columns(IDENTITY.0, IDENTITY.1) != line.columns(IDENTITY.0, IDENTITY.1) {
-                        self.cursor = before;
                         return Ok(false);
                     }
-                    if positions.len().is_multiple_of(BLOCK) {
-                        self.cx.budget().take(BLOCK as u64 * POSITION_BYTES)?;
+                    if positions.is_empty() {
+                        positions.reserve_exact(build.starts.len());
                     }
                     positions.push(position(&line)?);
                     if first.columns(54, 66).trim_ascii_end() != line.columns(54, 66).trim_ascii_end() {
@@ -208,11 +218,10 @@ impl Reader {
             }
         }
         if positions.is_empty() {
-            build.findings.warn("empty-model", before.lines, || "expected the atoms of a model, found none".into());
+            build.findings.warn("empty-model", before, || "expected the atoms of a model, found none".into());
             return Ok(true);
         }
         if positions.len() != build.starts.len() {
-            self.cursor = before;
             return Ok(false);
         }
         if let Some(line) = differing {
@@ -488,6 +497,7 @@ struct Build {
     models: Vec<Model>,
     /// Offset of the line of each atom.
     starts: Vec<usize>,
+    growth: Growth,
     findings: Findings,
     /// Cell of the next model.
     next_cell: Option<Cell>,
@@ -519,9 +529,7 @@ impl Build {
         if count as u64 >= cx.limits().elements {
             cx.limits().check("elements", count as u64 + 1)?;
         }
-        if count.is_multiple_of(BLOCK) {
-            cx.budget().take(BLOCK as u64 * ATOM_BYTES)?;
-        }
+        self.growth.make_room(count, ATOM_BYTES, cx)?;
         // The same residue as the line before, unless its columns say otherwise.
         let same = !self.after_ter
             && self.starts.last().is_some_and(|&last| {

@@ -184,6 +184,22 @@ fn model_numbers_become_unique() {
     assert_eq!(numbers(models(&["1", "1", "2"])), (vec![1, 2, 3], found(2)));
 }
 
+/// Thousands of records of one atom, and a record of 10 000 models, in 8 MiB each.
+#[test]
+fn small_records_and_models_take_little_memory() {
+    let memory = |options: &mut mediary_core::ReadOptions| assert!(options.limits.set("alloc_bytes", 8 << 20));
+    let line = |name: &str| {
+        format!("HETATM    1  {name}   LIG A   1       1.000   2.000   3.000  1.00  0.00           {name}\nEND\n")
+    };
+    let records = read_with((line("C") + &line("N")).repeat(2_000).as_bytes(), "pdb", memory).unwrap();
+    assert_eq!(records.len(), 4_000);
+    let records = read_with(line("C").repeat(10_000).as_bytes(), "pdb", memory).unwrap();
+    assert_eq!(molecule(&records[0]).models.len(), 10_000);
+    let block = "data_x\nloop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n\
+        _atom_site.Cartn_z\n1 C 0 0 0\n#\n";
+    assert_eq!(read_with(block.repeat(4_000).as_bytes(), "mmcif", memory).unwrap().len(), 4_000);
+}
+
 #[test]
 fn broken_lines_are_errors_with_their_place() {
     let error = read(b"ATOM      1  CA  ALA A   1       1.000   2.000   3.0\nEND\n", "pdb").unwrap_err();
