@@ -4,6 +4,7 @@
 mod bonds;
 mod elements;
 mod mmcif;
+mod models;
 mod pdb;
 mod records;
 mod template;

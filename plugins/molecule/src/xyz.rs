@@ -34,6 +34,7 @@ use smol_str::SmolStr;
 
 use crate::bonds::{BondList, by_distance};
 use crate::elements::by_symbol;
+use crate::models::{MODEL_BYTES, POSITION_BYTES};
 use crate::text::{Cursor, Findings, Line, float, integer, word};
 
 const INFO: FormatInfo = FormatInfo::new("xyz", "XYZ coordinates", &[Kind::Molecule])
@@ -75,10 +76,16 @@ impl Format for Xyz {
         // A count above bare coordinates is a point cloud: its second line is a point already.
         let numeric = comment.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let is_point = numeric.clone().count() >= 3 && numeric.clone().all(|word| float(word).is_some());
-        let mut seen = 0;
+        let (mut seen, mut broken) = (0, false);
         for line in lines.take(usize::try_from(count).unwrap_or(usize::MAX).min(20)) {
             let line = Line { text: line, number: 0, start: 0 };
-            let Ok(atom) = columns.atom(&line) else { return Confidence::No };
+            let Ok(atom) = columns.atom(&line) else {
+                if !columns.nearly(line.text) {
+                    return Confidence::No;
+                }
+                (seen, broken) = (seen + 1, true);
+                continue;
+            };
             if is_point && atom.symbol.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Confidence::No;
             }
@@ -89,6 +96,7 @@ impl Format for Xyz {
         }
         match seen {
             0 => Confidence::No,
+            _ if broken => Confidence::yes(60, "a count, a comment, and atoms, but a coordinate is no number"),
             _ => Confidence::yes(150, "a count, a comment, and atoms with symbols and coordinates"),
         }
     }
@@ -158,6 +166,14 @@ impl Columns {
             next += width;
         }
         Some(Self { species: species?, position: position?, charge, declared: Some(next), others })
+    }
+
+    /// Whether a line is an atom but for one coordinate: a symbol and two numbers stand in their columns.
+    fn nearly(&self, line: &[u8]) -> bool {
+        let fields: Vec<_> = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).collect();
+        let numbers = fields.iter().skip(self.position).take(3).filter(|field| float(field).is_some()).count();
+        let element = fields.get(self.species).and_then(|symbol| by_symbol(symbol));
+        numbers == 2 && element.is_some() && fields.len() >= self.declared.unwrap_or(4)
     }
 
     fn atom(&self, line: &Line<'_>) -> Result<AtomLine> {
@@ -339,6 +355,8 @@ impl Reader {
                 break;
             }
             frame.findings.report(&self.cx)?;
+            // Of a later frame the positions are kept.
+            self.cx.budget().give_back(frame.symbols.len() as u64 * (ATOM_BYTES - POSITION_BYTES));
             molecule.models.push(Model {
                 number: molecule.models.len() as i64 + 1,
                 title: frame.title,
@@ -409,7 +427,7 @@ impl Reader {
             cx.unless_lenient("cut-frame", cut(found, rest.lines))?;
             room = left / SHORTEST + 1;
         }
-        cx.budget().take(room.saturating_mul(ATOM_BYTES))?;
+        cx.budget().take(room.saturating_mul(ATOM_BYTES).saturating_add(MODEL_BYTES + comment.len() as u64))?;
         let mut frame = Frame {
             symbols: Vec::with_capacity(room as usize),
             positions: Vec::with_capacity(room as usize),

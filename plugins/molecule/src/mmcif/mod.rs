@@ -18,13 +18,16 @@
 //! `mediary_partial_charge`, `mediary_radius`, `mediary_isotope`, `mediary_type`, `mediary_hydrogens`, `mediary_aromatic`
 //! in `_atom_site`, `mediary_aromatic_flag` in `_struct_conn`, `mediary_sense` in `_struct_sheet_range`.
 //!
-//! Read: the same, in any order of items and blocks; models of the same atoms are one record, a model of other atoms is another.
+//! Read: the same, in any order of items and blocks; models of the same atoms are one record, a model of other atoms is another. A
+//! model number that is repeated or not positive becomes the next free one, with a diagnostic (`model-number`). Standard
+//! uncertainties, the `(2)` of `1.45(2)`, are dropped.
 //! A file that does not say that its bonds are complete (`_entry.mediary_bonds`, ours) gets those of residue templates and
 //! distances too, see the option `bonds`. Fractional coordinates (small-molecule CIF) and chemical components without
 //! `_atom_site` are refused. Anisotropic displacements and every other category are passed over.
 //!
 //! Strictness: default and strict take a row or a value that is cut, and a coordinate that is no number, as errors; lenient leaves
-//! them out. Strict also refuses unknown elements and numbers that are none.
+//! them out. Strict also refuses unknown elements and numbers that are none. A file that ends in its list of atoms, without the
+//! `#` that common writers end it with, may be cut between two rows: that is a note (`no-end`).
 //!
 //! Lost on writing, as losses: velocities, cells and titles of single models, handedness of atoms, drawing of bonds,
 //! properties.
@@ -76,21 +79,23 @@ impl Format for Mmcif {
         }
         let mut lines =
             probe.lines().map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with(b"#"));
-        let starts = |line: &[u8], word: &str| {
-            line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
-        };
-        if !lines.next().is_some_and(|line| starts(line, "data_")) {
-            return Confidence::No;
+        match lines.next() {
+            Some(line) if line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"data_")) => {}
+            // The head may be all comment.
+            None if !probe.is_whole() => return Confidence::Unknown,
+            _ => return Confidence::No,
         }
         let mut macromolecular = false;
-        for line in lines {
-            if starts(line, "_atom_site.") {
+        for category in lines.filter_map(category) {
+            if category == "atom_site" {
                 return Confidence::yes(200, "a CIF data block with _atom_site");
             }
-            macromolecular |=
-                ["_entry.", "_struct.", "_entity.", "_audit_conform."].iter().any(|word| starts(line, word));
+            macromolecular |= is_of_dictionary(&category);
         }
-        if macromolecular { Confidence::yes(150, "a CIF data block of the mmCIF dictionary") } else { Confidence::No }
+        match macromolecular {
+            true => Confidence::yes(150, "a CIF data block of the mmCIF dictionary"),
+            false => Confidence::Unknown,
+        }
     }
 
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
@@ -100,6 +105,25 @@ impl Format for Mmcif {
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
         write::write(record, out, cx)
     }
+}
+
+/// The category of an item that stands at the start of a line: `atom_site` of `_atom_site.id`.
+fn category(line: &[u8]) -> Option<String> {
+    let name = line.strip_prefix(b"_")?.split(u8::is_ascii_whitespace).next()?;
+    let end = name.iter().position(|&byte| byte == b'.')?;
+    Some(std::str::from_utf8(&name[..end]).ok()?.to_ascii_lowercase())
+}
+
+/// Whether the mmCIF dictionary has the category: its groups by their prefixes, and what files commonly begin with.
+fn is_of_dictionary(category: &str) -> bool {
+    const GROUPS: [&str; 8] = ["pdbx_", "struct_", "entity_", "em_", "database_", "citation_", "audit_", "chem_comp_"];
+    #[rustfmt::skip]
+    const CATEGORIES: [&str; 19] = [
+        "entry", "struct", "entity", "citation", "audit", "software", "exptl", "exptl_crystal", "cell", "symmetry",
+        "space_group", "diffrn", "refine", "reflns", "chem_comp", "atom_sites", "atom_site_anisotrop", "atom_type",
+        "database",
+    ];
+    GROUPS.iter().any(|group| category.starts_with(group)) || CATEGORIES.contains(&category)
 }
 
 #[cfg(test)]

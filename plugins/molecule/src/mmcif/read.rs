@@ -12,16 +12,13 @@ use smol_str::SmolStr;
 use super::token::{Token, Tokens, Value};
 use crate::bonds::{BondList, by_distance, compatible};
 use crate::elements::{by_symbol, isotope};
+use crate::models::{self, Growth, MODEL_BYTES, POSITION_BYTES};
 use crate::records::{Parse, Records};
 use crate::template::{self, Members};
 use crate::text::{Findings, float, integer, word};
 
 /// Bytes of memory that one atom of the first model takes in the columns and in the reader's own.
 const ATOM_BYTES: u64 = 160;
-/// Bytes of memory that one atom of a later model takes.
-const POSITION_BYTES: u64 = 24;
-/// Atoms for which memory is asked for at once.
-const BLOCK: usize = 4096;
 
 /// Items that are kept as properties.
 const PROPERTIES: &[(&str, &str)] = &[
@@ -321,6 +318,7 @@ impl Reader {
                 match later.take() {
                     Some(model) if model.positions.len() < build.keys.len() => {
                         self.tokens = model.start;
+                        cx.budget().give_back(build.later_bytes());
                         builds.push(std::mem::take(&mut build));
                         current = None;
                         continue;
@@ -337,6 +335,7 @@ impl Reader {
                 if build.keys.is_empty() {
                     build.model.number = number;
                 } else {
+                    cx.budget().take(build.later_bytes())?;
                     later = Some(Later { number, positions: Vec::new(), start, differing: None });
                 }
             }
@@ -348,21 +347,30 @@ impl Reader {
             if build.keys.get(index) != Some(&row.key()) {
                 // Other atoms: another record, from the start of this model.
                 self.tokens = model.start;
+                cx.budget().give_back(build.later_bytes());
                 builds.push(std::mem::take(&mut build));
                 (later, current) = (None, None);
                 continue;
             }
-            if index.is_multiple_of(BLOCK) {
-                cx.budget().take(BLOCK as u64 * POSITION_BYTES)?;
+            if index == 0 {
+                model.positions.reserve_exact(build.keys.len());
             }
             model.positions.push(row.position(line)?.unwrap_or_default());
-            let b_factor = float(row.get(B_FACTOR)).map(|value| value as f32);
+            let b_factor = measured(row.get(B_FACTOR)).map(|value| value as f32);
             if b_factor.is_some_and(|value| build.molecule.atoms.b_factors.get(index) != Some(&value)) {
                 model.differing.get_or_insert(line);
             }
         }
         builds.push(build);
-        if values.is_empty() { Ok(()) } else { self.uneven("atom_site", width) }
+        if !values.is_empty() {
+            return self.uneven("atom_site", width);
+        }
+        if bytes[self.tokens.at..].trim_ascii().is_empty() {
+            findings.note("no-end", self.tokens.lines + 1, || {
+                "the file ends in its list of atoms, without the # that ends it: it may be cut short".into()
+            });
+        }
+        Ok(())
     }
 }
 
@@ -472,7 +480,7 @@ impl<'a> Row<'a> {
             return Ok(None);
         }
         let number = |item: usize| {
-            float(self.get(item)).ok_or_else(|| {
+            measured(self.get(item)).ok_or_else(|| {
                 let found = word(self.get(item));
                 Error::malformed(format!("expected a coordinate, found {found:?}")).at_line(line)
             })
@@ -496,6 +504,7 @@ struct Build {
     model: Model,
     models: Vec<Model>,
     keys: Vec<u64>,
+    growth: Growth,
     /// `label_atom_id` of each atom and `label_comp_id` of each residue: what bonds refer to.
     labels: Vec<SmolStr>,
     components: Vec<SmolStr>,
@@ -512,9 +521,7 @@ impl Build {
         if count as u64 >= cx.limits().elements {
             cx.limits().check("elements", count as u64 + 1)?;
         }
-        if count.is_multiple_of(BLOCK) {
-            cx.budget().take(BLOCK as u64 * ATOM_BYTES)?;
-        }
+        self.growth.make_room(count, ATOM_BYTES, cx)?;
         let position = match row.position(line) {
             Ok(position) => position,
             Err(error) => return cx.unless_lenient("bad-atom", error),
@@ -536,7 +543,7 @@ impl Build {
         let serial = integer(row.get(ID));
         let mut number = |item: usize, default: f32| {
             let field = row.get(item);
-            float(field).map(|value| value as f32).unwrap_or_else(|| {
+            measured(field).map(|value| value as f32).unwrap_or_else(|| {
                 if !field.is_empty() {
                     self.findings.warn("bad-number", line, || {
                         format!("expected a number in {}, found {:?}: {default} is taken", READ[item], word(field))
@@ -629,6 +636,11 @@ impl Build {
         index
     }
 
+    /// Bytes of memory that a later model of the same atoms takes.
+    fn later_bytes(&self) -> u64 {
+        self.keys.len() as u64 * POSITION_BYTES + MODEL_BYTES
+    }
+
     /// Adds a model of the same atoms.
     fn add(&mut self, model: Later, findings: &mut Findings) {
         if let Some(line) = model.differing {
@@ -672,7 +684,7 @@ impl Build {
             (true, name) => name.map(ToString::to_string).unwrap_or_default(),
             (false, _) => value("entry", "id").map_or_else(|| block.to_owned(), ToString::to_string),
         };
-        let edge = |item: &str| value("cell", item).and_then(|text| measured(text));
+        let edge = |item: &str| value("cell", item).and_then(|text| measured(text.as_bytes()));
         let edges = (edge("length_a"), edge("length_b"), edge("length_c"));
         if let (Some(a), Some(b), Some(c)) = edges {
             // Edges of 1 (or 0) Å stand for "no crystal".
@@ -690,6 +702,11 @@ impl Build {
         molecule.bonds = links.bonds(molecule, &self.model.positions, tables, &mut findings, cx)?;
         molecule.models.push(self.model);
         molecule.models.append(&mut self.models);
+        models::number(&mut molecule.models, |stated, number| {
+            findings.note("model-number", 0, || {
+                format!("model number {stated} is repeated or not positive: {number} is taken, the next free one")
+            });
+        });
         let mut properties = Map::new();
         for (item, property) in PROPERTIES {
             let Some((category, item)) = item.split_once('.') else { continue };
@@ -697,7 +714,7 @@ impl Build {
             if *text == molecule.name || (complete && *property == "id") {
                 continue;
             }
-            let number = (*property == "resolution").then(|| float(text.as_bytes())).flatten();
+            let number = (*property == "resolution").then(|| measured(text.as_bytes())).flatten();
             properties.insert((*property).into(), number.map_or_else(|| text.as_str().into(), Into::into));
         }
         findings.append(self.findings);
@@ -714,9 +731,15 @@ fn first_char(text: &[u8]) -> Option<char> {
     word(text).chars().next()
 }
 
-/// A number with its standard uncertainty, which is dropped: `10.123(4)`.
-fn measured(text: &str) -> Option<f64> {
-    float(text.split('(').next().unwrap_or_default().as_bytes())
+/// A number, with or without its standard uncertainty, which is dropped: `10.123(4)`.
+fn measured(field: &[u8]) -> Option<f64> {
+    let before_uncertainty = || {
+        let inner = field.strip_suffix(b")")?;
+        let open = inner.iter().position(|&byte| byte == b'(')?;
+        let digits = &inner[open + 1..];
+        (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then_some(&inner[..open])
+    };
+    float(before_uncertainty().unwrap_or(field))
 }
 
 /// Residues as other categories refer to them.

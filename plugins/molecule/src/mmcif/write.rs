@@ -10,6 +10,7 @@ use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 use smol_str::SmolStr;
 
 use crate::elements::is_nonmetal;
+use crate::models;
 use crate::template::{self, Members};
 
 /// Component of residues without a name: "unknown ligand" of the dictionary.
@@ -610,7 +611,7 @@ fn atom_site(molecule: &Molecule, names: &Names<'_>, out: &mut Output, cx: &Cont
         && given.first().is_some_and(|&first| first > 0);
     let mut row = Vec::with_capacity(256);
     let mut id = 0;
-    for model in &molecule.models {
+    for (model, number) in molecule.models.iter().zip(models::written(&molecule.models)) {
         for index in 0..atoms.len() {
             if index % 16_384 == 0 {
                 cx.checkpoint()?;
@@ -624,7 +625,7 @@ fn atom_site(molecule: &Molecule, names: &Names<'_>, out: &mut Output, cx: &Cont
                 Some([x, y, z]) => write!(row, "{x} {y} {z}")?,
                 None => write!(row, "? ? ?")?,
             }
-            writeln!(row, " {} {}{}", middles[index], model.number, backs[index])?;
+            writeln!(row, " {} {}{}", middles[index], number, backs[index])?;
             out.write_all(&row)?;
         }
     }

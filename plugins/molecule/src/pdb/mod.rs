@@ -18,8 +18,9 @@
 //!
 //! Also read: `MODEL`, `ENDMDL`, `TER`, `END`, `CONECT` (a repeated partner is a bond order), `LINK`, `LINKR`, `SSBOND`, `HELIX`,
 //! `SHEET`, `CRYST1` (edges of 1 or 0 are no cell), and as properties `HEADER`, `TITLE`, `COMPND`, `SOURCE`, `KEYWDS`, `EXPDTA`,
-//! `AUTHOR`, `SEQRES`, the resolution of `REMARK 2`. Models of the same atoms are one record; a model of other atoms, or a
-//! title after `END`, starts another record. Bonds that the file leaves out come from residue templates and distances, see the
+//! `AUTHOR`, `SEQRES`, the resolution of `REMARK 2`. Models of the same atoms are one record, whether `MODEL` or `END` parts them;
+//! a model of other atoms, or a title after `END`, starts another record. A model without a number gets the next free one; so does
+//! one whose number is repeated or not positive, with a diagnostic (`model-number`). Bonds that the file leaves out come from residue templates and distances, see the
 //! option `bonds`; each bond says which.
 //!
 //! Set aside with a diagnostic: `ANISOU` (`anisou`), occupancies and B factors of later models that differ from the first
@@ -78,15 +79,18 @@ impl Format for Pdb {
         if !probe.looks_like_text() {
             return Confidence::No;
         }
-        let (mut known, mut atoms, mut seen, mut pqr) = (0, 0, 0, 0);
+        let (mut known, mut atoms, mut nearly, mut seen, mut pqr) = (0, 0, 0, 0, 0);
         for line in probe.lines().filter(|line| !line.trim_ascii().is_empty()).take(2000) {
             seen += 1;
             let name = read::record_name(line);
             if matches!(&name, b"ATOM  " | b"HETATM") {
                 // mmCIF rows begin with the same words, but have no numbers in these columns.
-                let numbers = [(30, 38), (38, 46), (46, 54)];
-                let number = |&(from, to): &(usize, usize)| line.get(from..to).and_then(crate::text::float).is_some();
-                atoms += usize::from(numbers.iter().all(number));
+                let columns = [(30, 38), (38, 46), (46, 54)];
+                let is_number =
+                    |&(from, to): &(usize, usize)| line.get(from..to).and_then(crate::text::float).is_some();
+                let numbers = columns.iter().filter(|columns| is_number(columns)).count();
+                atoms += usize::from(numbers == 3);
+                nearly += usize::from((1..3).contains(&numbers) && read::has_residue_columns(line));
                 pqr += usize::from(is_pqr(line));
             } else {
                 known += usize::from(RECORDS.contains(&&name));
@@ -94,7 +98,12 @@ impl Format for Pdb {
         }
         match (atoms, known) {
             _ if pqr > 0 && pqr >= atoms => Confidence::No,
-            (1.., _) if (atoms + known) * 2 > seen => Confidence::yes(150, "atom records with coordinates in columns"),
+            (1.., _) if (atoms + nearly + known) * 2 > seen => {
+                Confidence::yes(150, "atom records with coordinates in columns")
+            }
+            (0, _) if nearly > 0 && (nearly + known) * 2 > seen => {
+                Confidence::yes(60, "atom records, but a coordinate is no number")
+            }
             (0, 2..) if known == seen => Confidence::yes(100, "nothing but records of the Protein Data Bank"),
             _ => Confidence::No,
         }

@@ -12,16 +12,13 @@ use smol_str::SmolStr;
 use super::{RECORDS, decode_hybrid36};
 use crate::bonds::{BondList, by_distance};
 use crate::elements::{by_symbol, is_nonmetal, isotope};
+use crate::models::{self, Growth, MODEL_BYTES, POSITION_BYTES};
 use crate::records::{Parse, Records};
 use crate::template;
 use crate::text::{Cursor, Findings, Line, float, integer, word};
 
 /// Bytes of memory that one atom of the first model takes in the columns and in the reader's own.
 const ATOM_BYTES: u64 = 112;
-/// Bytes of memory that one atom of a later model takes.
-const POSITION_BYTES: u64 = 24;
-/// Atoms for which memory is asked for at once.
-const BLOCK: usize = 4096;
 /// Columns that say which atom it is: name, alternate location, residue, chain, number, insertion code.
 const IDENTITY: (usize, usize) = (12, 27);
 
@@ -94,8 +91,14 @@ impl Reader {
                     }
                 }
                 b"MODEL " => {
-                    let number = integer(line.columns(10, 14)).or_else(|| integer(line.columns(6, 80)));
-                    let number = number.unwrap_or(build.model.number + 1);
+                    // More than 9999 models run over the columns of the number.
+                    let number = integer(line.columns(6, 80)).or_else(|| integer(line.columns(10, 14)));
+                    if let Some(number) = number.filter(|&number| number < 1) {
+                        build.findings.note("model-number", line.number, || {
+                            format!("expected a positive model number, found {number}: the next free one is taken")
+                        });
+                    }
+                    let number = number.unwrap_or(0).max(0);
                     if build.is_empty() {
                         build.model.number = number;
                         build.open = true;
@@ -161,7 +164,23 @@ impl Reader {
 
     /// Reads the model that begins here if its atoms are those of the first; otherwise nothing is taken.
     fn more_of_the_same(&mut self, bytes: &[u8], build: &mut Build, number: i64) -> Result<bool> {
-        let before = self.cursor;
+        let (before, known) = (self.cursor, build.models.len());
+        let memory = build.starts.len() as u64 * POSITION_BYTES + MODEL_BYTES;
+        self.cx.budget().take(memory)?;
+        let same = self.later_model(bytes, build, number)?;
+        if !same {
+            self.cursor = before;
+        }
+        if build.models.len() == known {
+            self.cx.budget().give_back(memory);
+        }
+        Ok(same)
+    }
+
+    /// Reads a model as far as its atoms are those of the first, and says whether they all are. `number` is 0 where none is
+    /// stated.
+    fn later_model(&mut self, bytes: &[u8], build: &mut Build, number: i64) -> Result<bool> {
+        let before = self.cursor.lines;
         let mut positions = Vec::new();
         let mut differing = None;
         loop {
@@ -173,15 +192,13 @@ impl Reader {
             match &record_name(line.text) {
                 b"ATOM  " | b"HETATM" => {
                     let Some(first) = build.starts.get(positions.len()).map(|&start| line_at(bytes, start)) else {
-                        self.cursor = before;
                         return Ok(false);
                     };
                     if first.columns(IDENTITY.0, IDENTITY.1) != line.columns(IDENTITY.0, IDENTITY.1) {
-                        self.cursor = before;
                         return Ok(false);
                     }
-                    if positions.len().is_multiple_of(BLOCK) {
-                        self.cx.budget().take(BLOCK as u64 * POSITION_BYTES)?;
+                    if positions.is_empty() {
+                        positions.reserve_exact(build.starts.len());
                     }
                     positions.push(position(&line)?);
                     if first.columns(54, 66).trim_ascii_end() != line.columns(54, 66).trim_ascii_end() {
@@ -201,22 +218,16 @@ impl Reader {
             }
         }
         if positions.is_empty() {
-            build.findings.warn("empty-model", before.lines, || "expected the atoms of a model, found none".into());
+            build.findings.warn("empty-model", before, || "expected the atoms of a model, found none".into());
             return Ok(true);
         }
         if positions.len() != build.starts.len() {
-            self.cursor = before;
             return Ok(false);
         }
         if let Some(line) = differing {
             build.findings.note("model-values", line, || {
                 "occupancies or B factors differ between models: those of the first are kept".into()
             });
-        }
-        let last = build.models.last().map_or(build.model.number, |model| model.number);
-        let number = if number > 0 { number } else { last + 1 };
-        if build.models.iter().map(|model| model.number).chain([build.model.number]).any(|known| known == number) {
-            build.findings.note("model-number", self.cursor.lines, || format!("model number {number} is repeated"));
         }
         let cell = build.next_cell.take();
         build.models.push(Model { number, positions, cell, ..Model::default() });
@@ -310,6 +321,11 @@ fn residue_number(field: &[u8]) -> (Option<i32>, Option<char>) {
     }
     let number = integer(digits).or_else(|| decode_hybrid36(digits, 4));
     (number.and_then(|number| i32::try_from(number).ok()), (code != b' ').then_some(char::from(code)))
+}
+
+/// Whether a line has a residue number where an atom has one, and blanks between it and the coordinates.
+pub(super) fn has_residue_columns(line: &[u8]) -> bool {
+    line.len() >= 54 && residue_number(&line[22..27]).0.is_some() && line[27..30] == *b"   "
 }
 
 /// The serial of an atom.
@@ -481,6 +497,7 @@ struct Build {
     models: Vec<Model>,
     /// Offset of the line of each atom.
     starts: Vec<usize>,
+    growth: Growth,
     findings: Findings,
     /// Cell of the next model.
     next_cell: Option<Cell>,
@@ -512,9 +529,7 @@ impl Build {
         if count as u64 >= cx.limits().elements {
             cx.limits().check("elements", count as u64 + 1)?;
         }
-        if count.is_multiple_of(BLOCK) {
-            cx.budget().take(BLOCK as u64 * ATOM_BYTES)?;
-        }
+        self.growth.make_room(count, ATOM_BYTES, cx)?;
         // The same residue as the line before, unless its columns say otherwise.
         let same = !self.after_ter
             && self.starts.last().is_some_and(|&last| {
@@ -666,11 +681,16 @@ impl Build {
         }
         let bonds = bonds(molecule, &self.model.positions, entry, &residues, &mut self.findings, cx)?;
         molecule.bonds = bonds;
-        if self.model.number == 0 {
-            self.model.number = 1;
-        }
         molecule.models.push(self.model);
         molecule.models.append(&mut self.models);
+        models::number(&mut molecule.models, |stated, number| {
+            // Frames without a number are nothing to speak of.
+            if stated > 0 {
+                self.findings.note("model-number", 0, || {
+                    format!("model number {stated} is repeated: {number} is taken, the next free one")
+                });
+            }
+        });
         let mut properties = entry.properties.clone();
         for (key, text) in &entry.texts {
             if !text.is_empty() {

@@ -164,6 +164,43 @@ fn models_of_other_atoms_are_records() {
 }
 
 #[test]
+fn model_numbers_become_unique() {
+    let atom = |_| "HETATM    1  C   LIG A   1       1.000   2.000   3.000  1.00  0.00           C\n";
+    let numbers = |text: String| {
+        let records = read((text + "END\n").as_bytes(), "pdb").unwrap();
+        assert_eq!(records.len(), 1);
+        let numbers: Vec<_> = molecule(&records[0]).models.iter().map(|model| model.number).collect();
+        (numbers, codes(&records))
+    };
+    // Frames of VMD.
+    assert_eq!(numbers([0; 4].map(atom).join("END\n")), (vec![1, 2, 3, 4], vec![]));
+    let models = |stated: &[&str]| -> String {
+        stated.iter().map(|number| format!("MODEL     {number:>4}\n{}ENDMDL\n", atom(0))).collect()
+    };
+    assert_eq!(numbers(models(&["", "", ""])), (vec![1, 2, 3], vec![]));
+    assert_eq!(numbers(models(&["7", "3", "12345"])), (vec![7, 3, 12_345], vec![]));
+    let found = |count| vec![("pdb.model-number".to_owned(), count)];
+    assert_eq!(numbers(models(&["0", "0", "0"])), (vec![1, 2, 3], found(3)));
+    assert_eq!(numbers(models(&["1", "1", "2"])), (vec![1, 2, 3], found(2)));
+}
+
+/// Thousands of records of one atom, and a record of 10 000 models, in 8 MiB each.
+#[test]
+fn small_records_and_models_take_little_memory() {
+    let memory = |options: &mut mediary_core::ReadOptions| assert!(options.limits.set("alloc_bytes", 8 << 20));
+    let line = |name: &str| {
+        format!("HETATM    1  {name}   LIG A   1       1.000   2.000   3.000  1.00  0.00           {name}\nEND\n")
+    };
+    let records = read_with((line("C") + &line("N")).repeat(2_000).as_bytes(), "pdb", memory).unwrap();
+    assert_eq!(records.len(), 4_000);
+    let records = read_with(line("C").repeat(10_000).as_bytes(), "pdb", memory).unwrap();
+    assert_eq!(molecule(&records[0]).models.len(), 10_000);
+    let block = "data_x\nloop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n\
+        _atom_site.Cartn_z\n1 C 0 0 0\n#\n";
+    assert_eq!(read_with(block.repeat(4_000).as_bytes(), "mmcif", memory).unwrap().len(), 4_000);
+}
+
+#[test]
 fn broken_lines_are_errors_with_their_place() {
     let error = read(b"ATOM      1  CA  ALA A   1       1.000   2.000   3.0\nEND\n", "pdb").unwrap_err();
     assert_eq!(error.location().and_then(|location| location.line), Some(1), "{error}");
@@ -248,4 +285,13 @@ fn only_its_own_files_are_recognised() {
     let mmcif = b"data_X\nloop_\n_atom_site.group_PDB\n_atom_site.id\nATOM 1 N N . THR A 1 1 ? 17.047 14.099 3.625\n";
     assert_eq!(winner(mmcif.to_vec()).filter(|&id| id == "pdb"), None);
     assert_eq!(winner(b"END\n".to_vec()), None);
+    // One bad coordinate is the reader's to report, with its line.
+    for bad in ["   0.000  abcdef   0.000", "     nan     inf   0.000"] {
+        let text = format!("ATOM      1  CA  ALA A   1    {bad}  1.00 10.00           C  \n");
+        assert_eq!(winner(text.into_bytes()), Some("pdb"), "{bad}");
+    }
+    for bad in ["2\nc\nO 0 0 0\nH 1e400 0 0\n", "2\nc\nO 0 0 0\nH 0 0 inf\n"] {
+        assert_eq!(winner(bad.into()), Some("xyz"), "{bad}");
+    }
+    assert_eq!(winner(b"1\nwords\nI am 5\n".to_vec()), None);
 }

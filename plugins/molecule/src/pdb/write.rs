@@ -8,6 +8,7 @@ use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use super::encode_hybrid36;
 use crate::bonds::BondList;
+use crate::models;
 use crate::template;
 
 pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
@@ -22,10 +23,10 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     let serials = Serials::of(molecule, cx)?;
     let models: Vec<&Model> =
         molecule.models.iter().filter(|model| model.positions.len() == molecule.atoms.len()).collect();
-    for model in &models {
+    for (model, number) in models.iter().zip(models::written(models.iter().copied())) {
         cx.checkpoint()?;
         if models.len() > 1 {
-            writeln!(out, "{:<80}", format!("MODEL     {:>4}", model.number))?;
+            writeln!(out, "{:<80}", format!("MODEL     {number:>4}"))?;
         }
         atoms(molecule, model, &serials, out, cx)?;
         if models.len() > 1 {
