@@ -199,6 +199,11 @@ fn csv_quirks() {
         cells(&mut csv(b"a,b\r1,\"2\"\r\r3,\"\"", &[]).unwrap()),
         [[json!(1), json!(2)], [json!(3), Value::Null]]
     );
+    // What a float rounds is counted, what it cannot hold stays text.
+    let mut record = csv(b"a,b\n9007199254740993.0,1e400\n1.5,2\n", &[]).unwrap();
+    assert_eq!(codes(&record), ["csv.rounded"]);
+    assert_eq!(cells(&mut record)[0], [json!(9_007_199_254_740_992.0), json!("1e400")]);
+    assert_eq!(codes(&csv(b"a\n0.5\n9007199254740993\n9007199254740992\n", &[]).unwrap()), ["csv.rounded"]);
     // A title before the table.
     let record = csv(b"Report\na,b\n1,2\n3,4\n", &[]).unwrap();
     assert_eq!((codes(&record), &record.properties["preamble"]), (vec!["csv.preamble".into()], &json!(["Report"])));

@@ -276,7 +276,7 @@ fn survey(source: &Source, dialect: &Dialect, charset: Charset, cx: &Context) ->
     cx.report_times(
         Severity::Info,
         "rounded",
-        "numbers of more digits than a 64-bit float keeps; -o csv.types=exact keeps their text",
+        "numbers that a 64-bit float rounds; -o csv.types=exact keeps their text",
         None,
         rounded,
     );
