@@ -13,7 +13,7 @@
 //! | before the table | nothing | records of one cell: they become the property `preamble` |
 //!
 //! Null is an empty unquoted cell (option `nulls` adds words); `""` is an empty text. Types are found from all cells, see
-//! [`infer`]. Names are kept as they stand, also empty and repeated ones.
+//! [`infer`]. Names are kept as they stand, also empty and repeated ones. Records of more than 100 000 cells are unsupported.
 //!
 //! Diagnostics: `encoding`, `undecodable`, `nul`, `text-after-quote`, `bare-quotes`, `short-rows`, `long-rows`, `preamble`,
 //! `duplicate-names` (warnings and errors), `blank-lines`, `no-header`, `unnamed-columns`, `rounded` (notes).
