@@ -207,6 +207,11 @@ fn csv_quirks() {
     // A title before the table.
     let record = csv(b"Report\na,b\n1,2\n3,4\n", &[]).unwrap();
     assert_eq!((codes(&record), &record.properties["preamble"]), (vec!["csv.preamble".into()], &json!(["Report"])));
+    // Excel's line that names the delimiter.
+    let mut record = csv(b"sep=;\r\na;b,c\r\n1;2\r\n", &[]).unwrap();
+    assert_eq!((codes(&record), &record.properties["delimiter"]), (vec!["csv.sep-line".into()], &json!(";")));
+    assert_eq!(record.to_json()["facts"]["columns"][1]["name"], "b,c");
+    assert_eq!(cells(&mut record), [[json!(1), json!(2)]]);
     // No header.
     let record = csv(b"1,2\n3,4\n", &[]).unwrap();
     assert_eq!(record.to_json()["facts"]["columns"][1]["name"], "column_2");
@@ -277,6 +282,7 @@ fn csv_survives_a_round_trip() {
     let mut single = csv(b"a,\"\"\nx,\n", &[]).unwrap();
     let _ = write(&mut single, "csv");
     assert!(single.loss.is_empty());
+    assert_eq!(write(&mut csv(b"\"sep=.\"\nx\n", &[]).unwrap(), "csv"), b"\"sep=.\"\nx\n");
     let mut numbers = csv(b"a,b\n1,2\n", &[("csv.types", "text")]).unwrap();
     let _ = write(&mut numbers, "csv");
     assert_eq!(numbers.loss[0].code, "csv.text-columns");

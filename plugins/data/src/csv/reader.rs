@@ -122,10 +122,10 @@ fn names(first: &[String], has_header: bool) -> Vec<String> {
     (1..=first.len()).map(|number| format!("column_{number}")).collect()
 }
 
-/// Starts over: the records of the table, without those before it.
+/// Starts over: the records of the table, without those before it and the line that names the delimiter.
 fn open(source: &Source, dialect: &Dialect, charset: Charset, cx: &Context) -> Result<Records> {
     let mut records = Records::new(source, charset.encoding, charset.mark as u64, dialect.delimiter, cx);
-    for _ in &dialect.preamble {
+    for _ in 0..usize::from(dialect.sep_line) + dialect.preamble.len() {
         records.advance()?;
     }
     Ok(records)
@@ -293,6 +293,9 @@ fn report_text(records: &Records, dialect: &Dialect, charset: Charset, cx: &Cont
             "the text is not UTF-8 and names no encoding: it is read as windows-1252",
             Location::default(),
         )?;
+    }
+    if dialect.sep_line {
+        cx.note("sep-line", "the first line names the delimiter: it is no row");
     }
     if records.undecodable > 0 {
         let at = Location::byte(records.first_undecodable.unwrap_or(0));
