@@ -390,6 +390,35 @@ fn npy_can_be_told_what_it_is_of() {
     assert_eq!(record.media.drain().unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
+/// An array of 32-bit floats, version 1.0.
+fn npy(descr: &str, shape: &str, floats: &[f32]) -> Vec<u8> {
+    let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\0".to_vec();
+    bytes.extend_from_slice(&u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    floats.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    bytes
+}
+
+/// Colours of arrays are those of a display, float colours of a record are linear light.
+#[test]
+fn npy_float_colors_keep_their_look() {
+    let cloud = |descr: &str, shape: &str, floats: &[f32]| {
+        let mut record = record_of(&source("a.npy", npy(descr, shape, floats)), &options(&[])).unwrap();
+        let Media::PointCloud(cloud) = &record.media else { panic!() };
+        let name = cloud.schema[0].name.clone();
+        (name, points(&mut record).attributes()[0].clone(), codes(&record))
+    };
+    let (name, data, notes) = cloud("'<f4'", "(1, 6)", &[1.0, 2.0, 3.0, 54.0 / 255.0, 0.0, 1.0]);
+    assert_eq!((name.as_str(), data, notes.len()), ("color", AttributeData::U8(vec![54, 0, 255]), 0));
+    let (name, data, notes) = cloud("'<f4'", "(1, 6)", &[1.0, 2.0, 3.0, 0.2117, 0.0, 1.0]);
+    assert_eq!((name.as_str(), notes), ("color", vec!["npy.linear-colors".to_owned()]));
+    assert!((mediary_core::convert::linear_to_srgb(data.get(0)) - 0.2117).abs() < 1e-6 && data.get(2) == 1.0);
+    let (name, data, _) =
+        cloud("[('xyz', '<f4', (3,)), ('color', '<f4', (3,))]", "(1,)", &[1.0, 2.0, 3.0, 0.5, 0.5, 7.0]);
+    assert_eq!((name.as_str(), data), ("rgb", AttributeData::F32(vec![0.5, 0.5, 7.0])));
+}
+
 #[test]
 fn malformed_npy_is_an_error() {
     for (name, kind) in [
