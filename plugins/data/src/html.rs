@@ -19,12 +19,13 @@
 //! | `data` | `object` |
 //! | `background` | any (`body`, `table`, `td`) |
 //! | `href` | `link` that loads (not `canonical`, `alternate`, `author`, `license`, `next`, `prev`, `help`, `search`, `me`), and `image`, `use`, `feImage` of SVG (also as `xlink:href`) |
-//! | `url(…)`, `@import` | `style` elements and `style` attributes |
+//! | `url(…)`, `@import` | `style` elements and `style` attributes, escapes decoded |
+//! | `srcdoc` | any (`iframe`): its document is looked at in the same way |
 //!
 //! Links (`a`, `area`), forms, `base`, and what scripts load do not count.
 //!
-//! The encoding is that of the byte order mark, else of a `meta` in the first 1024 bytes, else UTF-8 if the bytes are, else
-//! Windows-1252.
+//! The encoding is that of the byte order mark, else of a `meta` or else of the XML declaration in the first 1024 bytes, else
+//! UTF-8 if the bytes are, else Windows-1252.
 //!
 //! Diagnostics: `encoding` (none is named and it is not UTF-8; an error in strict mode), `undecodable` (byte sequences that
 //! are not of the encoding: U+FFFD stands for them; an error in strict mode), `nul` (NUL characters), `truncated` (the input
@@ -32,7 +33,9 @@
 //! error in strict mode), `unclosed` (the document
 //! opens `html` and never closes it: a note, the end tag is optional). Lenient is as default.
 //!
-//! Written: the text in UTF-8. A `meta` that names another encoding is pointed out (`html.charset`): the text is not changed.
+//! Written: the text in UTF-8. A `meta` or XML declaration that names another encoding is pointed out (`html.charset`): the text is not changed.
+
+use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use mediary_core::record::Html as Document;
@@ -49,7 +52,7 @@ const INFO: FormatInfo = FormatInfo::new("html", "HTML", &[Kind::Html])
     .canonical(&[Canonical { kind: Kind::Html, integer: None }])
     .spec("https://html.spec.whatwg.org/");
 
-/// Bytes in which a `meta` may name the encoding.
+/// Bytes in which a `meta` or the XML declaration may name the encoding.
 const PRESCAN: usize = 1024;
 
 struct Html;
@@ -82,7 +85,7 @@ impl Format for Html {
                 "charset",
                 format!("the text names the encoding {name}, the file is UTF-8 with a mark that overrules it"),
             );
-            // The mark is stronger than any meta.
+            // The mark is stronger than any name.
             out.write_all(b"\xEF\xBB\xBF")?;
         }
         out.write_all(document.text.as_bytes())?;
@@ -151,7 +154,7 @@ fn starts_with_tag(text: &str, tag: &str) -> bool {
 fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let bytes = source.bytes(cx)?;
     let (text, clean) = decode(&bytes, cx)?;
-    let scan = scan(&text, cx)?;
+    let scan = scan(&text, 0, cx)?;
     let nuls = text.bytes().filter(|&byte| byte == 0).count();
     if nuls > 0 {
         cx.tolerate("nul", format!("{nuls} NUL characters, which HTML does not hold"), Location::default())?;
@@ -181,7 +184,7 @@ fn decode(bytes: &[u8], cx: &Context) -> Result<(String, bool)> {
             None => {
                 cx.tolerate(
                     "encoding",
-                    "the document names no encoding and is not UTF-8: it is read as windows-1252",
+                    "the document names no encoding in its first 1024 bytes and is not UTF-8: it is read as windows-1252",
                     Location::default(),
                 )?;
                 (WINDOWS_1252, 0)
@@ -211,7 +214,8 @@ fn decode(bytes: &[u8], cx: &Context) -> Result<(String, bool)> {
     Ok((text, false))
 }
 
-/// The encoding that a `meta` in the first bytes names: `charset=` in its `charset` or `content` attribute.
+/// The encoding that a `meta` in the first bytes names: `charset=` in its `charset` or `content` attribute; else that of an
+/// XML declaration.
 fn prescan(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(PRESCAN)]);
     let mut tokens = Tokens::new(&head);
@@ -228,13 +232,28 @@ fn prescan(bytes: &[u8]) -> Option<&'static Encoding> {
             } else {
                 None
             };
-            if let Some(encoding) = label.and_then(|label| Encoding::for_label(label.as_bytes())) {
-                // A meta that could be read at all is not in UTF-16.
-                return Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding });
+            if let Some(encoding) = label.and_then(by_label) {
+                return Some(encoding);
             }
         }
     }
-    None
+    xml_encoding(&head).and_then(by_label)
+}
+
+/// The encoding of a label that was itself read as ASCII.
+fn by_label(label: &str) -> Option<&'static Encoding> {
+    let encoding = Encoding::for_label(label.as_bytes())?;
+    // What could be read at all is not in UTF-16.
+    Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding })
+}
+
+/// `utf-8` of `<?xml version="1.0" encoding="utf-8"?>`.
+fn xml_encoding(head: &str) -> Option<&str> {
+    let (declaration, _) = head.strip_prefix("<?xml")?.split_once('>')?;
+    let (_, value) = declaration.split_once("encoding")?;
+    let value = value.trim_ascii_start().strip_prefix('=')?.trim_ascii_start();
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    value[1..].split_once(quote).map(|(label, _)| label)
 }
 
 /// `utf-8` of `text/html; charset=utf-8`.
@@ -257,7 +276,9 @@ struct Scan {
     truncated: Option<(usize, &'static str)>,
 }
 
-fn scan(text: &str, cx: &Context) -> Result<Scan> {
+/// Looks at a document, or at one inside of `depth` others.
+fn scan(text: &str, depth: u64, cx: &Context) -> Result<Scan> {
+    cx.limits().check("depth", depth)?;
     let mut found = Scan::default();
     let mut tokens = Tokens::new(text);
     let mut svg = 0_u32;
@@ -290,7 +311,7 @@ fn scan(text: &str, cx: &Context) -> Result<Scan> {
                 if svg > 0 && tokens.raw.is_some_and(|raw| raw.eq_ignore_ascii_case("title")) {
                     tokens.raw = None;
                 }
-                found.external |= !found.external && tag_loads(name, attributes);
+                found.external = found.external || tag_loads(name, attributes) || inner_loads(attributes, depth, cx)?;
             }
         }
     }
@@ -324,6 +345,19 @@ fn tag_loads(tag: &str, attributes: &str) -> bool {
     })
 }
 
+/// Whether the document of an attribute `srcdoc` loads something.
+fn inner_loads(attributes: &str, depth: u64, cx: &Context) -> Result<bool> {
+    let Some((_, document)) = Attributes::new(attributes).find(|(name, _)| name.eq_ignore_ascii_case("srcdoc")) else {
+        return Ok(false);
+    };
+    // Decoded, it is never longer.
+    let bytes = document.len() as u64;
+    cx.budget().take(bytes)?;
+    let external = scan(&unescape(document), depth + 1, cx)?.external;
+    cx.budget().give_back(bytes);
+    Ok(external)
+}
+
 /// Whether a URL leads out of the document.
 fn is_external(url: &str) -> bool {
     let url = url.trim();
@@ -351,7 +385,7 @@ fn srcset_loads(value: &str) -> bool {
 
 /// Whether CSS loads something: `url(…)`, or `@import` with a text.
 fn style_loads(css: &str) -> bool {
-    let lower = css.to_ascii_lowercase();
+    let lower = unescape_css(css).to_ascii_lowercase();
     // Where a URL ends does not matter: how it begins does.
     let begins = |at: usize| {
         is_external(lower[at..].trim_start_matches(['"', '\'']).split([')', '"', '\'']).next().unwrap_or(""))
@@ -363,6 +397,37 @@ fn style_loads(css: &str) -> bool {
             let from = after_space(at + found.len());
             lower[from..].starts_with(['"', '\'']) && begins(from)
         })
+}
+
+/// Decodes the escapes of CSS: a backslash and up to six hexadecimal digits with one white space, or any one character.
+fn unescape_css(css: &str) -> Cow<'_, str> {
+    let mut parts = css.split('\\');
+    let first = parts.next().unwrap_or_default();
+    if first.len() == css.len() {
+        return Cow::Borrowed(css);
+    }
+    let mut out = first.to_owned();
+    let mut literal = false;
+    for part in parts {
+        // After `\\` the next part stands as it is.
+        if std::mem::take(&mut literal) {
+            out.push_str(part);
+            continue;
+        }
+        let digits = part.bytes().take(6).take_while(u8::is_ascii_hexdigit).count();
+        let (code, rest) = part.split_at(digits);
+        match u32::from_str_radix(code, 16) {
+            Ok(code) => {
+                out.push(char::from_u32(code).unwrap_or('\u{FFFD}'));
+                out.push_str(rest.strip_prefix("\r\n").or(rest.strip_prefix([' ', '\t', '\n', '\r'])).unwrap_or(rest));
+            }
+            Err(_) => {
+                literal = part.is_empty();
+                out.push_str(if literal { "\\" } else { rest });
+            }
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// White space collapsed to single spaces, none at the ends.
@@ -676,10 +741,32 @@ mod tests {
             ("<svg><use href='#a'/><image xlink:href='b.png'/></svg>", true),
             ("<!-- <img src=a.png> -->", false),
             ("<img data-src=a.png alt='src=b.png'>", false),
+            ("<iframe srcdoc='<img src=a.png>'></iframe>", true),
+            ("<iframe srcdoc=\"&lt;iframe srcdoc='&amp;lt;img src=a.png&amp;gt;'&gt;\"></iframe>", true),
+            ("<iframe srcdoc='<p>x</p><img src=data:,>'></iframe>", false),
+            (r"<style>a{background:u\72l(https://example.org/a.png)}</style>", true),
+            (r"<style>a{background:\000075 rl(x.png)}</style>", true),
+            (r"<style>a{background:url(\64 ata:,)}</style>", false),
+            (r"<style>a{content:'u\\72l(x.png)'}</style>", false),
         ] {
             let text = format!("<!doctype html><html>{body}</html>");
             assert_eq!(parts(&document(text.as_bytes())).has_external_refs, expected, "{body}");
         }
+    }
+
+    /// Each level doubles nothing but the references of the next: deep ones are cheap to write.
+    #[test]
+    fn documents_inside_of_documents_are_bounded() {
+        let mut text = String::from("<p>x</p>");
+        for _ in 0..200 {
+            text = format!(
+                "<iframe srcdoc={}></iframe>",
+                text.replace('&', "&amp;").replace('>', "&gt;").replace(' ', "/")
+            );
+        }
+        let source = Source::from_bytes("a.html", text.into_bytes());
+        let error = Registry::builtin().open(&source, &ReadOptions::default()).unwrap().next().unwrap().unwrap_err();
+        assert_eq!(error.limit_name(), Some("depth"));
     }
 
     #[test]
@@ -693,6 +780,10 @@ mod tests {
         let record =
             document(b"<html><meta http-equiv=x content='text/html; charset=koi8-r'><title>\xC1</title></html>");
         assert_eq!(parts(&record).title, "а");
+        assert!(record.diagnostics.is_empty());
+        let record =
+            document(b"<?xml version='1.0' encoding='windows-1251'?><html><title>\xFF</title><meta charset=x></html>");
+        assert_eq!(parts(&record).title, "я");
         assert!(record.diagnostics.is_empty());
         let record = document(b"<html><title>\xE9</title></html>");
         assert_eq!(parts(&record).title, "é");
