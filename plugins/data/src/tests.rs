@@ -199,9 +199,19 @@ fn csv_quirks() {
         cells(&mut csv(b"a,b\r1,\"2\"\r\r3,\"\"", &[]).unwrap()),
         [[json!(1), json!(2)], [json!(3), Value::Null]]
     );
+    // What a float rounds is counted, what it cannot hold stays text.
+    let mut record = csv(b"a,b\n9007199254740993.0,1e400\n1.5,2\n", &[]).unwrap();
+    assert_eq!(codes(&record), ["csv.rounded"]);
+    assert_eq!(cells(&mut record)[0], [json!(9_007_199_254_740_992.0), json!("1e400")]);
+    assert_eq!(codes(&csv(b"a\n0.5\n9007199254740993\n9007199254740992\n", &[]).unwrap()), ["csv.rounded"]);
     // A title before the table.
     let record = csv(b"Report\na,b\n1,2\n3,4\n", &[]).unwrap();
     assert_eq!((codes(&record), &record.properties["preamble"]), (vec!["csv.preamble".into()], &json!(["Report"])));
+    // Excel's line that names the delimiter.
+    let mut record = csv(b"sep=;\r\na;b,c\r\n1;2\r\n", &[]).unwrap();
+    assert_eq!((codes(&record), &record.properties["delimiter"]), (vec!["csv.sep-line".into()], &json!(";")));
+    assert_eq!(record.to_json()["facts"]["columns"][1]["name"], "b,c");
+    assert_eq!(cells(&mut record), [[json!(1), json!(2)]]);
     // No header.
     let record = csv(b"1,2\n3,4\n", &[]).unwrap();
     assert_eq!(record.to_json()["facts"]["columns"][1]["name"], "column_2");
@@ -221,9 +231,12 @@ fn csv_quirks() {
     assert_eq!(cells(&mut record).last().unwrap()[0], json!("M\u{FFFD}ller"));
     assert_eq!(csv(b"\n\n", &[]).unwrap_err().kind(), ErrorKind::Malformed);
     // Wide heads with short rows: cells are bounded by what the source is worth.
-    let mut bomb = vec![b','; 200_000];
+    let mut bomb = vec![b','; 90_000];
     bomb.extend_from_slice(&b"\n1".repeat(100_000));
     assert_eq!(csv(&bomb, &[]).unwrap_err().limit_name(), Some("expansion_ratio"));
+    // So are columns.
+    assert_eq!(csv(&vec![b','; 100_000], &[]).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(csv(&vec![b','; 99_999], &[]).unwrap().to_json()["facts"]["columns"].as_array().unwrap().len(), 100_000);
 }
 
 /// Cells longer than the read buffer, and chunks of several.
@@ -269,6 +282,7 @@ fn csv_survives_a_round_trip() {
     let mut single = csv(b"a,\"\"\nx,\n", &[]).unwrap();
     let _ = write(&mut single, "csv");
     assert!(single.loss.is_empty());
+    assert_eq!(write(&mut csv(b"\"sep=.\"\nx\n", &[]).unwrap(), "csv"), b"\"sep=.\"\nx\n");
     let mut numbers = csv(b"a,b\n1,2\n", &[("csv.types", "text")]).unwrap();
     let _ = write(&mut numbers, "csv");
     assert_eq!(numbers.loss[0].code, "csv.text-columns");
@@ -374,6 +388,35 @@ fn npy_can_be_told_what_it_is_of() {
     );
     let mut record = read("npy/malformed/u8_wide.npy");
     assert_eq!(record.media.drain().unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// An array of 32-bit floats, version 1.0.
+fn npy(descr: &str, shape: &str, floats: &[f32]) -> Vec<u8> {
+    let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\0".to_vec();
+    bytes.extend_from_slice(&u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    floats.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    bytes
+}
+
+/// Colours of arrays are those of a display, float colours of a record are linear light.
+#[test]
+fn npy_float_colors_keep_their_look() {
+    let cloud = |descr: &str, shape: &str, floats: &[f32]| {
+        let mut record = record_of(&source("a.npy", npy(descr, shape, floats)), &options(&[])).unwrap();
+        let Media::PointCloud(cloud) = &record.media else { panic!() };
+        let name = cloud.schema[0].name.clone();
+        (name, points(&mut record).attributes()[0].clone(), codes(&record))
+    };
+    let (name, data, notes) = cloud("'<f4'", "(1, 6)", &[1.0, 2.0, 3.0, 54.0 / 255.0, 0.0, 1.0]);
+    assert_eq!((name.as_str(), data, notes.len()), ("color", AttributeData::U8(vec![54, 0, 255]), 0));
+    let (name, data, notes) = cloud("'<f4'", "(1, 6)", &[1.0, 2.0, 3.0, 0.2117, 0.0, 1.0]);
+    assert_eq!((name.as_str(), notes), ("color", vec!["npy.linear-colors".to_owned()]));
+    assert!((mediary_core::convert::linear_to_srgb(data.get(0)) - 0.2117).abs() < 1e-6 && data.get(2) == 1.0);
+    let (name, data, _) =
+        cloud("[('xyz', '<f4', (3,)), ('color', '<f4', (3,))]", "(1,)", &[1.0, 2.0, 3.0, 0.5, 0.5, 7.0]);
+    assert_eq!((name.as_str(), data), ("rgb", AttributeData::F32(vec![0.5, 0.5, 7.0])));
 }
 
 #[test]

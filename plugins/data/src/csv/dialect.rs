@@ -58,6 +58,8 @@ impl Charset {
 pub(super) struct Dialect {
     pub(super) charset: Charset,
     pub(super) delimiter: u8,
+    /// Whether the first line is `sep=` and the delimiter, which Excel writes and obeys.
+    pub(super) sep_line: bool,
     /// Records of one cell before the table: titles, comments.
     pub(super) preamble: Vec<String>,
     pub(super) has_header: bool,
@@ -70,15 +72,16 @@ impl Dialect {
     pub(super) fn detect(head: &[u8], whole: bool, delimiter: Option<u8>, cx: &Context) -> Result<Self> {
         let charset = Charset::detect(cx.options().text("encoding"), head, whole)?;
         let (text, _) = charset.encoding.decode_without_bom_handling(&head[charset.mark..]);
+        let (separator, text) = sep_line(text.as_bytes());
         let delimiter = match cx.options().text("delimiter") {
-            "" | "auto" => delimiter,
+            "" | "auto" => delimiter.or(separator),
             name => Some(delimiter_of(name)),
         };
         let shape = match delimiter {
-            Some(delimiter) => Shape::of(text.as_bytes(), whole, delimiter),
-            None => sniff(text.as_bytes(), whole),
+            Some(delimiter) => Shape::of(text, whole, delimiter),
+            None => sniff(text, whole),
         };
-        let mut records = Sample::new(text.as_bytes(), whole, shape.delimiter).map(|(cells, _)| cells);
+        let mut records = Sample::new(text, whole, shape.delimiter).map(|(cells, _)| cells);
         let preamble = records.by_ref().take(shape.preamble).map(|cells| texts(&cells).concat()).collect();
         let table: Vec<Vec<(String, bool)>> = records.collect();
         let has_header = match cx.options().text("header") {
@@ -87,8 +90,21 @@ impl Dialect {
             _ => has_header(&table),
         };
         let first = table.first().map(|cells| texts(cells));
-        Ok(Self { charset, delimiter: shape.delimiter, preamble, has_header, first })
+        let sep_line = separator.is_some();
+        Ok(Self { charset, delimiter: shape.delimiter, sep_line, preamble, has_header, first })
     }
+}
+
+/// The delimiter that a first line like `sep=;` names, and the text after that line.
+pub(super) fn sep_line(text: &[u8]) -> (Option<u8>, &[u8]) {
+    if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter, end @ (b'\r' | b'\n'), rest @ ..] = text
+        && (delimiter.is_ascii_punctuation() || matches!(delimiter, b'\t' | b' '))
+        && *delimiter != b'"'
+    {
+        let rest = if *end == b'\r' { rest.strip_prefix(b"\n").unwrap_or(rest) } else { rest };
+        return (Some(*delimiter), rest);
+    }
+    (None, text)
 }
 
 fn texts(cells: &[(String, bool)]) -> Vec<String> {

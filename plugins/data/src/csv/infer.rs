@@ -8,8 +8,9 @@
 //! | float64 | as int64, or with a point and an exponent, or `NaN`, `nan`, `inf`, `-inf`, `Infinity`, `-Infinity` |
 //! | text | anything |
 //!
-//! Names of numbers stay text: a leading zero (`007`), a leading plus (`+49 30`), whole numbers beyond 64 bits. Spaces around a
-//! number do not count. A quoted empty cell is an empty text; in a column of numbers it is null.
+//! Names of numbers stay text: a leading zero (`007`), a leading plus (`+49 30`), whole numbers beyond 64 bits, and numbers
+//! beyond 64-bit floats (`1e400`), which would be infinite. Numbers that a float rounds are counted (`rounded`): those whose
+//! digits its own print does not give again. Spaces around a number do not count. A quoted empty cell is an empty text; in a column of numbers it is null.
 //! With `types=exact` a column is typed only if writing its values gives the very cells again: `1.50`, `1e3`, `True` and
 //! `" 1"` stay text. With `types=text` every column is text.
 
@@ -39,16 +40,17 @@ pub(super) enum Class {
     Bool,
     Int,
     Float,
-    /// A decimal of more digits than a 64-bit float keeps.
+    /// A decimal that a 64-bit float rounds.
     LongFloat,
     Text,
 }
 
-/// Digits that a 64-bit float keeps at most.
-const FLOAT_DIGITS: usize = 17;
+/// Significant digits that a 64-bit float always keeps, of numbers it has an exponent for.
+const FLOAT_DIGITS: usize = 15;
 
-/// Characters of a whole number that every 64-bit float keeps.
-const FLOAT_INTEGERS: usize = 15;
+/// Characters of a decimal, and of its exponent, that cannot lead out of the range of a 64-bit float.
+const SAFE_LENGTH: usize = 64;
+const SAFE_EXPONENT: usize = 2;
 
 /// Classifies a cell.
 pub(super) fn classify(text: &[u8], types: Types) -> Class {
@@ -106,18 +108,44 @@ fn classify_loosely(text: &[u8]) -> Class {
     } else if whole == 0 {
         return Class::Text;
     }
-    if let [b'e' | b'E', exponent @ ..] = rest {
-        let exponent = exponent.strip_prefix(b"-").or(exponent.strip_prefix(b"+")).unwrap_or(exponent);
+    let mut exponent = &rest[..0];
+    if let [b'e' | b'E', signed @ ..] = rest {
+        exponent = signed.strip_prefix(b"-").or(signed.strip_prefix(b"+")).unwrap_or(signed);
         if exponent.is_empty() || digits(exponent) != exponent.len() {
             return Class::Text;
         }
         rest = b"";
     }
     match rest {
-        [] if significant > FLOAT_DIGITS => Class::LongFloat,
-        [] => Class::Float,
+        [] if significant <= FLOAT_DIGITS && text.len() <= SAFE_LENGTH && exponent.len() <= SAFE_EXPONENT => {
+            Class::Float
+        }
+        [] => classify_long(text),
         _ => Class::Text,
     }
+}
+
+/// Classifies a decimal that a float may round, or not hold at all.
+fn classify_long(text: &[u8]) -> Class {
+    match parse_float(text) {
+        Some(value) if value.is_finite() => {
+            let literal = significant_digits(text);
+            // The shortest text of a float is not always the nearest one of as many digits, which others print.
+            let kept = literal == significant_digits(format!("{value:e}").as_bytes())
+                || (1..=17).contains(&literal.len())
+                    && literal == significant_digits(format!("{value:.*e}", literal.len() - 1).as_bytes());
+            if kept { Class::Float } else { Class::LongFloat }
+        }
+        _ => Class::Text,
+    }
+}
+
+/// The digits of a decimal without its sign, point, exponent, and zeros at both ends.
+fn significant_digits(text: &[u8]) -> Vec<u8> {
+    let mantissa = text.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
+    let mut digits: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).skip_while(|&d| d == b'0').collect();
+    digits.truncate(digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1));
+    digits
 }
 
 fn leading_zeros(digits: &[u8]) -> usize {
@@ -153,6 +181,11 @@ pub(super) fn parse_float(text: &[u8]) -> Option<f64> {
     fast_float2::parse(trim(text)).ok()
 }
 
+/// Whether a float does not hold this whole number.
+fn is_rounded(text: &[u8]) -> bool {
+    parse_int(text).is_some_and(|value| value as f64 as i128 != i128::from(value))
+}
+
 /// What the cells of a column so far allow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Inferred {
@@ -179,7 +212,7 @@ impl Inferred {
             Class::Bool => self.bools = true,
             Class::Int => {
                 self.ints = true;
-                self.long_ints += u64::from(text.len() > FLOAT_INTEGERS);
+                self.long_ints += u64::from(text.len() > FLOAT_DIGITS && is_rounded(text));
             }
             Class::Float => self.floats = true,
             Class::LongFloat => {
@@ -208,7 +241,7 @@ impl Inferred {
         }
     }
 
-    /// Cells that may have lost digits, in a column of floats.
+    /// Cells that lose digits in a column of floats.
     pub(super) fn rounded(&self) -> u64 {
         self.long_floats + self.long_ints
     }
@@ -245,6 +278,19 @@ mod tests {
             ("0.00000000000000012345", Class::Float),
             ("0.123456789012345678", Class::LongFloat),
             ("12345678901234567.5", Class::LongFloat),
+            ("9007199254740993.0", Class::LongFloat),
+            ("9007199254740992.0", Class::Float),
+            ("0.30000000000000004", Class::Float),
+            ("0.30000000000000005", Class::LongFloat),
+            ("0.10000000000000000000", Class::Float),
+            // 2^-44: the shortest text that reads as it, and the nearest of as many digits.
+            ("5.684341886080802e-14", Class::Float),
+            ("5.6843418860808015e-14", Class::Float),
+            ("1.7976931348623157e308", Class::Float),
+            ("1e400", Class::Text),
+            ("-1e309", Class::Text),
+            ("1e-400", Class::LongFloat),
+            ("0e999", Class::Float),
             ("1,5", Class::Text),
             ("1_0", Class::Text),
             ("0x10", Class::Text),

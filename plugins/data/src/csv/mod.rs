@@ -4,7 +4,7 @@
 //!
 //! | | RFC 4180 | also read |
 //! |---|---|---|
-//! | delimiter | `,` | `;` tab `\|`: the one under which most records of the head have as many cells (option `delimiter`) |
+//! | delimiter | `,` | the one of a first line `sep=;`, as Excel has it; else `;` tab `\|`: the one under which most records of the head have as many cells (option `delimiter`) |
 //! | line end | CRLF | LF, CR; the last may be missing; blank lines are no rows |
 //! | quotes | `"…"`, doubled inside, around newlines | text after a closing quote is joined, quotes inside unquoted cells are kept |
 //! | header | optional | found by looking (option `header`); without one the columns are `column_1`, `column_2` … |
@@ -13,10 +13,10 @@
 //! | before the table | nothing | records of one cell: they become the property `preamble` |
 //!
 //! Null is an empty unquoted cell (option `nulls` adds words); `""` is an empty text. Types are found from all cells, see
-//! [`infer`]. Names are kept as they stand, also empty and repeated ones.
+//! [`infer`]. Names are kept as they stand, also empty and repeated ones. Records of more than 100 000 cells are unsupported.
 //!
 //! Diagnostics: `encoding`, `undecodable`, `nul`, `text-after-quote`, `bare-quotes`, `short-rows`, `long-rows`, `preamble`,
-//! `duplicate-names` (warnings and errors), `blank-lines`, `no-header`, `unnamed-columns`, `rounded` (notes).
+//! `duplicate-names` (warnings and errors), `blank-lines`, `no-header`, `unnamed-columns`, `rounded`, `sep-line` (notes).
 //! Strict: each of the first eight is an error. Default: a quote that is never closed is an error. Lenient: it runs to the end.
 //!
 //! Written: RFC 4180 with LF, UTF-8 without a mark, shortest floats that read back, quotes where a cell holds a quote, a line
@@ -34,7 +34,7 @@ use mediary_core::{
     OptionType, Output, Probe, Result, Source, register,
 };
 
-use dialect::{Charset, sniff};
+use dialect::{Charset, Shape, sep_line, sniff};
 use reader::Reader;
 
 const INFO: FormatInfo = FormatInfo::new("csv", "Comma-separated values", &[Kind::Table])
@@ -106,7 +106,11 @@ fn look(probe: &Probe<'_>) -> Confidence {
     if markup || text.bytes().any(control) {
         return Confidence::Unknown;
     }
-    let shape = sniff(text.as_bytes(), probe.is_whole());
+    let (separator, text) = sep_line(text.as_bytes());
+    let shape = match separator {
+        Some(delimiter) => Shape::of(text, probe.is_whole(), delimiter),
+        None => sniff(text, probe.is_whole()),
+    };
     if shape.records < 2 || shape.columns < 2 || !shape.filled || shape.agreement < 1.0 {
         return Confidence::Unknown;
     }

@@ -6,6 +6,9 @@ use mediary_core::{Context, Error, Location, Result, Source};
 /// Bytes read from the source at once.
 const BLOCK: usize = 256 << 10;
 
+/// Cells of a record at most: a column takes memory many times its bytes, whatever the limits.
+pub(super) const MOST_COLUMNS: usize = 100_000;
+
 /// Where a cell stands in the buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cell {
@@ -44,6 +47,8 @@ pub(super) enum Split {
     More { quote: Option<usize> },
     /// The input ends inside of a quoted cell, which opens here.
     Unterminated { quote: usize },
+    /// A record of more cells than [`MOST_COLUMNS`].
+    Wide,
 }
 
 /// Splits text into records with one delimiter.
@@ -82,6 +87,9 @@ impl Splitter {
             return Split::End;
         }
         loop {
+            if cells.len() == MOST_COLUMNS {
+                return Split::Wide;
+            }
             let start = at;
             let quoted = bytes.get(at) == Some(&b'"');
             let mut escaped = false;
@@ -256,6 +264,11 @@ impl Records {
                 Split::More { quote } => {
                     self.refill(quote)?;
                     continue;
+                }
+                Split::Wide => {
+                    return Err(Error::unsupported(format!("a record of more than {MOST_COLUMNS} cells"))
+                        .at_line(self.line)
+                        .with_hint("a table this wide may be transposed, or has another delimiter: -o csv.delimiter"));
                 }
                 Split::Record { taken, lines } => {
                     self.next_line += lines;

@@ -19,8 +19,10 @@ pub(super) fn write(table: &mut Table, delimiter: u8, out: &mut Output, cx: &Con
     let mut text = Vec::with_capacity(BLOCK);
     for (index, column) in table.schema.iter().enumerate() {
         separate(&mut text, index, delimiter);
-        // A quoted name is never taken for a number, and with it the header row not for a row.
-        put_text(&mut text, column.name.as_bytes(), is_typed(column.name.as_bytes()));
+        // A quoted name is never taken for a number, and with it the header row not for a row, nor for a line `sep=`.
+        let name = column.name.as_bytes();
+        let is_sep = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"sep="));
+        put_text(&mut text, name, is_sep || is_typed(name));
     }
     text.push(b'\n');
     let mut tally = Tally { untyped: vec![true; table.schema.len()], ..Tally::default() };

@@ -28,6 +28,10 @@
 //! whole numbers from 0 to 255 or floats from 0 to 1, `normal` if their length is 1, and else keep to themselves. So are
 //! 8-bit and 16-bit fields `red`, `green`, `blue`, fields `nx`, `ny`, `nz`, and a field `classification` or `label` is `category`.
 //!
+//! Colours of arrays are meant for display (sRGB), a float `color` of a record is linear light. So floats from 0 to 1 become
+//! bytes where all are 255ths, and linear light otherwise (`linear-colors`, a note). A field `color` of other numbers than 8 or
+//! 16 bits has no known range: it is called `rgb`.
+//!
 //! Images keep bool (as 0 and 1, noted), 8 and 16 bits without sign; other numbers become 32-bit floats without a colour meaning,
 //! and what they do not hold exactly is counted (`precision`). 64-bit integers of points become doubles (`precision`). Integers beyond
 //! 63 bits in a table are unsupported.
@@ -41,6 +45,7 @@ mod plan;
 
 use std::sync::Arc;
 
+use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::{
     AttributeData, AttributeSpec, Audio, AudioChunk, ColorSpace, Column, ColumnData, ColumnType, Image, PointChunk,
     PointCloud, Samples, ScalarType, Stream, Table, TableChunk, Video, VideoFrame,
@@ -229,8 +234,9 @@ fn chunks(count: u64, bytes: usize) -> impl Iterator<Item = std::ops::Range<usiz
 }
 
 fn cloud(array: Array, mut points: Points, cx: &Context) -> Result<PointCloud> {
+    let mut map: Map = |value| value;
     if !points.unnamed.is_empty() {
-        points.attributes = meaning(&array, &points, cx)?;
+        (points.attributes, map) = meaning(&array, &points, cx)?;
     }
     let wide = |field: &Field| matches!(field.scalar, Scalar::I64 | Scalar::U64);
     if points.axes.iter().any(wide) || points.attributes.iter().any(|(_, fields)| fields.iter().any(wide)) {
@@ -249,7 +255,7 @@ fn cloud(array: Array, mut points: Points, cx: &Context) -> Result<PointCloud> {
             let mut data = AttributeData::with_capacity(spec.scalar, range.len() * spec.components);
             for at in offsets.clone() {
                 for field in fields {
-                    (0..field.count).for_each(|part| data.push(array.of_field(at, field, part)));
+                    (0..field.count).for_each(|part| data.push(map(array.of_field(at, field, part))));
                 }
             }
             attributes.push(data);
@@ -261,11 +267,17 @@ fn cloud(array: Array, mut points: Points, cx: &Context) -> Result<PointCloud> {
     Ok(cloud)
 }
 
-/// What the columns behind the position mean, by their values: see the module.
-fn meaning(array: &Array, points: &Points, cx: &Context) -> Result<Vec<(AttributeSpec, Vec<Field>)>> {
+/// Attributes with the fields that hold them.
+type Attributes = Vec<(AttributeSpec, Vec<Field>)>;
+
+/// What becomes of a number of the array.
+type Map = fn(f64) -> f64;
+
+/// What the columns behind the position mean, by their values, and how these become those of the attribute: see the module.
+fn meaning(array: &Array, points: &Points, cx: &Context) -> Result<(Attributes, Map)> {
     let step = points.step.unwrap_or(array.header.item);
     let fields = &points.unnamed;
-    let (mut whole, mut low, mut high, mut unit) = (true, f64::INFINITY, f64::NEG_INFINITY, true);
+    let (mut whole, mut low, mut high, mut unit, mut bytes) = (true, f64::INFINITY, f64::NEG_INFINITY, true, true);
     for range in chunks(points.count, array.header.item) {
         cx.checkpoint()?;
         for index in range {
@@ -273,6 +285,8 @@ fn meaning(array: &Array, points: &Points, cx: &Context) -> Result<Vec<(Attribut
             for field in fields {
                 let value = array.of_field(index * step, field, 0);
                 whole &= value.fract() == 0.0;
+                // 255ths, as single precision rounds them.
+                bytes &= (value * 255.0 - (value * 255.0).round()).abs() < 1e-4;
                 // NaN is neither whole nor in a range.
                 (low, high) =
                     if value.is_nan() { (f64::NEG_INFINITY, f64::INFINITY) } else { (low.min(value), high.max(value)) };
@@ -282,22 +296,24 @@ fn meaning(array: &Array, points: &Points, cx: &Context) -> Result<Vec<(Attribut
         }
     }
     let float = if array.header.fields[0].scalar == Scalar::F64 { ScalarType::F64 } else { ScalarType::F32 };
-    let (name, scalar) = match fields.len() {
-        1 if whole && low >= f64::from(i32::MIN) && high <= f64::from(i32::MAX) => ("category", ScalarType::I32),
-        1 => ("intensity", float),
+    let kept: Map = |value| value;
+    let (name, scalar, map) = match fields.len() {
+        1 if whole && low >= f64::from(i32::MIN) && high <= f64::from(i32::MAX) => ("category", ScalarType::I32, kept),
+        1 => ("intensity", float, kept),
         // Ones and zeros alone are floats from 0 to 1.
-        _ if whole && low >= 0.0 && high > 1.0 && high <= 255.0 => ("color", ScalarType::U8),
-        _ if low >= 0.0 && high <= 1.0 => ("color", float),
-        _ if unit && points.count > 0 => ("normal", float),
+        _ if whole && low >= 0.0 && high > 1.0 && high <= 255.0 => ("color", ScalarType::U8, kept),
+        _ if bytes && low >= 0.0 && high <= 1.0 => ("color", ScalarType::U8, (|value| value * 255.0) as Map),
+        _ if low >= 0.0 && high <= 1.0 => {
+            cx.note("linear-colors", "colours for display, 0 to 1, are held as linear light");
+            ("color", float, srgb_to_linear as Map)
+        }
+        _ if unit && points.count > 0 => ("normal", float, kept),
         _ => {
-            return Ok(fields
-                .iter()
-                .zip(4..)
-                .map(|(field, number)| attribute(&format!("column_{number}"), field))
-                .collect());
+            let own = fields.iter().zip(4..).map(|(field, number)| attribute(&format!("column_{number}"), field));
+            return Ok((own.collect(), kept));
         }
     };
-    Ok(vec![(AttributeSpec::new(name, scalar, fields.len()), fields.clone())])
+    Ok((vec![(AttributeSpec::new(name, scalar, fields.len()), fields.clone())], map))
 }
 
 fn table(array: Array, rows: Rows, cx: &Context) -> Table {

@@ -332,6 +332,8 @@ fn structured_points(header: &NpyHeader, count: u64) -> Option<Points> {
     for (field, _) in header.fields.iter().zip(&taken).filter(|(_, taken)| !**taken) {
         let name = match field.name.to_ascii_lowercase().as_str() {
             "classification" | "label" | "category" if field.count == 1 => "category".to_owned(),
+            // Nor of what range a vector of them is.
+            "color" if field.count > 1 && !matches!(field.scalar, Scalar::U8 | Scalar::U16) => "rgb".to_owned(),
             name => name.to_owned(),
         };
         add(&name, vec![field.clone()]);
