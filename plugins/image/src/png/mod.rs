@@ -140,9 +140,45 @@ fn failed(source: &Source, error: DecodingError) -> Error {
         DecodingError::LimitsExceeded => Error::limit("alloc_bytes", 2 * METADATA + 1, 2 * METADATA),
         other => {
             let checksum = wrong_checksum(source).ok().flatten();
-            checksum.unwrap_or_else(|| Error::malformed(other.to_string().to_lowercase()))
+            checksum.unwrap_or_else(|| Error::malformed(described(&other)))
         }
     }
+}
+
+/// What the decoder says, in our words. It keeps its kinds of errors to itself; chunk types and what is wrong with
+/// deflate it shows as they are called in its code.
+fn described(error: &DecodingError) -> String {
+    let text = error.to_string();
+    if let Some(problem) = text.strip_prefix("Corrupt deflate stream. ") {
+        return match problem {
+            "InsufficientInput" => "the zlib stream of the pixels ends early".to_owned(),
+            "WrongChecksum" => "the checksum of the zlib stream of the pixels is wrong".to_owned(),
+            _ => format!("the zlib stream of the pixels is broken:{}", words(problem)),
+        };
+    }
+    if let Some(filter) = text.strip_prefix("Unknown filter method ") {
+        return format!("expected a row filter from 0 to 4, found {}", filter.trim_end_matches('.'));
+    }
+    if text.ends_with("does not have enough data for image.") {
+        return "the pixels end early: IDAT holds fewer rows than the picture has".to_owned();
+    }
+    let named = text.split_once("ChunkType { type: ").and_then(|(before, rest)| {
+        let (kind, rest) = rest.split_once(',')?;
+        Some([before, kind, rest.split_once(" }")?.1].concat())
+    });
+    format!("the decoder gives up: {}", named.unwrap_or(text).trim_end_matches('.'))
+}
+
+/// `CamelCase` as words, with a space before each.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
 }
 
 fn color_space(info: &Info<'_>, has_profile: bool) -> ColorSpace {
@@ -201,10 +237,10 @@ fn profile(reader: &PngReader, chunks: &Chunks, cx: &Context, channels: u8) -> R
 fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     // Findings are reported once, by the full read.
     let quiet = Context::new(INFO.id);
-    let chunks = Chunks::scan(source, cx)?;
+    let mut chunks = Chunks::scan(source, cx)?;
     let pixels = decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
-    let reader =
-        start(source, &chunks, cx.strictness() == Strictness::Lenient).map_err(|error| failed(source, error))?;
+    let reader = start(source, &chunks, cx.strictness() == Strictness::Lenient)
+        .map_err(|error| chunks.damage.take().unwrap_or_else(|| failed(source, error)))?;
     let (channels, depth, bits) = layout(&reader);
     let orientation = chunks.exif(source, cx)?.orientation;
     let (width, height) = decode::oriented(chunks.width, chunks.height, orientation);
@@ -509,6 +545,53 @@ mod tests {
         let at = bytes.windows(4).position(|four| four == b"IDAT").unwrap() - 4;
         bytes.splice(at..at, extra.iter().copied());
         bytes
+    }
+
+    /// A picture of one row of `width` pixels: colour type, chunks before the pixels, the pixels compressed.
+    fn row(width: u8, color: u8, before: &[u8], zlib: &[u8]) -> Vec<u8> {
+        let header = chunk(b"IHDR", &[0, 0, 0, width, 0, 0, 0, 1, 8, color, 0, 0, 0]);
+        [SIGNATURE, &header[..], before, &chunk(b"IDAT", zlib), &chunk(b"IEND", &[])].concat()
+    }
+
+    /// A zlib stream that stores `data` as they are.
+    fn stored(data: &[u8]) -> Vec<u8> {
+        let (a, b) = data.iter().fold((1_u32, 0_u32), |(a, b), &byte| {
+            let a = (a + u32::from(byte)) % 65521;
+            (a, (b + a) % 65521)
+        });
+        let length = data.len() as u16;
+        let head = [&[0x78, 1, 1], &length.to_le_bytes()[..], &(!length).to_le_bytes()].concat();
+        [&head[..], data, &(b << 16 | a).to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn errors_name_what_is_expected_and_chunks_as_they_are() {
+        let palette = chunk(b"PLTE", &[1, 2, 3]);
+        let pixels = stored(&[0, 0]);
+        let mut wrong = pixels.clone();
+        wrong[8] ^= 1;
+        for (before, color, pixels, text) in [
+            (vec![], 3, &pixels[..], "expected a PLTE chunk before the pixels, found none"),
+            ([&palette[..], &palette].concat(), 3, &pixels, "expected one PLTE chunk, found a second"),
+            (chunk(b"PLTE", &[1]), 3, &pixels, "expected a PLTE chunk of 1 to 256 colours of 3 bytes, found 1 bytes"),
+            (chunk(b"IHDR", &[]), 0, &pixels, "expected one IHDR chunk, found a second"),
+            (chunk(b"ABCD", &[]), 0, &pixels, "expected IHDR, PLTE, IDAT or IEND as critical chunk, found ABCD"),
+            (
+                [chunk(b"IDAT", &[]), chunk(b"tIME", &[])].concat(),
+                0,
+                &pixels,
+                "expected the IDAT chunks one after another, found tIME between them",
+            ),
+            (vec![], 0, &stored(&[9, 0]), "expected a row filter from 0 to 4, found 9"),
+            (vec![], 0, &stored(&[0]), "the pixels end early: IDAT holds fewer rows than the picture has"),
+            (vec![], 0, &pixels[..7], "the zlib stream of the pixels ends early"),
+            (vec![], 0, &wrong, "the checksum of the zlib stream of the pixels is wrong"),
+            (vec![], 0, &[0; 9], "the zlib stream of the pixels is broken: bad zlib header"),
+            (chunk(b"fcTL", &[1]), 0, &pixels, "the decoder gives up: Chunk length wrong: fcTL"),
+        ] {
+            let error = testing::read("a.png", row(1, color, &before, pixels)).unwrap_err();
+            assert_eq!(error.message(), text);
+        }
     }
 
     #[test]
