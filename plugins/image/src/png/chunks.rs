@@ -14,6 +14,7 @@ pub(super) struct Chunks {
     pub(super) pixel_bits: u64,
     /// Whether the pixels are indices of a palette.
     pub(super) indexed: bool,
+    pub(super) interlaced: bool,
     /// Where the first IDAT chunk begins.
     pub(super) image: Option<u64>,
     /// Bytes of all IDAT chunks.
@@ -164,6 +165,7 @@ impl Chunks {
             height,
             pixel_bits: channels * u64::from(depth),
             indexed: color == 3,
+            interlaced: interlace == 1,
             image: None,
             image_bytes: 0,
             text_bytes: 0,
@@ -183,6 +185,24 @@ impl Chunks {
             Some(_) => self.frames.max(1),
             None => 1,
         }
+    }
+
+    /// Bytes of a row of `width` pixels.
+    pub(super) fn row(&self, width: u32) -> u64 {
+        (u64::from(width) * self.pixel_bits).div_ceil(8)
+    }
+
+    /// Bytes of the filtered rows: of the picture, or of the seven passes over it (section 8.1).
+    pub(super) fn filtered_bytes(&self) -> u64 {
+        const PASSES: [[u32; 4]; 7] =
+            [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+        let passes: &[[u32; 4]] = if self.interlaced { &PASSES } else { &[[0, 0, 1, 1]] };
+        let bytes = passes.iter().map(|&[x, y, across, down]| {
+            let width = self.width.saturating_sub(x).div_ceil(across);
+            let height = self.height.saturating_sub(y).div_ceil(down);
+            if width == 0 { 0 } else { (1 + self.row(width)) * u64::from(height) }
+        });
+        bytes.sum()
     }
 
     /// The EXIF block.
