@@ -20,6 +20,8 @@ enum Stop {
     /// There are no more bits before the next marker.
     End,
     Corrupt(&'static str),
+    /// Its table is not in the file: motion JPEG leaves out the usual ones, which the decoder has.
+    NoTable,
 }
 
 /// A Huffman table (annex C).
@@ -179,13 +181,12 @@ struct Scan {
 impl Scan {
     /// Follows one block, of which `known` are the coefficients that are not zero.
     fn block(&mut self, bits: &mut Bits<'_>, part: &mut Part<'_>, known: &mut u64) -> Result<(), Stop> {
-        let no_table = || Stop::Corrupt("a scan without its table");
         let mut k = self.first;
         if k == 0 {
             if self.refines {
                 bits.take(1)?;
             } else {
-                let size = bits.symbol(part.dc.ok_or_else(no_table)?)?;
+                let size = bits.symbol(part.dc.ok_or(Stop::NoTable)?)?;
                 part.predictor += bits.difference(size)?;
                 if part.predictor.abs() > MOST_DC {
                     return Err(Stop::Corrupt("a coefficient out of range"));
@@ -194,7 +195,7 @@ impl Scan {
             k = 1;
         }
         if self.ended == 0 && k <= self.last {
-            let table = part.ac.ok_or_else(no_table)?;
+            let table = part.ac.ok_or(Stop::NoTable)?;
             while k <= self.last {
                 let symbol = bits.symbol(table)?;
                 let (run, size) = (symbol >> 4, symbol & 15);
@@ -374,6 +375,7 @@ fn follow(
             }
             return Ok(true);
         }
+        Some(Stop::NoTable) => {}
         Some(Stop::End) => {
             broken(cx, "truncated-scan", format!("expected {total} units in the scan, found {done}"), at)?;
         }

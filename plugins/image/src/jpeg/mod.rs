@@ -25,6 +25,7 @@
 //! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as
 //! it goes with a diagnostic of severity error, the rest is gray; so is one of which a scan has fewer data than the
 //! picture needs (`jpeg.truncated-scan`) or data that cannot be (`jpeg.corrupt-scan`), which the decoder passes over.
+//! Scans whose Huffman tables are not in the file, as in motion JPEG, are not followed that way.
 //! Bytes between segments (`jpeg.stray-bytes`), a broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also
 //! is left out when it is made for CMYK, are warnings. Strict makes errors of all. Bytes behind the end
 //! (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
