@@ -12,6 +12,11 @@ pub(super) struct Chunks {
     pub(super) height: u32,
     /// Bits of a pixel as stored.
     pub(super) pixel_bits: u64,
+    /// Whether the pixels are indices of a palette.
+    pub(super) indexed: bool,
+    pub(super) interlaced: bool,
+    /// Where the first IDAT chunk begins.
+    pub(super) image: Option<u64>,
     /// Bytes of all IDAT chunks.
     pub(super) image_bytes: u64,
     /// Bytes of all texts.
@@ -34,7 +39,7 @@ impl Chunks {
     pub(super) fn scan(source: &Source, cx: &Context) -> Result<Self> {
         let mut chunks = Self::header(source)?;
         let mut at = 8 + 25;
-        let mut number = 0_u32;
+        let (mut number, mut palette, mut previous) = (0_u32, false, *b"IHDR");
         chunks.damage = loop {
             number += 1;
             if number.is_multiple_of(4096) {
@@ -61,10 +66,37 @@ impl Chunks {
             if length + 4 > left {
                 break Some(Error::truncated(&format!("chunk {}", show(kind)), length + 4, left).at_byte(at + 8));
             }
-            let data = (at + 8, length);
+            let misplaced = match &kind {
+                b"IHDR" => Some("expected one IHDR chunk, found a second".to_owned()),
+                b"PLTE" if palette => Some("expected one PLTE chunk, found a second".to_owned()),
+                b"PLTE" if !length.is_multiple_of(3) || !(3..=768).contains(&length) => {
+                    Some(format!("expected a PLTE chunk of 1 to 256 colours of 3 bytes, found {length} bytes"))
+                }
+                b"IDAT" if chunks.indexed && !palette => {
+                    Some("expected a PLTE chunk before the pixels, found none".to_owned())
+                }
+                b"IDAT" if chunks.image.is_some() && previous != kind => {
+                    Some(format!("expected the IDAT chunks one after another, found {} between them", show(previous)))
+                }
+                b"IEND" if length > 0 => Some(format!("expected an empty IEND chunk, found {length} bytes")),
+                b"PLTE" | b"IDAT" | b"IEND" => None,
+                _ if kind[0].is_ascii_uppercase() => {
+                    Some(format!("expected IHDR, PLTE, IDAT or IEND as critical chunk, found {}", show(kind)))
+                }
+                _ => None,
+            };
+            if let Some(problem) = misplaced {
+                break Some(Error::malformed(problem).at_byte(at + 4));
+            }
+            palette |= kind == *b"PLTE";
+            previous = kind;
+            let (begin, data) = (at, (at + 8, length));
             at += length + 12;
             match &kind {
-                b"IDAT" => chunks.image_bytes += length,
+                b"IDAT" => {
+                    chunks.image.get_or_insert(begin);
+                    chunks.image_bytes += length;
+                }
                 b"tEXt" | b"zTXt" | b"iTXt" => chunks.text_bytes += length,
                 b"iCCP" => chunks.profile_bytes = length,
                 b"eXIf" => chunks.exif = Some(data),
@@ -132,6 +164,9 @@ impl Chunks {
             width,
             height,
             pixel_bits: channels * u64::from(depth),
+            indexed: color == 3,
+            interlaced: interlace == 1,
+            image: None,
             image_bytes: 0,
             text_bytes: 0,
             profile_bytes: 0,
@@ -150,6 +185,24 @@ impl Chunks {
             Some(_) => self.frames.max(1),
             None => 1,
         }
+    }
+
+    /// Bytes of a row of `width` pixels.
+    pub(super) fn row(&self, width: u32) -> u64 {
+        (u64::from(width) * self.pixel_bits).div_ceil(8)
+    }
+
+    /// Bytes of the filtered rows: of the picture, or of the seven passes over it (section 8.1).
+    pub(super) fn filtered_bytes(&self) -> u64 {
+        const PASSES: [[u32; 4]; 7] =
+            [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+        let passes: &[[u32; 4]] = if self.interlaced { &PASSES } else { &[[0, 0, 1, 1]] };
+        let bytes = passes.iter().map(|&[x, y, across, down]| {
+            let width = self.width.saturating_sub(x).div_ceil(across);
+            let height = self.height.saturating_sub(y).div_ceil(down);
+            if width == 0 { 0 } else { (1 + self.row(width)) * u64::from(height) }
+        });
+        bytes.sum()
     }
 
     /// The EXIF block.

@@ -22,10 +22,12 @@
 //!
 //! Strictness: bytes after the end (`png.trailing-bytes`) and broken ancillary chunks (`png.checksum`, `png.icc`,
 //! `png.exif`, `png.frames`) are diagnostics by default and errors when strict; texts that cannot be kept are told
-//! (`png.text`). A wrong checksum, missing data or a missing end is an error; lenient reads the rows before the damage
-//! (`png.damaged`), the rest is black.
+//! (`png.text`). So are pixels that the palette has no colour for, which become black (`png.palette`), and image data
+//! that are longer than the picture or end without their checksum (`png.image-data`). A wrong checksum, missing data or a missing end is an error; lenient reads the rows before the damage
+//! (`png.damaged`), the rest is black, or the first colour of the palette.
 
 mod chunks;
+mod stream;
 mod write;
 
 use std::io::ErrorKind as IoErrorKind;
@@ -124,7 +126,9 @@ type PngReader = Reader<mediary_core::SourceReader>;
 fn start(source: &Source, chunks: &Chunks, ignore_checksums: bool) -> Result<PngReader, DecodingError> {
     // Beside these bytes the decoder holds a few rows.
     let mut decoder = Decoder::new_with_limits(source.reader(), png::Limits { bytes: 2 * METADATA as usize });
-    decoder.set_transformations(png::Transformations::EXPAND);
+    // The decoder does not tell of indices that have no colour: `colors` looks them up.
+    let indexed = png::Transformations::IDENTITY;
+    decoder.set_transformations(if chunks.indexed { indexed } else { png::Transformations::EXPAND });
     decoder.set_ignore_text_chunk(chunks.text_bytes > METADATA);
     decoder.ignore_checksums(ignore_checksums);
     decoder.read_info()
@@ -140,9 +144,45 @@ fn failed(source: &Source, error: DecodingError) -> Error {
         DecodingError::LimitsExceeded => Error::limit("alloc_bytes", 2 * METADATA + 1, 2 * METADATA),
         other => {
             let checksum = wrong_checksum(source).ok().flatten();
-            checksum.unwrap_or_else(|| Error::malformed(other.to_string().to_lowercase()))
+            checksum.unwrap_or_else(|| Error::malformed(described(&other)))
         }
     }
+}
+
+/// What the decoder says, in our words. It keeps its kinds of errors to itself; chunk types and what is wrong with
+/// deflate it shows as they are called in its code.
+fn described(error: &DecodingError) -> String {
+    let text = error.to_string();
+    if let Some(problem) = text.strip_prefix("Corrupt deflate stream. ") {
+        return match problem {
+            "InsufficientInput" => "the zlib stream of the pixels ends early".to_owned(),
+            "WrongChecksum" => "the checksum of the zlib stream of the pixels is wrong".to_owned(),
+            _ => format!("the zlib stream of the pixels is broken:{}", words(problem)),
+        };
+    }
+    if let Some(filter) = text.strip_prefix("Unknown filter method ") {
+        return format!("expected a row filter from 0 to 4, found {}", filter.trim_end_matches('.'));
+    }
+    if text.ends_with("does not have enough data for image.") {
+        return "the pixels end early: IDAT holds fewer rows than the picture has".to_owned();
+    }
+    let named = text.split_once("ChunkType { type: ").and_then(|(before, rest)| {
+        let (kind, rest) = rest.split_once(',')?;
+        Some([before, kind, rest.split_once(" }")?.1].concat())
+    });
+    format!("the decoder gives up: {}", named.unwrap_or(text).trim_end_matches('.'))
+}
+
+/// `CamelCase` as words, with a space before each.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
 }
 
 fn color_space(info: &Info<'_>, has_profile: bool) -> ColorSpace {
@@ -180,9 +220,10 @@ fn color_space(info: &Info<'_>, has_profile: bool) -> ColorSpace {
 /// (section 3).
 fn layout(reader: &PngReader) -> (u8, BitDepth, u8) {
     let info = reader.info();
-    let bits = if info.color_type == ColorType::Indexed { 8 } else { info.bit_depth as u8 };
-    let (color, depth) = reader.output_color_type();
-    (color.samples() as u8, depth, bits)
+    match reader.output_color_type() {
+        (ColorType::Indexed, _) => (if info.trns.is_some() { 4 } else { 3 }, BitDepth::Eight, 8),
+        (color, depth) => (color.samples() as u8, depth, info.bit_depth as u8),
+    }
 }
 
 /// The profile, if there is a usable one.
@@ -201,10 +242,10 @@ fn profile(reader: &PngReader, chunks: &Chunks, cx: &Context, channels: u8) -> R
 fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     // Findings are reported once, by the full read.
     let quiet = Context::new(INFO.id);
-    let chunks = Chunks::scan(source, cx)?;
+    let mut chunks = Chunks::scan(source, cx)?;
     let pixels = decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
-    let reader =
-        start(source, &chunks, cx.strictness() == Strictness::Lenient).map_err(|error| failed(source, error))?;
+    let reader = start(source, &chunks, cx.strictness() == Strictness::Lenient)
+        .map_err(|error| chunks.damage.take().unwrap_or_else(|| failed(source, error)))?;
     let (channels, depth, bits) = layout(&reader);
     let orientation = chunks.exif(source, cx)?.orientation;
     let (width, height) = decode::oriented(chunks.width, chunks.height, orientation);
@@ -222,19 +263,19 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     }));
     // Turned and 16-bit pixels exist twice for a moment.
     let twice = if orientation > 1 || depth == BitDepth::Sixteen { 2 } else { 1 };
-    header.memory = Some(pixels * u64::from(channels) * (depth as u64 / 8) * twice);
+    let indices = if chunks.indexed { pixels } else { 0 };
+    header.memory = Some(pixels * u64::from(channels) * (depth as u64 / 8) * twice + indices);
     Ok(header)
 }
 
 fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let mut chunks = Chunks::scan(source, cx)?;
-    let row = (u64::from(chunks.width) * chunks.pixel_bits).div_ceil(8) + 1;
     decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
     if let Some(damage) = chunks.damage.take() {
         cx.unless_lenient("damaged", damage)?;
     }
     // A picture of more rows than its data can hold is refused before it is allocated.
-    if row.saturating_mul(chunks.height.into()) / MOST_SHRUNK > chunks.image_bytes.saturating_add(1024) {
+    if chunks.filtered_bytes() / MOST_SHRUNK > chunks.image_bytes.saturating_add(1024) {
         let announced = format!("{} x {} pixels announced", chunks.width, chunks.height);
         let error = Error::malformed(format!("{announced}, which {} bytes of IDAT cannot hold", chunks.image_bytes));
         cx.unless_lenient("damaged", error.at_byte(16))?;
@@ -249,7 +290,12 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let metadata = chunks.profile_bytes.saturating_mul(MOST_SHRUNK).saturating_add(chunks.text_bytes).min(2 * METADATA);
     cx.budget().take(metadata)?;
     let (mut reader, pixels) = match pixels(source, &chunks, cx, false) {
-        Ok((reader, pixels, None)) => (reader, pixels),
+        Ok((reader, pixels, None)) => {
+            if let Some(problem) = stream::wrong_end(source, &chunks, cx)? {
+                cx.tolerate("image-data", problem, Location::element("IDAT"))?;
+            }
+            (reader, pixels)
+        }
         Ok((_, pixels, Some(error))) => {
             cx.budget().give_back(pixels.len() as u64);
             cx.unless_lenient("damaged", failed(source, error))?;
@@ -272,6 +318,8 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let (channels, depth, bits) = layout(&reader);
     let samples = match depth {
         BitDepth::Sixteen => Samples::U16(decode::samples_16(cx, pixels)?),
+        _ if chunks.indexed && channels == 4 => Samples::U8(colors::<4>(reader.info(), &chunks, pixels, cx)?),
+        _ if chunks.indexed => Samples::U8(colors::<3>(reader.info(), &chunks, pixels, cx)?),
         _ => Samples::U8(pixels),
     };
     let exif = chunks.exif(source, cx)?;
@@ -320,6 +368,41 @@ fn pixels(
     let stopped = reader.next_frame(&mut pixels).err();
     cx.checkpoint()?;
     Ok((reader, pixels, stopped))
+}
+
+/// The colours, of N channels, that packed `indices` have in the palette; those that have none are black.
+fn colors<const N: usize>(info: &Info<'_>, chunks: &Chunks, indices: Vec<u8>, cx: &Context) -> Result<Vec<u8>> {
+    let mut table = [[0, 0, 0, 255]; 256];
+    let palette = info.palette.as_deref().unwrap_or_default().as_chunks::<3>().0;
+    for (color, known) in table.iter_mut().zip(palette) {
+        color[..3].copy_from_slice(known);
+    }
+    for (color, &alpha) in table.iter_mut().zip(info.trns.as_deref().unwrap_or_default()) {
+        color[3] = alpha;
+    }
+    let (width, bits) = (chunks.width as usize, chunks.pixel_bits as usize);
+    let mut pixels = decode::buffer::<u8>(cx, u64::from(chunks.width) * u64::from(chunks.height) * N as u64)?;
+    let (mut outside, mut largest) = (0_u64, 0);
+    let rows = pixels.chunks_exact_mut(width * N).zip(indices.chunks_exact(chunks.row(chunks.width) as usize));
+    for (row, packed) in rows {
+        for (x, pixel) in row.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+            // The leftmost pixel is in the upper bits (section 7.2).
+            let bit = x * bits;
+            let index = usize::from((packed[bit / 8] << (bit % 8)) >> (8 - bits));
+            pixel.copy_from_slice(&table[index][..N]);
+            outside += u64::from(index >= palette.len());
+            largest = largest.max(index);
+        }
+    }
+    cx.budget().give_back(indices.len() as u64);
+    if outside > 0 {
+        let text = format!(
+            "expected indices of a palette of {} colours, found {outside} beyond it, up to {largest}; they are black",
+            palette.len()
+        );
+        cx.tolerate("palette", text, Location::element("IDAT"))?;
+    }
+    Ok(pixels)
 }
 
 /// Texts, density and EXIF tags.
@@ -509,6 +592,83 @@ mod tests {
         let at = bytes.windows(4).position(|four| four == b"IDAT").unwrap() - 4;
         bytes.splice(at..at, extra.iter().copied());
         bytes
+    }
+
+    /// A picture of one row of `width` pixels: colour type, chunks before the pixels, the pixels compressed.
+    fn row(width: u8, color: u8, before: &[u8], zlib: &[u8]) -> Vec<u8> {
+        let header = chunk(b"IHDR", &[0, 0, 0, width, 0, 0, 0, 1, 8, color, 0, 0, 0]);
+        [SIGNATURE, &header[..], before, &chunk(b"IDAT", zlib), &chunk(b"IEND", &[])].concat()
+    }
+
+    /// A zlib stream that stores `data` as they are.
+    fn stored(data: &[u8]) -> Vec<u8> {
+        let (a, b) = data.iter().fold((1_u32, 0_u32), |(a, b), &byte| {
+            let a = (a + u32::from(byte)) % 65521;
+            (a, (b + a) % 65521)
+        });
+        let length = data.len() as u16;
+        let head = [&[0x78, 1, 1], &length.to_le_bytes()[..], &(!length).to_le_bytes()].concat();
+        [&head[..], data, &(b << 16 | a).to_be_bytes()].concat()
+    }
+
+    /// That a file is read with one finding, and refused when strict.
+    fn is_told(bytes: Vec<u8>, code: &str) -> MediaRecord {
+        let record = testing::read("a.png", bytes.clone()).unwrap();
+        assert_eq!(testing::codes(&record), [code]);
+        assert!(!record.source_is_canonical);
+        assert!(testing::read_with("a.png", bytes, &testing::strictly(Strictness::Strict)).is_err(), "{code}");
+        record
+    }
+
+    #[test]
+    fn indices_beyond_the_palette_are_told() {
+        let palette = chunk(b"PLTE", &[10, 20, 30, 40, 50, 60]);
+        let pixels = stored(&[0, 1, 0, 2]);
+        let record = is_told(row(3, 3, &palette, &pixels), "png.palette");
+        assert_eq!(testing::image(&record).samples(), &Samples::U8(vec![40, 50, 60, 10, 20, 30, 0, 0, 0]));
+        let transparent = [palette, chunk(b"tRNS", &[7])].concat();
+        let record = testing::read("a.png", row(2, 3, &transparent, &stored(&[0, 1, 0]))).unwrap();
+        assert_eq!(testing::image(&record).samples(), &Samples::U8(vec![40, 50, 60, 255, 10, 20, 30, 7]));
+    }
+
+    #[test]
+    fn image_data_that_end_elsewhere_are_told() {
+        let whole = stored(&[0, 1, 2]);
+        assert_eq!(testing::codes(&testing::read("a.png", row(2, 0, &[], &whole)).unwrap()), Vec::<String>::new());
+        is_told(row(2, 0, &[], &stored(&[0, 1, 2, 3])), "png.image-data");
+        is_told(row(2, 0, &[], &stored(&[0; 30_000])), "png.image-data");
+        is_told(row(2, 0, &[], &whole[..whole.len() - 4]), "png.image-data");
+        is_told(row(2, 0, &[], &[&whole[..], b"more"].concat()), "png.image-data");
+    }
+
+    #[test]
+    fn errors_name_what_is_expected_and_chunks_as_they_are() {
+        let palette = chunk(b"PLTE", &[1, 2, 3]);
+        let pixels = stored(&[0, 0]);
+        let mut wrong = pixels.clone();
+        wrong[8] ^= 1;
+        for (before, color, pixels, text) in [
+            (vec![], 3, &pixels[..], "expected a PLTE chunk before the pixels, found none"),
+            ([&palette[..], &palette].concat(), 3, &pixels, "expected one PLTE chunk, found a second"),
+            (chunk(b"PLTE", &[1]), 3, &pixels, "expected a PLTE chunk of 1 to 256 colours of 3 bytes, found 1 bytes"),
+            (chunk(b"IHDR", &[]), 0, &pixels, "expected one IHDR chunk, found a second"),
+            (chunk(b"ABCD", &[]), 0, &pixels, "expected IHDR, PLTE, IDAT or IEND as critical chunk, found ABCD"),
+            (
+                [chunk(b"IDAT", &[]), chunk(b"tIME", &[])].concat(),
+                0,
+                &pixels,
+                "expected the IDAT chunks one after another, found tIME between them",
+            ),
+            (vec![], 0, &stored(&[9, 0]), "expected a row filter from 0 to 4, found 9"),
+            (vec![], 0, &stored(&[0]), "the pixels end early: IDAT holds fewer rows than the picture has"),
+            (vec![], 0, &pixels[..7], "the zlib stream of the pixels ends early"),
+            (vec![], 0, &wrong, "the checksum of the zlib stream of the pixels is wrong"),
+            (vec![], 0, &[0; 9], "the zlib stream of the pixels is broken: bad zlib header"),
+            (chunk(b"fcTL", &[1]), 0, &pixels, "the decoder gives up: Chunk length wrong: fcTL"),
+        ] {
+            let error = testing::read("a.png", row(1, color, &before, pixels)).unwrap_err();
+            assert_eq!(error.message(), text);
+        }
     }
 
     #[test]

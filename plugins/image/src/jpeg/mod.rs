@@ -23,10 +23,14 @@
 //! Not written: PNG keeps the pixels.
 //!
 //! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as
-//! it goes with a diagnostic of severity error, the rest is gray; so are bytes between segments (`jpeg.stray-bytes`), a
-//! broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also is left out when it is made for CMYK. Strict
-//! makes errors of them. Data that are missing while the end is there are not noticed, by this decoder and by most.
-//! Bytes behind the end (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
+//! it goes with a diagnostic of severity error, the rest is gray; so is one of which a scan has fewer data than the
+//! picture needs (`jpeg.truncated-scan`) or data that cannot be (`jpeg.corrupt-scan`), which the decoder passes over.
+//! Scans whose Huffman tables are not in the file, as in motion JPEG, are not followed that way.
+//! Bytes between segments (`jpeg.stray-bytes`), a broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also
+//! is left out when it is made for CMYK, are warnings. Strict makes errors of all. Bytes behind the end
+//! (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
+
+mod entropy;
 
 use std::io::{BufRead, Seek, SeekFrom};
 
@@ -124,6 +128,8 @@ struct Frame {
     stray: Option<(u64, u64)>,
     /// Identifiers of the components.
     ids: Vec<u8>,
+    /// Their sampling factors, across and down.
+    sampling: Vec<(u8, u8)>,
     /// Where the first scan begins, with its marker.
     scans: u64,
 }
@@ -282,6 +288,7 @@ impl Frame {
             * u64::from(self.height).div_ceil(8 * u64::from(most_v));
         let blocks: u64 = sampling().map(|(h, v)| u64::from(h) * u64::from(v)).sum();
         self.coefficient_bytes = units * blocks * 64 * 2;
+        self.sampling = sampling().collect();
         self.components = components;
         self.ids = rest.chunks_exact(3).map(|component| component[0]).collect();
         self.progressive = marker == SOF2;
@@ -481,12 +488,15 @@ fn decode_pixels(bytes: &[u8], frame: &Frame, pixels: u64, cut: bool, cx: &Conte
     cx.checkpoint()?;
     // Of a cut picture it is known that the strict decoder refuses it.
     let strictly = if cut { Err(DecodeErrors::ExhaustedData) } else { run(true) };
-    if let Err(error) = strictly {
-        if !cut {
-            broken(cx, "damaged", described(&error), frame.scans as usize)?;
+    match strictly {
+        Ok(()) => entropy::check(bytes, frame, cx)?,
+        Err(error) => {
+            if !cut {
+                broken(cx, "damaged", described(&error), frame.scans as usize)?;
+            }
+            cx.checkpoint()?;
+            run(false).map_err(|error| Error::malformed(described(&error)).at_byte(frame.scans))?;
         }
-        cx.checkpoint()?;
-        run(false).map_err(|error| Error::malformed(described(&error)).at_byte(frame.scans))?;
     }
     cx.checkpoint()?;
     cx.budget().give_back(kept);
@@ -597,8 +607,26 @@ mod tests {
         let error = testing::read_with("a.jpg", cut, &testing::strictly(Strictness::Strict)).unwrap_err();
         assert_eq!(error.location().and_then(|location| location.byte), Some(30_000));
         // Its end is there, one byte before the end of the file.
-        let record = testing::read("a.jpg", bad("dc-predictor-overflow.jpg")).unwrap();
-        assert_eq!(testing::codes(&record), ["jpeg.trailing-bytes"]);
+        let overflow = bad("dc-predictor-overflow.jpg");
+        let record = testing::read("a.jpg", overflow.clone()).unwrap();
+        assert_eq!(testing::codes(&record), ["jpeg.trailing-bytes", "jpeg.corrupt-scan"]);
+        assert!(testing::read_with("a.jpg", overflow, &testing::strictly(Strictness::Strict)).is_err());
+    }
+
+    #[test]
+    fn data_missing_before_the_end_are_told() {
+        for &(name, ..) in PILLOW {
+            let bytes = good(name);
+            let end = bytes.windows(2).rposition(|two| two == [0xFF, EOI]).unwrap();
+            let mut short = bytes.clone();
+            short.drain(end - 100..end);
+            let codes = testing::codes(&testing::read("a.jpg", short.clone()).unwrap());
+            assert_eq!(codes, ["jpeg.truncated-scan"], "{name}");
+            assert!(testing::read_with("a.jpg", short, &testing::strictly(Strictness::Strict)).is_err(), "{name}");
+            let mut long = bytes;
+            long.splice(end..end, [0; 3]);
+            assert_eq!(testing::codes(&testing::read("a.jpg", long).unwrap()), ["jpeg.stray-bytes"], "{name}");
+        }
     }
 
     /// The file with the marker of its frame header replaced.
