@@ -60,7 +60,7 @@ fn cheap_facts(kind: Kind) -> &'static [&'static str] {
         Kind::Image => &["width", "height", "channels", "bit_depth", "has_alpha", "orientation_applied"],
         Kind::Scene => &["meshes", "primitives", "vertices"],
         Kind::PointCloud => &["boxes", "vectors"],
-        Kind::Molecule => &["atoms", "bonds", "models", "formula"],
+        Kind::Molecule => &["atoms", "bonds", "formula"],
         Kind::Audio => &["sample_rate", "channels", "codec", "bit_depth"],
         Kind::Video => &["width", "height", "codec", "tracks", "rotation"],
         Kind::Histogram => &["bins", "min", "max", "count"],
