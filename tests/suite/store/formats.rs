@@ -8,10 +8,8 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mediary_core::record::{
-    Column, ColumnData, ColumnSpec, ColumnType, Html, Image, Samples, Stream, Table, TableChunk,
-};
-use mediary_core::{
+use mediary::record::{Column, ColumnData, ColumnSpec, ColumnType, Html, Image, Samples, Stream, Table, TableChunk};
+use mediary::{
     Canonical, Context, Error, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
     OptionSpec, OptionType, Output, Registry, Result, Signature, Source, single, whole,
 };

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mediary_core::Limits;
+use mediary::Limits;
 use mediary_ingest::{AssetPolicy, Event, IngestOptions, Outcome, Row, Store, Summary, ingest, verify};
 
 use super::formats::registry;
@@ -75,7 +75,7 @@ impl Bench {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    mediary_core::Source::from_bytes("", bytes).sha256().unwrap()
+    mediary::Source::from_bytes("", bytes).sha256().unwrap()
 }
 
 /// A batch of a journal.
@@ -498,7 +498,7 @@ fn an_interrupted_input_starts_anew() {
     journal(&last.replace("one", "two").replace("a.doc", "z.doc"), &last);
     let store = Store::create_or_open(bench.store()).unwrap();
     let error = ingest(&store, &registry(), &[bench.input("")], &IngestOptions::default(), &|_| {}).unwrap_err();
-    assert_eq!(error.kind(), mediary_core::ErrorKind::Malformed);
+    assert_eq!(error.kind(), mediary::ErrorKind::Malformed);
     let report = verify(&store, false).unwrap();
     assert_eq!(report.damage[0].code, "run-unreadable");
 }
@@ -650,7 +650,7 @@ fn arguments_of_every_form() {
     for inside in ["", "VERSION", "runs/000001"] {
         let path = bench.store().join(inside);
         let refused = ingest(&store, &registry(), &[path], &IngestOptions::default(), &|_| {}).unwrap_err();
-        assert_eq!(refused.kind(), mediary_core::ErrorKind::InvalidOption, "{inside}");
+        assert_eq!(refused.kind(), mediary::ErrorKind::InvalidOption, "{inside}");
     }
     drop(store);
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mediary_core::ErrorKind;
+use mediary::ErrorKind;
 use mediary_ingest::{IngestOptions, Store, ingest, verify};
 
 use super::formats::registry;
@@ -103,7 +103,7 @@ fn every_damage_is_found() {
 
     // What an interrupted run leaves is no damage.
     fs::write(bench.store().join("tmp/left"), "x").unwrap();
-    let sha = mediary_core::Source::from_bytes("", &b"orphan"[..]).sha256().unwrap();
+    let sha = mediary::Source::from_bytes("", &b"orphan"[..]).sha256().unwrap();
     fs::create_dir_all(bench.store().join("objects").join(&sha[..2])).unwrap();
     fs::write(bench.store().join("objects").join(&sha[..2]).join(format!("{}.html", &sha[2..])), "orphan").unwrap();
     let report = verify(&Store::open(bench.store()).unwrap(), true).unwrap();
