@@ -123,7 +123,8 @@ pub struct Detection {
     pub candidates: Vec<Candidate>,
     /// Set when the format was named by the caller (`--from`) and nothing was weighed.
     pub forced: bool,
-    /// The input has an extension of a known format, but its content is of another: the ids that claim the extension.
+    /// The input has an extension of a known format, but its content is of another or of none: the ids that claim the
+    /// extension.
     pub extension_mismatch: Vec<&'static str>,
 }
 
@@ -153,7 +154,7 @@ impl Detection {
             candidates.extend(consider(format, info, probe, extension));
         }
         candidates.sort_by_cached_key(Candidate::rank);
-        let mismatch = candidates.first().is_some_and(|winner| !winner.extension);
+        let mismatch = candidates.first().is_none_or(|winner| !winner.extension);
         let extension_mismatch = if mismatch { claim_extension } else { Vec::new() };
         Self { candidates, forced: false, extension_mismatch }
     }

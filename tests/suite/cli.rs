@@ -148,6 +148,14 @@ fn detect_explains_its_decision() {
     assert!(text.contains("pdb") && text.contains("score"), "{text}");
     let json = json_lines(&run(&["detect", "--json", PDB])).remove(0);
     assert_eq!(json["candidates"][0]["format"], "pdb", "{json}");
+
+    // A name that promises what the content does not keep is said, also where nothing recognises the content.
+    let folder = tempfile::tempdir().unwrap();
+    let prose = folder.path().join("prose.png");
+    fs::write(&prose, "It was a dark and stormy night.").unwrap();
+    let output = run(&["detect", "--explain", prose.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("though the name says png"), "{text}");
 }
 
 #[test]

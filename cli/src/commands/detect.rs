@@ -75,7 +75,11 @@ fn first_difference(first: &Candidate, second: &Candidate) -> &'static str {
 fn explain(paint: Paint, shown: &str, detection: &Detection) -> String {
     let mut report = format!("{}\n", paint.title(&text::clean(shown)));
     if detection.candidates.is_empty() {
-        return report + "no format recognises the content, and none claims the extension\n\n";
+        let claim = match &detection.extension_mismatch[..] {
+            [] => "and none claims the extension".to_owned(),
+            ids => format!("though the name says {}", ids.join(" or ")),
+        };
+        return report + &format!("no format recognises the content, {claim}\n\n");
     }
     let rows: Vec<Vec<String>> = detection
         .candidates
