@@ -53,35 +53,85 @@ struct Inner {
     deadline: Option<Instant>,
     diagnostics: Mutex<Diagnostics>,
     losses: Losses,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// What a checkpoint asks beside the flag and the clock.
+type Checkpoint = Box<dyn Fn() -> Result<()> + Send + Sync>;
+
+/// Makes a [`Context`]: for who calls a format by hand, as the registry and the hosts of plugins do.
+#[must_use]
+pub struct ContextBuilder(Inner);
+
+impl ContextBuilder {
+    /// Caps. They also make a fresh budget of `alloc_bytes` and start the clock of `wall_ms`.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.0.deadline = (limits.wall_ms != u64::MAX).then(|| Instant::now() + Duration::from_millis(limits.wall_ms));
+        self.0.budget = Budget::new(limits.alloc_bytes);
+        self.0.limits = limits;
+        self
+    }
+
+    /// The budget to draw on, if it is not one of its own.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.0.budget = budget;
+        self
+    }
+
+    /// The dial.
+    pub fn strictness(mut self, strictness: Strictness) -> Self {
+        self.0.strictness = strictness;
+        self
+    }
+
+    /// The format's options, checked.
+    pub fn options(mut self, options: Options) -> Self {
+        self.0.options = options;
+        self
+    }
+
+    /// What stops it.
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.0.cancel = cancel;
+        self
+    }
+
+    /// Asked at every [checkpoint](Context::checkpoint) too.
+    pub fn checkpoint(mut self, ask: impl Fn() -> Result<()> + Send + Sync + 'static) -> Self {
+        self.0.checkpoint = Some(Box::new(ask));
+        self
+    }
+
+    /// The context.
+    #[must_use]
+    pub fn build(self) -> Context {
+        Context(Arc::new(self.0))
+    }
 }
 
 impl Context {
     /// A context for `format` with everything else at its default: for tests and for calling a format by hand.
     #[must_use]
     pub fn new(format: impl Into<Cow<'static, str>>) -> Self {
-        Self::build(format.into(), Limits::default(), None, Strictness::Default, Options::default(), Cancel::default())
+        Self::builder(format).build()
     }
 
-    pub(crate) fn build(
-        format: Cow<'static, str>,
-        limits: Limits,
-        budget: Option<Budget>,
-        strictness: Strictness,
-        options: Options,
-        cancel: Cancel,
-    ) -> Self {
-        let deadline = (limits.wall_ms != u64::MAX).then(|| Instant::now() + Duration::from_millis(limits.wall_ms));
-        Self(Arc::new(Inner {
-            format,
-            budget: budget.unwrap_or_else(|| Budget::new(limits.alloc_bytes)),
+    /// A context for `format`, to be set up.
+    pub fn builder(format: impl Into<Cow<'static, str>>) -> ContextBuilder {
+        let limits = Limits::default();
+        ContextBuilder(Inner {
+            format: format.into(),
+            budget: Budget::new(limits.alloc_bytes),
+            deadline: None,
             limits,
-            strictness,
-            options,
-            cancel,
-            deadline,
+            strictness: Strictness::Default,
+            options: Options::default(),
+            cancel: Cancel::default(),
             diagnostics: Mutex::default(),
             losses: Losses::default(),
-        }))
+            checkpoint: None,
+        })
+        .limits(limits)
     }
 
     /// The caps.
@@ -120,8 +170,20 @@ impl Context {
             Some(deadline) if Instant::now() > deadline => {
                 Err(Error::limit("wall_ms", self.0.limits.wall_ms.saturating_add(1), self.0.limits.wall_ms))
             }
-            _ => Ok(()),
+            _ => self.0.checkpoint.as_ref().map_or(Ok(()), |ask| ask()),
         }
+    }
+
+    /// The flag that stops it.
+    #[must_use]
+    pub fn cancel(&self) -> &Cancel {
+        &self.0.cancel
+    }
+
+    /// When its time is up.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.deadline
     }
 
     /// Reports a finding. `code` is without the format's id, which is put in front.

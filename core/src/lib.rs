@@ -19,12 +19,14 @@ mod format;
 mod limits;
 mod options;
 mod output;
+pub mod plugin;
 mod probe;
 pub mod record;
 mod registry;
 mod source;
+pub mod wire;
 
-pub use context::{Cancel, Context, Strictness};
+pub use context::{Cancel, Context, ContextBuilder, Strictness};
 pub use diagnostic::{Diagnostic, Diagnostics, Loss, Losses, Severity};
 pub use error::{Error, ErrorKind, Location, Result};
 pub use format::{
@@ -32,13 +34,13 @@ pub use format::{
 };
 pub use limits::{Budget, Limits};
 pub use options::{OptionSpec, OptionType, OptionUse, OptionValue, Options};
-pub use output::{Closed, Finished, ObjectFile, Output};
-pub use probe::{Candidate, Confidence, Detection, Probe};
+pub use output::{Closed, Finished, ObjectFile, Output, Sink};
+pub use probe::{Candidate, Confidence, Detection, Failure, Probe};
 pub use record::{Facts, Kind, Media, MediaRecord};
 pub use registry::{Origin, ReadOptions, Reading, Registry, WriteOptions};
 pub use source::{
-    FolderSiblings, MemorySiblings, NoSiblings, PROBE_BYTES, SiblingUse, Siblings, Source, SourceBytes, SourceReader,
-    hex,
+    FolderSiblings, MemorySiblings, NoSiblings, PROBE_BYTES, ReadAt, SiblingUse, Siblings, Source, SourceBytes,
+    SourceReader, hex,
 };
 
 /// For the macros of this crate.

@@ -73,6 +73,10 @@ limits! {
     frames: 1_000_000, 100_000, 10_000;
     /// Milliseconds of wall time for one input.
     wall_ms: u64::MAX, 300_000, 60_000;
+    /// Milliseconds of CPU time for one input, in a worker process.
+    cpu_ms: u64::MAX, 300_000, 60_000;
+    /// Milliseconds a worker process may show no progress.
+    stall_ms: 120_000, 60_000, 10_000;
 }
 
 impl Limits {

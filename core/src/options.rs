@@ -163,6 +163,19 @@ impl Options {
         Ok(Self { values })
     }
 
+    /// Every option with its value as a user would spell it: `true`, `12`, `0.5`.
+    pub fn spelled(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.values.iter().map(|(name, value)| {
+            let text = match value {
+                OptionValue::Bool(value) => value.to_string(),
+                OptionValue::Int(value) => value.to_string(),
+                OptionValue::Float(value) => value.to_string(),
+                OptionValue::Text(value) => value.clone(),
+            };
+            (*name, text)
+        })
+    }
+
     /// The value of a `Bool` option; `false` if the schema has none of that name.
     #[must_use]
     pub fn bool(&self, name: &str) -> bool {

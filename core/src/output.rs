@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempPath};
@@ -30,6 +31,81 @@ enum Target {
     },
     Spool(BufWriter<File>),
     Object(Object),
+    Sink(BufWriter<SinkFile>),
+}
+
+/// An output that lies elsewhere: with the host of a plugin or of a worker process.
+pub trait Sink: Send {
+    /// Writes all bytes at the position of an output: 0 is the main one, others are those of [`create`](Self::create).
+    ///
+    /// # Errors
+    /// What the other side reports.
+    fn write(&mut self, output: u32, bytes: &[u8]) -> Result<()>;
+
+    /// Moves the position of the main output, from the start.
+    ///
+    /// # Errors
+    /// What the other side reports.
+    fn seek(&mut self, position: u64) -> Result<()>;
+
+    /// Opens a file beside the output.
+    ///
+    /// # Errors
+    /// What the other side reports.
+    fn create(&mut self, name: &str) -> Result<u32>;
+
+    /// See [`Output::stem`].
+    fn stem(&self) -> String;
+
+    /// See [`Output::has_siblings`].
+    fn has_siblings(&self) -> bool;
+}
+
+/// One file of a [`Sink`], with the position of the next byte and the length so far.
+struct SinkFile {
+    sink: Arc<Mutex<dyn Sink>>,
+    output: u32,
+    position: u64,
+    len: u64,
+}
+
+impl SinkFile {
+    fn lock(&self) -> MutexGuard<'_, dyn Sink + 'static> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn buffered(sink: Arc<Mutex<dyn Sink>>, output: u32) -> BufWriter<Self> {
+        BufWriter::with_capacity(1 << 18, Self { sink, output, position: 0, len: 0 })
+    }
+}
+
+impl Write for SinkFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().write(self.output, bytes)?;
+        self.position += bytes.len() as u64;
+        self.len = self.len.max(self.position);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for SinkFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+            SeekFrom::End(by) => self.len.checked_add_signed(by),
+        };
+        let position = position.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        if position != self.position {
+            self.lock().seek(position)?;
+            self.position = position;
+        }
+        Ok(position)
+    }
 }
 
 /// A named temporary file whose errors do not tell its name, which is another each time.
@@ -113,6 +189,11 @@ impl Output {
         Ok(Self::new(Target::Object(Object { file, hasher: Some(Sha256::new()), position: 0 })))
     }
 
+    /// An output that lies elsewhere. Its bytes arrive in pieces of up to 256 KiB.
+    pub fn elsewhere(sink: impl Sink + 'static) -> Self {
+        Self::new(Target::Sink(SinkFile::buffered(Arc::new(Mutex::new(sink)), 0)))
+    }
+
     /// Flushes an output of [`object_in`](Self::object_in) and hands its file over, hashed. A writer that jumped (to patch
     /// a length) costs a second read.
     ///
@@ -173,6 +254,7 @@ impl Output {
     pub fn stem(&self) -> String {
         match &self.target {
             Target::File { path, .. } => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+            Target::Sink(file) => Some(file.get_ref().lock().stem()),
             _ => None,
         }
         .unwrap_or_else(|| "output".into())
@@ -181,7 +263,11 @@ impl Output {
     /// Whether files can stand beside this output. Standard output has none: writers embed or report a loss.
     #[must_use]
     pub fn has_siblings(&self) -> bool {
-        !matches!(self.target, Target::Spool(_) | Target::Object(_))
+        match &self.target {
+            Target::Memory(_) | Target::File { .. } => true,
+            Target::Spool(_) | Target::Object(_) => false,
+            Target::Sink(file) => file.get_ref().lock().has_siblings(),
+        }
     }
 
     /// Opens a file beside the output. `name` is a plain file name.
@@ -196,6 +282,11 @@ impl Output {
         let target = match &self.target {
             Target::Memory(_) => Target::Memory(Cursor::new(Vec::new())),
             Target::File { path, .. } => temporary(&path.with_file_name(name), self.overwrite)?,
+            Target::Sink(file) => {
+                let file = file.get_ref();
+                let output = file.lock().create(name)?;
+                Target::Sink(SinkFile::buffered(Arc::clone(&file.sink), output))
+            }
             Target::Spool(_) | Target::Object(_) => {
                 return Err(Error::unsupported("a stream has no files beside it"));
             }
@@ -242,7 +333,7 @@ impl Output {
                 file.seek(SeekFrom::Start(0))?;
                 Ok(io::copy(&mut Read::by_ref(&mut file), to)?)
             }
-            Target::File { .. } | Target::Object(_) => {
+            Target::File { .. } | Target::Object(_) | Target::Sink(_) => {
                 Err(Error::unsupported("a named output is finished, not copied"))
             }
         }
@@ -321,6 +412,10 @@ impl Target {
         match self {
             Self::Memory(cursor) => Ok(Whole::Bytes(cursor.into_inner())),
             Self::Spool(_) | Self::Object(_) => Ok(Whole::Bytes(Vec::new())),
+            Self::Sink(file) => match file.into_inner() {
+                Ok(_) => Ok(Whole::Bytes(Vec::new())),
+                Err(error) => Err(Error::from(error.into_error())),
+            },
             Self::File { file, path, to } => match file.into_inner() {
                 Ok(Temporary(file)) => Ok(Whole::File { file: file.into_temp_path(), to }),
                 Err(error) => Err(Error::io("cannot write", error.into_error()).with_path(path.display().to_string())),
@@ -367,6 +462,7 @@ impl Write for Target {
             Self::Memory(cursor) => cursor.write(bytes),
             Self::File { file, .. } => file.write(bytes),
             Self::Spool(file) => file.write(bytes),
+            Self::Sink(file) => file.write(bytes),
             Self::Object(object) => {
                 let count = object.file.write(bytes)?;
                 if let Some(hasher) = &mut object.hasher {
@@ -384,6 +480,7 @@ impl Write for Target {
             Self::File { file, .. } => file.flush(),
             Self::Spool(file) => file.flush(),
             Self::Object(object) => object.file.flush(),
+            Self::Sink(file) => file.flush(),
         }
     }
 }
@@ -409,6 +506,7 @@ impl Seek for Output {
             Target::Memory(cursor) => cursor.seek(to),
             Target::File { file, .. } => file.seek(to),
             Target::Spool(file) => file.seek(to),
+            Target::Sink(file) => file.seek(to),
             Target::Object(object) => {
                 // Asking for the position is no jump.
                 if matches!(to, SeekFrom::Current(0)) {

@@ -77,6 +77,24 @@ pub enum Confidence {
     Unknown,
     /// This format, with a score from 1 to 255 and the reason in words.
     Yes(u8, Cow<'static, str>),
+    /// It broke down on this input: a plugin that crashed.
+    Failed(Box<Failure>),
+}
+
+/// A format that broke down while it looked at an input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Id of the format.
+    pub format: &'static str,
+    /// `plugin`, `worker`, `limit` …
+    #[serde(serialize_with = "kind_as_str")]
+    pub kind: ErrorKind,
+    /// What happened.
+    pub message: String,
+}
+
+fn kind_as_str<S: serde::Serializer>(kind: &ErrorKind, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
 }
 
 impl Confidence {
@@ -121,6 +139,9 @@ impl Candidate {
 pub struct Detection {
     /// Everything that spoke up, best first. Empty when nothing did.
     pub candidates: Vec<Candidate>,
+    /// Those that broke down on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
     /// Set when the format was named by the caller (`--from`) and nothing was weighed.
     pub forced: bool,
     /// The input has an extension of a known format, but its content is of another or of none: the ids that claim the
@@ -138,12 +159,13 @@ impl Detection {
             specificity: 0,
             tier: Tier::Preferred,
         };
-        Self { candidates: vec![candidate], forced: true, extension_mismatch: Vec::new() }
+        Self { candidates: vec![candidate], failures: Vec::new(), forced: true, extension_mismatch: Vec::new() }
     }
 
     /// Weighs `formats`.
     pub(crate) fn weigh<'f>(probe: &Probe<'_>, formats: impl Iterator<Item = &'f dyn Format>) -> Self {
         let mut candidates = Vec::new();
+        let mut failures = Vec::new();
         let mut claim_extension = Vec::new();
         for format in formats {
             let info = format.info();
@@ -151,12 +173,15 @@ impl Detection {
             if extension {
                 claim_extension.push(info.id);
             }
-            candidates.extend(consider(format, info, probe, extension));
+            match consider(format, info, probe, extension) {
+                Ok(candidate) => candidates.extend(candidate),
+                Err(failure) => failures.push(*failure),
+            }
         }
         candidates.sort_by_cached_key(Candidate::rank);
         let mismatch = candidates.first().is_none_or(|winner| !winner.extension);
         let extension_mismatch = if mismatch { claim_extension } else { Vec::new() };
-        Self { candidates, forced: false, extension_mismatch }
+        Self { candidates, failures, forced: false, extension_mismatch }
     }
 
     /// The id of the format to read with.
@@ -166,6 +191,10 @@ impl Detection {
     pub fn winner(&self, strict: bool) -> Result<&'static str> {
         let hint = "name the format with --from ID; `mediary formats` lists them";
         match &self.candidates[..] {
+            [] if !self.failures.is_empty() => {
+                let failure = &self.failures[0];
+                Err(Error::new(failure.kind, failure.message.clone()).of_format(failure.format).with_hint(hint))
+            }
             [] => Err(Error::new(ErrorKind::NotRecognised, "no format recognises the content").with_hint(hint)),
             [first, second, ..] if strict && first.ties_with(second) => Err(Error::new(
                 ErrorKind::Ambiguous,
@@ -177,29 +206,35 @@ impl Detection {
     }
 }
 
-fn consider(format: &dyn Format, info: &'static FormatInfo, probe: &Probe<'_>, extension: bool) -> Option<Candidate> {
+fn consider(
+    format: &dyn Format,
+    info: &'static FormatInfo,
+    probe: &Probe<'_>,
+    extension: bool,
+) -> std::result::Result<Option<Candidate>, Box<Failure>> {
     if !info.reads {
-        return None;
+        return Ok(None);
     }
     let signature =
         info.signatures.iter().filter(|signature| signature.matches(probe.head)).max_by_key(|s| s.bytes.len());
     if !info.signatures.is_empty() && signature.is_none() && !info.probes_without_signature {
-        return None;
+        return Ok(None);
     }
     let candidate = |score, reason: String| {
         let specificity = signature.map_or(0, |signature| signature.bytes.len());
-        Some(Candidate { format: info.id, score, reason, extension, specificity, tier: info.tier })
+        Ok(Some(Candidate { format: info.id, score, reason, extension, specificity, tier: info.tier }))
     };
     // A probe that panics has seen nothing it knows.
     let answer = catch_unwind(AssertUnwindSafe(|| format.probe(probe))).unwrap_or(Confidence::No);
     match (answer, signature) {
-        (Confidence::No, _) => None,
+        (Confidence::No, _) => Ok(None),
+        (Confidence::Failed(failure), _) => Err(failure),
         (Confidence::Yes(score, reason), _) => candidate(score, reason.into_owned()),
         (Confidence::Unknown, Some(signature)) => {
             candidate(200, format!("signature {} at byte {}", signature.bytes.escape_ascii(), signature.offset))
         }
         (Confidence::Unknown, None) if extension => candidate(0, "only its extension".into()),
-        (Confidence::Unknown, None) => None,
+        (Confidence::Unknown, None) => Ok(None),
     }
 }
 

@@ -1,8 +1,9 @@
 //! [`Registry`]: the formats known, and the way from an input to its records.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use crate::context::{Cancel, Context, Strictness};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -55,6 +56,25 @@ pub enum Origin {
     BuiltIn,
     /// Added by the embedding program.
     Added,
+    /// From a loaded plugin.
+    Plugin {
+        /// Name and version of the plugin.
+        name: String,
+        /// The file it was loaded from.
+        path: PathBuf,
+        /// SHA-256 of that file in lower-case hex: what a store's key covers.
+        sha256: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            Self::Added => f.write_str("added by the program"),
+            Self::Plugin { name, path, .. } => write!(f, "plugin {name}, {}", path.display()),
+        }
+    }
 }
 
 struct Entry {
@@ -99,6 +119,14 @@ impl Registry {
         self.insert(format, Origin::Added)
     }
 
+    /// Adds a format that comes from elsewhere.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add); the message names both origins.
+    pub fn add_from(&mut self, format: &'static dyn Format, origin: Origin) -> Result<()> {
+        self.insert(format, origin)
+    }
+
     fn insert(&mut self, format: &'static dyn Format, origin: Origin) -> Result<()> {
         let info = format.info();
         let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
@@ -112,7 +140,7 @@ impl Registry {
             return Err(Error::new(
                 ErrorKind::Plugin,
                 format!(
-                    "the format id {:?} is taken: {:?} ({:?}) and {:?} ({origin:?})",
+                    "the format id {:?} is taken: {:?} ({}) and {:?} ({origin})",
                     info.id,
                     known.format.info().name,
                     known.origin,
@@ -231,19 +259,27 @@ impl Registry {
         };
         let format = self.get(detection.winner(options.strictness == Strictness::Strict)?)?;
         let info = format.info();
-        let cx = Context::build(
-            Cow::Borrowed(info.id),
-            options.limits,
-            options.budget.clone(),
-            options.strictness,
-            self.resolve(info, OptionUse::Read, &options.options)?,
-            options.cancel.clone(),
-        );
+        let mut cx = Context::builder(info.id)
+            .limits(options.limits)
+            .strictness(options.strictness)
+            .options(self.resolve(info, OptionUse::Read, &options.options)?)
+            .cancel(options.cancel.clone());
+        if let Some(budget) = &options.budget {
+            cx = cx.budget(budget.clone());
+        }
+        let cx = cx.build();
         if !detection.extension_mismatch.is_empty() {
             cx.diagnostics().push(Diagnostic::new(
                 Severity::Warning,
                 "probe.extension-mismatch",
                 format!("the name says {}, the content is {}", detection.extension_mismatch.join(" or "), info.id),
+            ));
+        }
+        for failure in &detection.failures {
+            cx.diagnostics().push(Diagnostic::new(
+                Severity::Warning,
+                "probe.failed",
+                format!("{} could not look at the input: {}", failure.format, failure.message),
             ));
         }
         let reader = guard(|| format.open(source, &cx)).map_err(|error| error.of_format(info.id))?;
@@ -274,14 +310,11 @@ impl Registry {
         let format = self.get(format)?;
         let info = format.info();
         let path = options.input.clone().unwrap_or_else(|| record.source.name.clone());
-        let cx = Context::build(
-            Cow::Borrowed(info.id),
-            options.limits,
-            None,
-            Strictness::Default,
-            self.resolve(info, OptionUse::Write, &options.options)?,
-            options.cancel.clone(),
-        );
+        let cx = Context::builder(info.id)
+            .limits(options.limits)
+            .options(self.resolve(info, OptionUse::Write, &options.options)?)
+            .cancel(options.cancel.clone())
+            .build();
         if info.writes.is_none() {
             return Err(Error::unsupported(format!("{} can only be read", info.name)).of_format(info.id));
         }

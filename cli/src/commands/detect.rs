@@ -136,6 +136,7 @@ mod tests {
     fn a_mismatch_is_told() {
         let detection = Detection {
             candidates: vec![candidate("png", 200, false, 8, Tier::Standard)],
+            failures: Vec::new(),
             forced: false,
             extension_mismatch: vec!["jpeg"],
         };

@@ -2,6 +2,7 @@
 
 pub mod annotations;
 pub mod audio;
+mod buffer;
 mod elements;
 pub mod facts;
 pub mod histogram;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value};
 
 pub use annotations::{Annotations, Box2, Layer, Mask};
 pub use audio::{Audio, AudioChunk};
+pub use buffer::Buffer;
 pub use facts::{Bounds, Facts};
 pub use histogram::Histogram;
 pub use html::Html;

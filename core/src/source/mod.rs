@@ -5,7 +5,9 @@ mod reader;
 mod sibling;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+#[cfg(not(unix))]
+use std::io::SeekFrom;
+use std::io::{Read, Seek, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -44,6 +46,40 @@ struct Inner {
 enum Backing {
     Memory(Arc<[u8]>),
     File(Mutex<File>),
+    Elsewhere(Arc<dyn ReadAt>),
+}
+
+/// Bytes that are reached in a way of their own: those of the host as a plugin sees them, those of a remote store.
+pub trait ReadAt: Send + Sync {
+    /// Length in bytes; it does not change.
+    fn len(&self) -> u64;
+
+    /// Whether there is no byte.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads up to `buffer.len()` bytes at `offset`; fewer only at the end. Called from any thread.
+    ///
+    /// # Errors
+    /// `Io` when they cannot be read.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
+
+    /// All bytes where they can be had without a copy.
+    ///
+    /// # Errors
+    /// `Io` when they cannot be mapped.
+    fn bytes(&self) -> Result<Option<crate::wire::Bytes>> {
+        Ok(None)
+    }
+
+    /// A file that holds just these bytes, where there is one.
+    ///
+    /// # Errors
+    /// `Io` when its descriptor cannot be had.
+    fn file(&self) -> Result<Option<File>> {
+        Ok(None)
+    }
 }
 
 /// All bytes of an input, borrowed from memory, from a memory map, or owned. Derefs to `[u8]`.
@@ -53,6 +89,7 @@ enum Bytes {
     Shared(Arc<[u8]>),
     Owned(Vec<u8>),
     Mapped(map::Map),
+    Elsewhere(crate::wire::Bytes),
 }
 
 impl Deref for SourceBytes {
@@ -63,6 +100,7 @@ impl Deref for SourceBytes {
             Bytes::Shared(bytes) => bytes,
             Bytes::Owned(bytes) => bytes,
             Bytes::Mapped(map) => map,
+            Bytes::Elsewhere(bytes) => (**bytes).as_ref(),
         }
     }
 }
@@ -107,6 +145,38 @@ impl Source {
     pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
         Self::build(name.into(), None, bytes.len() as u64, Arc::new(Backing::Memory(bytes)), Box::new(NoSiblings))
+    }
+
+    /// An input in an open regular file, e.g. one that another process has opened. It is read by position alone, the
+    /// file's own offset stays where it is.
+    ///
+    /// # Errors
+    /// `Io` when its length cannot be had.
+    pub fn from_file(name: impl Into<String>, file: File) -> Result<Self> {
+        let len = file.metadata().map_err(|error| Error::io("cannot read", error))?.len();
+        Ok(Self::build(name.into(), None, len, Arc::new(Backing::File(Mutex::new(file))), Box::new(NoSiblings)))
+    }
+
+    /// An input that is reached in a way of its own.
+    #[must_use]
+    pub fn from_elsewhere(name: impl Into<String>, bytes: Arc<dyn ReadAt>) -> Self {
+        Self::build(name.into(), None, bytes.len(), Arc::new(Backing::Elsewhere(bytes)), Box::new(NoSiblings))
+    }
+
+    /// The file that holds just the bytes of this input, as another descriptor of the same open file: for libraries and
+    /// programs that want one. It shares its offset: read it by position. `None` for an input in memory.
+    ///
+    /// # Errors
+    /// `Io` when there is no descriptor left.
+    pub fn file(&self) -> Result<Option<File>> {
+        match &*self.0.backing {
+            Backing::Memory(_) => Ok(None),
+            Backing::File(file) => {
+                let file = file.lock().unwrap_or_else(PoisonError::into_inner).try_clone();
+                file.map(Some).map_err(|error| Error::io("cannot share the file", error))
+            }
+            Backing::Elsewhere(bytes) => bytes.file(),
+        }
     }
 
     /// Reads a stream to its end: into memory up to 16 MiB, beyond that into an unnamed temporary file.
@@ -220,20 +290,10 @@ impl Source {
                 Ok(count)
             }
             Backing::File(file) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut filled = 0;
-                let failed = |error| Error::io("cannot read", error).at_byte(offset);
-                file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-                while filled < buffer.len() {
-                    match file.read(&mut buffer[filled..]) {
-                        Ok(0) => break,
-                        Ok(count) => filled += count,
-                        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(failed(error)),
-                    }
-                }
-                Ok(filled)
+                let file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                read_file_at(&file, offset, buffer).map_err(|error| Error::io("cannot read", error).at_byte(offset))
             }
+            Backing::Elsewhere(bytes) => bytes.read_at(offset, buffer),
         }
     }
 
@@ -256,9 +316,13 @@ impl Source {
     pub fn bytes(&self, cx: &Context) -> Result<SourceBytes> {
         let file = match &*self.0.backing {
             Backing::Memory(bytes) => return Ok(SourceBytes(Bytes::Shared(Arc::clone(bytes)))),
-            Backing::File(file) => file,
+            Backing::File(file) => Some(file),
+            Backing::Elsewhere(bytes) => match bytes.bytes()? {
+                Some(bytes) => return Ok(SourceBytes(Bytes::Elsewhere(bytes))),
+                None => None,
+            },
         };
-        if self.0.len >= MAP_FROM {
+        if let Some(file) = file.filter(|_| self.0.len >= MAP_FROM) {
             let file = file.lock().unwrap_or_else(PoisonError::into_inner);
             let map = map::Map::new(&file).map_err(|error| Error::io("cannot map the file", error))?;
             return Ok(SourceBytes(Bytes::Mapped(map)));
@@ -326,6 +390,32 @@ impl Source {
     }
 }
 
+/// By position where the system can: descriptors may be shared with another process, whose offset must not move.
+#[cfg(unix)]
+fn read_part_at(file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(not(unix))]
+fn read_part_at(mut file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.read(buffer)
+}
+
+/// Fills `buffer` as far as the file goes.
+fn read_file_at(file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match read_part_at(file, offset.saturating_add(filled as u64), &mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Source({:?}, {} bytes)", self.0.name, self.0.len)
@@ -344,7 +434,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, Read};
+    use std::io::{BufRead, Read, SeekFrom};
 
     use super::*;
     use crate::error::ErrorKind;
