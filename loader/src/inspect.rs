@@ -184,13 +184,13 @@ fn other_sections(data: &ReadCache<File>) -> Result<(&[u8], &[u8])> {
     if Some(machine) != here {
         return Err(foreign(&format!("{machine:?}").to_lowercase()));
     }
-    let section = |names: [&str; 2], most: u64| {
+    let section = |names: [&str; 3], most: u64| {
         let Some(section) = names.iter().find_map(|name| file.section_by_name(name)) else { return Ok(None) };
         bounded(names[0], section.size(), most)?;
         section.data().map(Some).map_err(|_| cut(&format!("section {}", names[0])))
     };
-    let stamp = section([abi::STAMP_SECTION, "__mediary_abi"], STAMP_BYTES)?.ok_or_else(no_stamp)?;
-    let manifest = section([abi::MANIFEST_SECTION, "__mediary_manife"], MANIFEST_BYTES)?;
+    let stamp = section([abi::STAMP_SECTION, "__mediary_abi", ".medabi"], STAMP_BYTES)?.ok_or_else(no_stamp)?;
+    let manifest = section([abi::MANIFEST_SECTION, "__mediary_man", ".medman"], MANIFEST_BYTES)?;
     Ok((stamp, manifest.ok_or_else(no_manifest)?))
 }
 
