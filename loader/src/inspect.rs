@@ -115,7 +115,7 @@ pub(crate) fn regular(metadata: &Metadata) -> Result<()> {
 }
 
 /// Stamp and manifest, as bytes.
-fn sections<'data>(data: &'data ReadCache<File>, len: u64) -> Result<(&'data [u8], &'data [u8])> {
+fn sections(data: &ReadCache<File>, len: u64) -> Result<(&[u8], &[u8])> {
     let magic = data.read_bytes_at(0, len.min(4)).map_err(|()| cut("its first bytes"))?;
     let kind = match FileKind::parse(data) {
         Ok(kind) => kind,
@@ -141,7 +141,7 @@ fn sections<'data>(data: &'data ReadCache<File>, len: u64) -> Result<(&'data [u8
 }
 
 /// Reads the section headers alone: symbols, of which there are many, stay on the disk.
-fn elf_sections<'data, Elf>(data: &'data ReadCache<File>, len: u64) -> Result<(&'data [u8], &'data [u8])>
+fn elf_sections<Elf>(data: &ReadCache<File>, len: u64) -> Result<(&[u8], &[u8])>
 where
     Elf: FileHeader<Endian = object::Endianness>,
 {

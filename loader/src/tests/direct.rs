@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use mediary_core::wire::{Parcel, Piece};
 use mediary_core::{
-    Confidence, Context, Error, ErrorKind, FormatInfo, Kind, Limits, Location, MemorySiblings, OptionSpec, OptionType,
+    Confidence, Context, Error, ErrorKind, FormatInfo, Kind, Limits, MemorySiblings, OptionSpec, OptionType,
     OptionUse, Options, Probe, Source, Strictness,
 };
 
@@ -54,7 +54,7 @@ impl Bench {
         }
     }
 
-    /// Every buffer was released once and every reader but that which counts was closed once.
+    /// Every buffer was released, once.
     fn is_tidy(&self) {
         let count: serde_json::Value = serde_json::from_str(&self.said("count")).unwrap();
         assert_eq!(count["made"], count["released"], "{count}");
@@ -151,10 +151,6 @@ fn a_failure_says_all_it_says_and_comes_after_what_was_emitted() {
     let error = bench.read("fail").err().unwrap();
     assert_eq!((error.kind(), error.message(), error.hint()), (ErrorKind::Limit, "too many holes", Some("fill them")));
     assert_eq!((error.limit_name(), error.limit_amounts()), (Some("elements"), Some((9, 8))));
-    assert_eq!(
-        error.location(),
-        Some(&Location::element("holes[3]").with_byte(5).with_column(1)).map(|_| error.location().unwrap())
-    );
     assert_eq!(error.location().unwrap().to_string(), "holes[3], line 2, column 1, byte 5");
 
     let mut session = bench.open("late-fail", &Context::new("told")).unwrap();
@@ -200,12 +196,9 @@ fn cancelling_stops_it_and_closes_it_once() {
     });
     let mut session = bench.open("stubborn", &cx.build()).unwrap();
     assert!(session.next().unwrap().is_some());
-    let next = session.next();
-    let stopped = match next {
-        Ok(Some(_)) => session.next().err(),
-        other => other.err(),
-    };
-    assert_eq!(stopped.map(|error| error.message().to_owned()).as_deref(), Some("enough"));
+    // What it emitted is given, then why it is over.
+    assert_eq!(session.next().unwrap().as_ref().map(shape), Some(("record", 64)));
+    assert_eq!(session.next().err().unwrap().message(), "enough");
     drop(session);
     bench.is_tidy();
 }

@@ -1,5 +1,7 @@
 //! Tests with real plugin files, built with the C compiler from `tests/plugins`.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests that fails, fails the test")]
+
 mod direct;
 mod folders;
 mod inspecting;

@@ -250,7 +250,8 @@ static int32_t write_(const host *h, str format, message *record) {
 #ifndef TABLE_SIZE
 #define TABLE_SIZE offsetof(plugin, later)
 #endif
-static const plugin table = {TABLE_SIZE, MAJOR, 0, probe, open_, header, next, close_, write_, (void (*)(void))abort};
+__attribute__((used)) static const plugin table = {
+    TABLE_SIZE, MAJOR, 0, probe, open_, header, next, close_, write_, (void (*)(void))abort};
 
 #ifndef NO_ENTRY
 const plugin *mediary_plugin_v1(const host *h) {
