@@ -1,3 +1,8 @@
 //! Formats as dynamically loaded crates: the binary interface and what a plugin's author uses.
 
 pub mod abi;
+pub mod failure;
+mod manifest;
+pub mod raw;
+
+pub use manifest::{Declaration, Manifest, Need};
