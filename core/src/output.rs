@@ -298,6 +298,11 @@ impl Output {
         }
     }
 
+    /// One of the files that [`sibling`](Self::sibling) opened, in order from 0: for hosts whose plugins name it by number.
+    pub fn opened(&mut self, index: usize) -> Option<&mut dyn Write> {
+        self.siblings.get_mut(index).map(|(_, target)| target as &mut dyn Write)
+    }
+
     /// Flushes the output and closes its files, which wait under their temporary names for [`Closed::finish`]: for
     /// conversions of many outputs that are to appear together.
     ///

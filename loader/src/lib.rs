@@ -6,5 +6,6 @@
 //! ```
 
 mod connection;
+pub mod worker;
 
 pub(crate) use connection::{Connection, Session};

@@ -66,10 +66,14 @@ pub(super) fn broke(what: impl Into<String>) -> Fault {
     Fault::Broke(Error::new(ErrorKind::Worker, what))
 }
 
+fn unsendable(what: String) -> Fault {
+    Fault::Stopped(Error::new(ErrorKind::Plugin, what))
+}
+
 /// Sends a message, a parcel and a file.
 ///
 /// # Errors
-/// As [`Fault`] says; `Broke` also when the parcel cannot be packed.
+/// As [`Fault`] says; `Stopped` when it cannot be packed, before anything is sent.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
     message: &impl Serialize,
@@ -77,17 +81,18 @@ pub(super) fn send(
     file: Option<BorrowedFd<'_>>,
     wait: Wait<'_>,
 ) -> Result<(), Fault> {
-    let message = serde_json::to_vec(message).map_err(|error| broke(format!("cannot pack a message: {error}")))?;
+    let message =
+        serde_json::to_vec(message).map_err(|error| unsendable(format!("a message cannot be packed: {error}")))?;
     let mut frame = vec![0; 5];
     frame.extend(u32::try_from(message.len()).unwrap_or(u32::MAX).to_le_bytes());
     frame.extend(message);
     let memory = match parcel {
-        Some(parcel) => pack(parcel, &mut frame).map_err(Fault::Broke)?,
+        Some(parcel) => pack(parcel, &mut frame).map_err(Fault::Stopped)?,
         None => None,
     };
     let len = frame.len() - 5;
     if len > FRAME_BYTES {
-        return Err(broke(format!("a message of {len} bytes is over the {FRAME_BYTES} of a frame")));
+        return Err(unsendable(format!("a message of {len} bytes is over the {FRAME_BYTES} of a frame")));
     }
     frame[..4].copy_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
     frame[4] = if parcel.is_some() { MESSAGE_AND_PARCEL } else { MESSAGE };
@@ -96,7 +101,7 @@ pub(super) fn send(
 }
 
 /// Sends bytes; the descriptors go with the first of them.
-fn send_all(
+pub(super) fn send_all(
     socket: BorrowedFd<'_>,
     mut bytes: &[u8],
     mut descriptors: &[BorrowedFd<'_>],
@@ -132,7 +137,10 @@ fn pack(parcel: &Parcel, frame: &mut Vec<u8>) -> Result<Option<OwnedFd>> {
     let inline = if small <= INLINE_TOTAL { INLINE_BYTES } else { 0 };
     let count = parcel.buffers.len() + 1;
     if count > BUFFERS {
-        return Err(Error::new(ErrorKind::Plugin, format!("{count} buffers in one record, at most {BUFFERS} can be sent")));
+        return Err(Error::new(
+            ErrorKind::Plugin,
+            format!("{count} buffers in one record, at most {BUFFERS} can be sent"),
+        ));
     }
     frame.extend(u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
     let mut memory: Option<Filling> = None;
@@ -193,7 +201,8 @@ pub(super) fn receive<M: DeserializeOwned>(
         take(&mut rest, len as usize)
     });
     let message = message.ok_or_else(|| broke("its message is cut short"))?;
-    let message = serde_json::from_slice(message).map_err(|error| broke(format!("its message is no message: {error}")))?;
+    let message =
+        serde_json::from_slice(message).map_err(|error| broke(format!("its message is no message: {error}")))?;
     let mut descriptors = descriptors.into_iter();
     let parcel = match kind {
         MESSAGE_AND_PARCEL => Some(unpack(rest, &mut descriptors, most).map_err(Fault::Broke)?),

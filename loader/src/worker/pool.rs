@@ -82,7 +82,10 @@ impl Pool {
         if let Some(why) = &self.health().given_up {
             return Err(Error::new(
                 ErrorKind::Worker,
-                format!("{} is not used any more: its process ended {CRASHES} times in a row, last: {why}", self.spec.name),
+                format!(
+                    "{} is not used any more: its process ended {CRASHES} times in a row, last: {why}",
+                    self.spec.name
+                ),
             )
             .with_hint("`mediary plugin check` shows more; it is tried again in the next run"));
         }
@@ -93,14 +96,11 @@ impl Pool {
                 let fits = idle.iter().rposition(|worker| work == Work::Probe || worker.alloc_bytes == alloc_bytes);
                 fits.map(|position| idle.swap_remove(position))
             };
-            match found {
-                // One that ended while it was idle did so for nothing that it was asked.
-                Some(mut worker) if worker.is_alive() => {
-                    worker.begin();
-                    return Ok(worker);
-                }
-                Some(_) => {}
-                None => break,
+            let Some(mut worker) = found else { break };
+            // One that ended while it was idle did so for nothing that it was asked.
+            if worker.is_alive() {
+                worker.begin();
+                return Ok(worker);
             }
         }
         self.wait_for_restart(cx)?;
@@ -157,7 +157,8 @@ impl Pool {
         if count >= CRASHES {
             health.given_up = Some(error.message().to_owned());
         }
-        let told = Error::new(ErrorKind::Worker, format!("the worker process of {}: {}", self.spec.name, error.message()));
+        let told =
+            Error::new(ErrorKind::Worker, format!("the worker process of {}: {}", self.spec.name, error.message()));
         match error.hint() {
             Some(hint) => told.with_hint(hint),
             None => told,

@@ -135,8 +135,8 @@ impl Worker {
             Error::new(ErrorKind::Worker, format!("cannot start a worker process: {error}"))
                 .with_hint("--isolate none runs formats in this process")
         };
-        let (socket, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(|e| failed(e.into()))?;
+        let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(|e| failed(e.into()))?;
         let (said, say) = io::pipe().map_err(failed)?;
         let mut process = command.command(start.programs);
         // The worker moves its socket away from the standard input before it does anything else: so no descriptor has to
@@ -154,9 +154,10 @@ impl Worker {
             fresh_bytes: 0,
             cpu_before: Duration::ZERO,
         };
-        let limits = Limits { stall_ms: START_MS, ..*cx.limits() };
+        let mut limits = *cx.limits();
+        limits.stall_ms = START_MS;
         let patient = Context::builder("worker").limits(limits).cancel(cx.cancel().clone()).build();
-        worker.hello(start, plugin, &patient).map_err(|fault| worker.end(fault))?;
+        worker.hello(start, plugin, &patient).map_err(|fault| worker.end(fault, &limits))?;
         Ok(worker)
     }
 
@@ -179,6 +180,11 @@ impl Worker {
     /// Bytes of memory it has more than when it was fresh.
     pub(super) fn grown_bytes(&self) -> u64 {
         limits::resident(self.child.id()).unwrap_or(u64::MAX).saturating_sub(self.fresh_bytes)
+    }
+
+    /// Whether it still runs.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// A new operation begins: its time is counted from now.
@@ -206,9 +212,8 @@ impl Worker {
         let most = limits::memory(self.alloc_bytes);
         let Self { child, socket, said, .. } = self;
         loop {
-            let received = frame::receive(socket.as_fd(), most, &mut |socket, events| {
-                watch.wait(child, said, socket, events)
-            })?;
+            let received =
+                frame::receive(socket.as_fd(), most, &mut |socket, events| watch.wait(child, said, socket, events))?;
             match received.message {
                 ToHost::Progress => watch.alive = Instant::now(),
                 _ => return Ok(received),
@@ -218,13 +223,13 @@ impl Worker {
     }
 
     /// Ends it, and says why nothing can be heard from it any more.
-    pub(super) fn end(&mut self, fault: Fault) -> Error {
+    pub(super) fn end(&mut self, fault: Fault, limits: &Limits) -> Error {
         match fault {
             Fault::Closed => {
                 let status = self.wait();
                 self.said.drain();
                 match status {
-                    Some(status) => self.said.verdict(status),
+                    Some(status) => self.said.verdict(status, limits),
                     None => Error::new(ErrorKind::Worker, "it closed its connection"),
                 }
             }
@@ -345,23 +350,27 @@ impl Said {
     /// The line that says most: that of a panic, or the last one.
     fn line(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.last);
-        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("note: "));
         let panic = lines.clone().skip_while(|line| !line.contains("panicked at")).nth(1);
         let line = panic.or_else(|| lines.next_back())?;
         Some(line.chars().filter(|letter| !letter.is_control()).take(300).collect())
     }
 
-    fn verdict(&self, status: ExitStatus) -> Error {
+    fn verdict(&self, status: ExitStatus, limits: &Limits) -> Error {
         let worker = |what: String| Error::new(ErrorKind::Worker, what);
         let with_line = |what: String| match self.line() {
             Some(line) => worker(format!("{what}: {line}")),
             None => worker(what),
         };
         match (status.signal(), status.code()) {
-            (Some(libc::SIGABRT), _) => with_line("aborted".into()),
-            (Some(libc::SIGXCPU), _) => Error::new(ErrorKind::Limit, "cpu_ms: the processor time of the input is used up")
-                .with_hint("raise it with --limit cpu_ms=…")
-                .of_limit("cpu_ms"),
+            (Some(libc::SIGABRT), _) => {
+                let error = with_line("aborted".into());
+                if error.message().contains("memory allocation of") {
+                    return error.with_hint("it may take more with a higher --limit alloc_bytes");
+                }
+                error
+            }
+            (Some(libc::SIGXCPU), _) => Error::limit("cpu_ms", limits.cpu_ms.saturating_add(1), limits.cpu_ms),
             (Some(signal), _) => with_line(format!("killed by {}", signal_name(signal))),
             (None, Some(0)) => worker("it ended without an answer".into()),
             (None, Some(super::PANICKED)) => with_line("panicked".into()),

@@ -6,8 +6,8 @@
 //! ```
 
 use mediary_core::{
-    Confidence, Context, Diagnostic, Error, ErrorKind, FormatInfo, Limits, Location, Loss, OptionUse, Options, Severity,
-    Strictness,
+    Confidence, Context, Diagnostic, Error, ErrorKind, FormatInfo, Limits, Location, Loss, OptionUse, Options,
+    Severity, Strictness,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +22,27 @@ pub(super) enum ToWorker {
     /// The first message. Its file is the plugin; none: the built-in formats.
     Start(Start),
     /// Its parcel has two buffers: head and tail.
-    Probe { format: String, len: u64, name: String },
+    Probe {
+        format: String,
+        len: u64,
+        name: String,
+    },
     /// Its file is the input.
-    Open { format: String, name: String, terms: Terms },
+    Open {
+        format: String,
+        name: String,
+        terms: Terms,
+    },
     Header,
     Next,
     Close,
     /// Its parcel is the record.
-    Write { format: String, terms: Terms, stem: String, siblings: bool },
+    Write {
+        format: String,
+        terms: Terms,
+        stem: String,
+        siblings: bool,
+    },
     /// Return of a call: it was done. With a chunk as parcel for `Pull`, with the file for `Sibling`.
     Done,
     /// Return of `Pull`: the end of the stream.
@@ -96,10 +109,7 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) fn of(cx: &Context) -> Self {
         Self {
-            limits: Limits::NAMES
-                .iter()
-                .filter_map(|&name| Some((name.to_owned(), cx.limits().get(name)?)))
-                .collect(),
+            limits: Limits::NAMES.iter().filter_map(|&name| Some((name.to_owned(), cx.limits().get(name)?))).collect(),
             strictness: match cx.strictness() {
                 Strictness::Lenient => 0,
                 Strictness::Default => 1,
@@ -157,7 +167,8 @@ pub(super) struct Report {
     place: Option<Place>,
     message: String,
     hint: Option<String>,
-    limit: Option<String>,
+    /// Its name, how much was wanted, how much is allowed.
+    limit: Option<(String, u64, u64)>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -206,13 +217,20 @@ impl Report {
             place: error.location().map(Place::of),
             message: error.message().into(),
             hint: error.hint().map(Into::into),
-            limit: error.limit_name().map(Into::into),
+            limit: error
+                .limit_name()
+                .zip(error.limit_amounts())
+                .map(|(name, (wanted, allowed))| (name.into(), wanted, allowed)),
         }
     }
 
     pub(super) fn error(self) -> Error {
         let kind = KINDS.into_iter().find(|kind| kind.as_str() == self.kind).unwrap_or(ErrorKind::Plugin);
-        let mut error = Error::new(kind, cut(self.message, TEXT));
+        let limit = self.limit.filter(|_| kind == ErrorKind::Limit).and_then(|(limit, wanted, allowed)| {
+            let name = Limits::NAMES.iter().find(|name| **name == limit)?;
+            Some(Error::limit(name, wanted, allowed))
+        });
+        let mut error = limit.unwrap_or_else(|| Error::new(kind, "")).saying(cut(self.message, TEXT));
         if let Some(format) = self.format {
             error = error.of_format(cut(format, 100));
         }
@@ -222,11 +240,7 @@ impl Report {
         if let Some(hint) = self.hint {
             error = error.with_hint(cut(hint, TEXT));
         }
-        let limit = self.limit.and_then(|limit| Limits::NAMES.iter().find(|name| **name == limit));
-        match limit {
-            Some(limit) => error.of_limit(limit),
-            None => error,
-        }
+        error
     }
 }
 
@@ -256,13 +270,18 @@ impl Finding {
         }
     }
 
+    pub(super) fn occurred(&self) -> bool {
+        self.count > 0
+    }
+
     pub(super) fn diagnostic(self, format: &str) -> Diagnostic {
         let severity = match self.severity {
             0 => Severity::Info,
             1 => Severity::Warning,
             _ => Severity::Error,
         };
-        let mut diagnostic = Diagnostic::new(severity, code(format, self.code), cut(self.message, TEXT)).times(self.count);
+        let mut diagnostic =
+            Diagnostic::new(severity, code(format, self.code), cut(self.message, TEXT)).times(self.count);
         diagnostic.location = self.place.map(Place::location);
         diagnostic
     }
@@ -280,6 +299,10 @@ impl Lost {
     /// `count` of it are new.
     pub(super) fn of(loss: &Loss, count: u64) -> Self {
         Self { code: loss.code.clone().into_owned(), message: loss.message.clone(), count }
+    }
+
+    pub(super) fn occurred(&self) -> bool {
+        self.count > 0
     }
 
     pub(super) fn tell(self, format: &str, cx: &Context) {

@@ -96,7 +96,8 @@ impl Quarantine {
 
     fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, (u32, String)>) -> T) -> T {
         let mut crashes = self.crashes.lock().unwrap_or_else(PoisonError::into_inner);
-        act(crashes.get_or_insert_with(|| self.path.as_deref().map(|path| read(path, &self.plugin)).unwrap_or_default()))
+        act(crashes
+            .get_or_insert_with(|| self.path.as_deref().map(|path| read(path, &self.plugin)).unwrap_or_default()))
     }
 }
 

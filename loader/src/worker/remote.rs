@@ -45,7 +45,7 @@ impl Connection for Remote {
     fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Result<Confidence> {
         let input = || fingerprint(probe.len, probe.head, probe.tail);
         self.0.quarantine.check(&input)?;
-        let cx = Context::builder(format.id).limits(Limits { wall_ms: PROBE_MS, ..Limits::default() }).build();
+        let cx = within(format, PROBE_MS);
         let mut lease = Lease::new(&self.0, Work::Probe, format, cx)?;
         let message = ToWorker::Probe { format: format.id.into(), len: probe.len, name: probe.name.into() };
         let own = |bytes: &[u8]| Arc::new(bytes.to_vec()) as Bytes;
@@ -61,7 +61,7 @@ impl Connection for Remote {
                 lease.done();
                 Ok(confidence)
             }
-            None => Err(lease.remember(lease.surprised(), &input)),
+            None => Err(lease.surprised()).map_err(|error| lease.remember(error, &input)),
         }
     }
 
@@ -70,12 +70,11 @@ impl Connection for Remote {
         self.0.quarantine.check(&input)?;
         let file = descriptor(source, cx)?;
         let mut lease = Lease::new(&self.0, Work::Read, format, cx.clone())?;
-        let message =
-            ToWorker::Open { format: format.id.into(), name: source.name().into(), terms: Terms::of(cx) };
+        let message = ToWorker::Open { format: format.id.into(), name: source.name().into(), terms: Terms::of(cx) };
         let answer = lease.ask(&message, None, Some(file), &mut Caller::Reader(source));
         match answer.map_err(|error| lease.remember(error, &input))?.message {
             ToHost::Done => Ok(Box::new(Reader { lease, source: source.clone() })),
-            _ => Err(lease.remember(lease.surprised(), &input)),
+            _ => Err(lease.surprised()).map_err(|error| lease.remember(error, &input)),
         }
     }
 
@@ -94,7 +93,7 @@ impl Connection for Remote {
             stem: out.stem(),
             siblings: out.has_siblings(),
         };
-        let mut caller = Caller::Writer { record, out, beside: Vec::new() };
+        let mut caller = Caller::Writer { record, out, created: 0 };
         match lease.ask(&message, Some(&parcel), None, &mut caller)?.message {
             ToHost::Done => {
                 lease.done();
@@ -103,6 +102,13 @@ impl Connection for Remote {
             _ => Err(lease.surprised()),
         }
     }
+}
+
+/// A context for what has none of its caller's.
+fn within(format: &'static FormatInfo, wall_ms: u64) -> Context {
+    let mut limits = Limits::default();
+    limits.wall_ms = wall_ms;
+    Context::builder(format.id).limits(limits).build()
 }
 
 fn input_of(source: &Source) -> impl Fn() -> String {
@@ -139,28 +145,30 @@ impl Lease {
             return Err(Error::new(ErrorKind::Worker, "its worker process is over").of_format(self.format.id));
         };
         let told = worker.send(message, parcel, file.as_ref().map(AsFd::as_fd), &self.cx);
-        let answer = told.and_then(|()| loop {
-            let received = worker.receive(&self.cx)?;
-            let (reply, parcel, file) = match received.message {
-                ToHost::Findings(findings, losses) => {
-                    self.findings = self.findings.saturating_add(findings.len()).saturating_add(losses.len());
-                    if self.findings > FINDINGS {
+        let answer = told.and_then(|()| {
+            loop {
+                let received = worker.receive(&self.cx)?;
+                let (reply, parcel, file) = match received.message {
+                    ToHost::Findings(findings, losses) => {
+                        self.findings = self.findings.saturating_add(findings.len()).saturating_add(losses.len());
+                        if self.findings > FINDINGS {
+                            continue;
+                        }
+                        for finding in findings {
+                            self.cx.diagnostics().push(finding.diagnostic(self.format.id));
+                        }
+                        for loss in losses {
+                            loss.tell(self.format.id, &self.cx);
+                        }
                         continue;
                     }
-                    for finding in findings {
-                        self.cx.diagnostics().push(finding.diagnostic(self.format.id));
+                    ToHost::Sibling(_) | ToHost::Pull | ToHost::Create(_) | ToHost::Write(_) | ToHost::Seek(_) => {
+                        caller.serve(received, &self.cx)
                     }
-                    for loss in losses {
-                        loss.tell(self.format.id, &self.cx);
-                    }
-                    continue;
-                }
-                ToHost::Sibling(_) | ToHost::Pull | ToHost::Create(_) | ToHost::Write(_) | ToHost::Seek(_) => {
-                    caller.serve(received, &self.cx)
-                }
-                _ => break Ok(received),
-            };
-            worker.send(&reply, parcel.as_ref(), file.as_ref().map(AsFd::as_fd), &self.cx)?;
+                    _ => break Ok(received),
+                };
+                worker.send(&reply, parcel.as_ref(), file.as_ref().map(AsFd::as_fd), &self.cx)?;
+            }
         });
         match answer {
             Ok(Received { message: ToHost::Failed(report), .. }) => {
@@ -174,7 +182,7 @@ impl Lease {
 
     fn over(&mut self, fault: Fault) -> Error {
         let error = match self.worker.take() {
-            Some(mut worker) => worker.end(fault),
+            Some(mut worker) => worker.end(fault, self.cx.limits()),
             None => Error::new(ErrorKind::Worker, "its worker process is over"),
         };
         self.pool.crashed(self.work, error).of_format(self.format.id)
@@ -193,9 +201,15 @@ impl Lease {
         error
     }
 
-    /// The operation is over, and the worker may have the next.
-    fn done(mut self) {
+    /// It did what it was asked.
+    fn done(self) {
         self.pool.succeeded(self.work);
+    }
+}
+
+impl Drop for Lease {
+    /// A worker that still lives may have the next operation.
+    fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
             self.pool.give_back(worker);
         }
@@ -258,12 +272,13 @@ impl Drop for Reader {
     /// Closes the plugin's reader too. One that cannot be closed in time costs the worker, not the input.
     fn drop(&mut self) {
         let Some(mut worker) = self.lease.worker.take() else { return };
-        let limits = Limits { wall_ms: CLOSE_MS, ..Limits::default() };
-        let cx = Context::builder(self.lease.format.id).limits(limits).build();
-        let closed = worker.send(&ToWorker::Close, None, None, &cx).and_then(|()| loop {
-            match worker.receive(&cx)?.message {
-                ToHost::Findings(..) => {}
-                message => break Ok(matches!(message, ToHost::Done)),
+        let cx = within(self.lease.format, CLOSE_MS);
+        let closed = worker.send(&ToWorker::Close, None, None, &cx).and_then(|()| {
+            loop {
+                match worker.receive(&cx)?.message {
+                    ToHost::Findings(..) => {}
+                    message => break Ok(matches!(message, ToHost::Done)),
+                }
             }
         });
         if matches!(closed, Ok(true)) {
@@ -298,8 +313,12 @@ impl AsRef<[u8]> for Accounted {
 enum Caller<'a> {
     Nobody,
     Reader(&'a Source),
-    /// With the names of the files beside the output: the first has number 1.
-    Writer { record: &'a mut MediaRecord, out: &'a mut Output, beside: Vec<Vec<u8>> },
+    /// With the number of files beside the output: the first has number 1.
+    Writer {
+        record: &'a mut MediaRecord,
+        out: &'a mut Output,
+        created: usize,
+    },
 }
 
 type Reply = (ToWorker, Option<Parcel>, Option<OwnedFd>);
@@ -310,7 +329,6 @@ impl Caller<'_> {
     }
 
     fn try_serve(&mut self, call: Received<ToHost>, cx: &Context) -> Result<Reply> {
-        let done = |()| (ToWorker::Done, None, None);
         match (self, call.message) {
             (Self::Reader(source), ToHost::Sibling(name)) => {
                 let sibling = source.sibling(&name, cx)?;
@@ -320,7 +338,57 @@ impl Caller<'_> {
                 Some(chunk) => (ToWorker::Done, Some(chunk), None),
                 None => (ToWorker::End, None, None),
             }),
+            (Self::Writer { out, created, .. }, ToHost::Create(name)) => {
+                if *created >= OUTPUTS {
+                    return Err(Error::new(ErrorKind::Plugin, format!("more than {OUTPUTS} files beside one output")));
+                }
+                out.sibling(&name)?;
+                *created += 1;
+                Ok((ToWorker::Created(u32::try_from(*created).unwrap_or(u32::MAX)), None, None))
+            }
+            (Self::Writer { out, .. }, ToHost::Write(number)) => {
+                let bytes = call.parcel.and_then(|parcel| parcel.buffers.into_iter().next());
+                let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Plugin, "it wrote without bytes"))?;
+                let bytes = (*bytes).as_ref();
+                match number.checked_sub(1) {
+                    None => out.write_all(bytes)?,
+                    Some(index) => match out.opened(index as usize) {
+                        Some(file) => file.write_all(bytes)?,
+                        None => return Err(Error::new(ErrorKind::Plugin, format!("there is no output {number}"))),
+                    },
+                }
+                Ok((ToWorker::Done, None, None))
+            }
+            (Self::Writer { out, .. }, ToHost::Seek(position)) => {
+                out.seek(SeekFrom::Start(position))?;
+                Ok((ToWorker::Done, None, None))
+            }
             _ => Err(Error::new(ErrorKind::Plugin, "it called for what this operation does not have")),
         }
+    }
+}
+
+/// A descriptor for a worker, with a position of its own and for reading alone.
+fn descriptor(source: &Source, cx: &Context) -> Result<OwnedFd> {
+    if let Some(file) = source.file()? {
+        // Opened again, because a shared one shares its position, and may be open for writing.
+        if let Ok(file) = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())) {
+            return Ok(file.into());
+        }
+        if fcntl_getfl(&file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY) {
+            return Ok(file.into());
+        }
+    }
+    let mut memory = Filling::new()?;
+    let mut buffer = vec![0; 1 << 18];
+    let mut offset = 0;
+    loop {
+        let count = source.read_at(offset, &mut buffer)?;
+        if count == 0 {
+            return memory.seal();
+        }
+        memory.push(&buffer[..count])?;
+        offset += count as u64;
+        cx.checkpoint()?;
     }
 }

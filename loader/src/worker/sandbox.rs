@@ -38,21 +38,27 @@ pub struct Status {
 #[must_use]
 pub fn status() -> Status {
     Status {
-        landlock: match LandlockStatus::current() {
-            LandlockStatus::Available { effective_abi, kernel_abi } => {
-                Some(kernel_abi.and_then(|abi| abi.try_into().ok()).unwrap_or(effective_abi as u32))
-            }
-            _ => None,
-        },
+        landlock: landlock(),
         seccomp: std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail")
             .is_ok_and(|actions| actions.split_whitespace().any(|action| action == "errno")),
     }
 }
 
+/// The kernel's version of landlock, which says it only to who uses it: a thread does, and ends.
+fn landlock() -> Option<u32> {
+    let used = || Ruleset::default().handle_access(AccessFs::Execute).ok()?.create().ok()?.restrict_self().ok();
+    match std::thread::spawn(used).join().ok()??.landlock {
+        LandlockStatus::Available { effective_abi, kernel_abi } => {
+            Some(kernel_abi.and_then(|abi| abi.try_into().ok()).unwrap_or(effective_abi as u32))
+        }
+        _ => None,
+    }
+}
+
 /// Closes everything for this process, for good. With `programs`, files can still be read and programs run.
 pub(super) fn enter(programs: bool) -> Enforced {
-    let paths = close_paths(programs)
-        .is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced && status.no_new_privs);
+    let paths =
+        close_paths(programs).is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced && status.no_new_privs);
     Enforced { paths, calls: close_calls(programs).is_ok() }
 }
 
