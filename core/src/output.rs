@@ -298,9 +298,11 @@ impl Output {
         }
     }
 
-    /// One of the files that [`sibling`](Self::sibling) opened, in order from 0: for hosts whose plugins name it by number.
-    pub fn opened(&mut self, index: usize) -> Option<&mut dyn Write> {
-        self.siblings.get_mut(index).map(|(_, target)| target as &mut dyn Write)
+    /// A file beside the output that was opened with [`sibling`](Self::sibling), to write more of it; `None` when there is
+    /// none of this name.
+    pub fn sibling_mut(&mut self, name: &str) -> Option<&mut dyn Write> {
+        let (_, target) = self.siblings.iter_mut().rfind(|(known, _)| known == name)?;
+        Some(target)
     }
 
     /// Flushes the output and closes its files, which wait under their temporary names for [`Closed::finish`]: for

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::abi::{Answer, Buf, Failure, Finding, Host, Input, Message, Plugin, Stamp, Str, View};
+use super::abi::{Answer, Buf, Failure, Finding, Host, Input, Message, Plugin, Str, View};
 use crate::wire::Bytes;
 
 /// A struct of the interface that begins with its own size.
@@ -181,12 +181,3 @@ impl Drop for Taken {
         }
     }
 }
-
-/// The bytes of a struct, e.g. of a [`Stamp`] on its way into a file.
-#[must_use]
-pub const fn stamp_bytes(stamp: &Stamp) -> &[u8] {
-    // SAFETY: a stamp has no padding (its fields fill it, see the assertion), so all its bytes are set.
-    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(stamp).cast::<u8>(), size_of::<Stamp>()) }
-}
-
-const _: () = assert!(size_of::<Stamp>() == 8 + 4 + 2 + 2 + 4 + 4 + 64, "a stamp has no padding");

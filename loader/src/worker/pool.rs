@@ -1,13 +1,14 @@
 //! The worker processes of one plugin: idle ones are used again, tired ones replaced, crashing ones waited for, and a plugin
 //! that does nothing but crash is given up.
 
-use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mediary_core::{Context, Error, ErrorKind, Result};
 
-use super::process::{Worker, WorkerCommand};
+use super::command::WorkerCommand;
+use super::process::Worker;
 use super::protocol::{PROTOCOL, Start};
 use super::quarantine::Quarantine;
 
@@ -23,20 +24,20 @@ const BACK_OFF: Duration = Duration::from_millis(10);
 const BACK_OFF_MOST: Duration = Duration::from_secs(2);
 
 /// Gives the plugin, as a file that does not change.
-pub(crate) type Supply = Box<dyn Fn() -> Result<File> + Send + Sync>;
+pub(super) type Supply = Box<dyn Fn() -> Result<OwnedFd> + Send + Sync>;
 
 /// What worker processes are to serve.
-pub(crate) struct Spec {
+pub(super) struct Spec {
     /// For messages.
-    pub(crate) name: String,
+    pub(super) name: String,
     /// The plugin; `None` for the built-in formats.
-    pub(crate) plugin: Option<Supply>,
+    pub(super) plugin: Option<Supply>,
     /// SHA-256 of the plugin; the version of the built-in formats.
-    pub(crate) hash: String,
+    pub(super) hash: String,
     /// Whether the plugin starts programs.
-    pub(crate) programs: bool,
+    pub(super) programs: bool,
     /// What becomes a worker.
-    pub(crate) command: WorkerCommand,
+    pub(super) command: WorkerCommand,
 }
 
 /// What a worker is asked to do. Crashes are counted for each apart: a plugin that recognises inputs well may still be

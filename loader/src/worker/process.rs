@@ -1,10 +1,8 @@
 //! One worker process, as the host holds it: started, talked to, watched, and when it is over, asked why.
 
-use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
@@ -15,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::command::WorkerCommand;
 use super::frame::{self, Fault, Received, broke};
 use super::limits;
 use super::protocol::{PROTOCOL, Start, ToHost, ToWorker};
@@ -28,51 +27,6 @@ const START_MS: u64 = 20_000;
 const END: Duration = Duration::from_millis(300);
 /// Bytes that are kept of what a worker printed last.
 const SAID_BYTES: usize = 4096;
-
-/// The program that becomes a worker. By default this one, with the hidden command `__worker`.
-#[derive(Clone, Debug)]
-pub struct WorkerCommand {
-    program: PathBuf,
-    arguments: Vec<String>,
-    environment: Vec<(String, String)>,
-}
-
-impl Default for WorkerCommand {
-    fn default() -> Self {
-        Self::new("/proc/self/exe").argument(super::ASKED)
-    }
-}
-
-impl WorkerCommand {
-    /// A program that calls [`serve_if_asked`](super::serve_if_asked) or [`main`](super::main).
-    #[must_use]
-    pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), arguments: Vec::new(), environment: Vec::new() }
-    }
-
-    /// With one more argument.
-    #[must_use]
-    pub fn argument(mut self, argument: impl Into<String>) -> Self {
-        self.arguments.push(argument.into());
-        self
-    }
-
-    /// With a variable of its environment, which is empty otherwise.
-    #[must_use]
-    pub fn environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
-    fn command(&self, programs: bool) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned()).process_group(0);
-        if programs && let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
-        command
-    }
-}
 
 /// Starts processes from one thread that never ends: a worker asks the system to end it with the thread that started it,
 /// and that is to be the end of this process.
@@ -128,7 +82,7 @@ impl Worker {
     pub(super) fn start(
         command: &WorkerCommand,
         start: &Start,
-        plugin: Option<File>,
+        plugin: Option<OwnedFd>,
         cx: &Context,
     ) -> Result<Self, Error> {
         let failed = |error: io::Error| {
@@ -138,7 +92,13 @@ impl Worker {
         let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(|e| failed(e.into()))?;
         let (said, say) = io::pipe().map_err(failed)?;
-        let mut process = command.command(start.programs);
+        let mut process = command.command();
+        process.process_group(0);
+        if start.programs
+            && let Some(path) = std::env::var_os("PATH")
+        {
+            process.env("PATH", path);
+        }
         // The worker moves its socket away from the standard input before it does anything else: so no descriptor has to
         // be placed between fork and exec, and none is inherited by other processes that start meanwhile.
         process.stdin(Stdio::from(theirs)).stdout(say.try_clone().map_err(failed)?).stderr(say);
@@ -161,7 +121,7 @@ impl Worker {
         Ok(worker)
     }
 
-    fn hello(&mut self, start: &Start, plugin: Option<File>, cx: &Context) -> Result<(), Fault> {
+    fn hello(&mut self, start: &Start, plugin: Option<OwnedFd>, cx: &Context) -> Result<(), Fault> {
         self.send(&ToWorker::Start(start.clone()), None, plugin.as_ref().map(AsFd::as_fd), cx)?;
         match self.receive(cx)?.message {
             ToHost::Hello { protocol: PROTOCOL, enforced, .. } => self.enforced = enforced,
@@ -373,7 +333,7 @@ impl Said {
             (Some(libc::SIGXCPU), _) => Error::limit("cpu_ms", limits.cpu_ms.saturating_add(1), limits.cpu_ms),
             (Some(signal), _) => with_line(format!("killed by {}", signal_name(signal))),
             (None, Some(0)) => worker("it ended without an answer".into()),
-            (None, Some(super::PANICKED)) => with_line("panicked".into()),
+            (None, Some(super::serve::PANICKED)) => with_line("panicked".into()),
             (None, code) => with_line(format!("it ended with exit code {}", code.unwrap_or(-1))),
         }
     }

@@ -17,21 +17,20 @@ use super::process::Worker;
 use super::protocol::{self, FINDINGS, Report, Terms, ToHost, ToWorker};
 use super::quarantine::{Quarantine, fingerprint};
 use super::sealed::Filling;
+use crate::host::{FARTHEST, breach};
 use crate::{Connection, Session};
 
 /// Milliseconds a worker may take to recognise an input.
 const PROBE_MS: u64 = 10_000;
 /// Milliseconds a reader may take to close.
 const CLOSE_MS: u64 = 2_000;
-/// Files one output may have beside it.
-const OUTPUTS: usize = 1 << 16;
 
 /// A plugin, or the built-in formats, in worker processes.
-pub(crate) struct Remote(Arc<Pool>);
+pub(super) struct Remote(Arc<Pool>);
 
 impl Remote {
     /// Nothing is started before the first request.
-    pub(crate) fn new(spec: Spec) -> Self {
+    pub(super) fn new(spec: Spec) -> Self {
         let quarantine = Quarantine::new(&spec.hash, Quarantine::folder());
         Self::with_quarantine(spec, quarantine)
     }
@@ -93,7 +92,7 @@ impl Connection for Remote {
             stem: out.stem(),
             siblings: out.has_siblings(),
         };
-        let mut caller = Caller::Writer { record, out, created: 0 };
+        let mut caller = Caller::Writer { record, out, created: Vec::new(), position: 0, len: 0, written: 0 };
         match lease.ask(&message, Some(&parcel), None, &mut caller)?.message {
             ToHost::Done => {
                 lease.done();
@@ -313,11 +312,16 @@ impl AsRef<[u8]> for Accounted {
 enum Caller<'a> {
     Nobody,
     Reader(&'a Source),
-    /// With the number of files beside the output: the first has number 1.
     Writer {
         record: &'a mut MediaRecord,
         out: &'a mut Output,
-        created: usize,
+        /// Files beside the output, by number from 1.
+        created: Vec<String>,
+        /// Of the next byte in the main output, and how long that is.
+        position: u64,
+        len: u64,
+        /// To all outputs.
+        written: u64,
     },
 }
 
@@ -339,31 +343,42 @@ impl Caller<'_> {
                 None => (ToWorker::End, None, None),
             }),
             (Self::Writer { out, created, .. }, ToHost::Create(name)) => {
-                if *created >= OUTPUTS {
-                    return Err(Error::new(ErrorKind::Plugin, format!("more than {OUTPUTS} files beside one output")));
+                if created.contains(&name) {
+                    return Err(breach(format!("it creates {name:?} twice")));
                 }
+                cx.limits().check("sibling_files", created.len() as u64 + 1)?;
                 out.sibling(&name)?;
-                *created += 1;
-                Ok((ToWorker::Created(u32::try_from(*created).unwrap_or(u32::MAX)), None, None))
+                created.push(name);
+                Ok((ToWorker::Created(u32::try_from(created.len()).unwrap_or(u32::MAX)), None, None))
             }
-            (Self::Writer { out, .. }, ToHost::Write(number)) => {
+            (Self::Writer { out, created, position, len, written, .. }, ToHost::Write(number)) => {
                 let bytes = call.parcel.and_then(|parcel| parcel.buffers.into_iter().next());
-                let bytes = bytes.ok_or_else(|| Error::new(ErrorKind::Plugin, "it wrote without bytes"))?;
+                let bytes = bytes.ok_or_else(|| breach("it wrote without bytes"))?;
                 let bytes = (*bytes).as_ref();
+                *written = written.saturating_add(bytes.len() as u64);
+                cx.limits().check("output_bytes", *written)?;
                 match number.checked_sub(1) {
-                    None => out.write_all(bytes)?,
-                    Some(index) => match out.opened(index as usize) {
-                        Some(file) => file.write_all(bytes)?,
-                        None => return Err(Error::new(ErrorKind::Plugin, format!("there is no output {number}"))),
-                    },
+                    None => {
+                        out.write_all(bytes)?;
+                        *position = position.saturating_add(bytes.len() as u64);
+                        *len = (*len).max(*position);
+                    }
+                    Some(index) => {
+                        let file = created.get(index as usize).and_then(|name| out.sibling_mut(name));
+                        file.ok_or_else(|| breach(format!("there is no output {number}")))?.write_all(bytes)?;
+                    }
                 }
                 Ok((ToWorker::Done, None, None))
             }
-            (Self::Writer { out, .. }, ToHost::Seek(position)) => {
-                out.seek(SeekFrom::Start(position))?;
+            (Self::Writer { out, position, len, .. }, ToHost::Seek(to)) => {
+                if to > len.saturating_add(FARTHEST) {
+                    return Err(breach(format!("it went to byte {to} of an output of {len} bytes")));
+                }
+                out.seek(SeekFrom::Start(to))?;
+                *position = to;
                 Ok((ToWorker::Done, None, None))
             }
-            _ => Err(Error::new(ErrorKind::Plugin, "it called for what this operation does not have")),
+            _ => Err(breach("it called for what this operation does not have")),
         }
     }
 }

@@ -13,6 +13,8 @@ use seccompiler::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::Status;
+
 /// The newest rules asked for; the kernel's own are a part of them.
 const NEWEST: ABI = ABI::V6;
 
@@ -25,19 +27,10 @@ pub(super) struct Enforced {
     pub(super) calls: bool,
 }
 
-/// What this kernel offers for worker processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// The version of landlock, which closes the file system; `None` when there is none.
-    pub landlock: Option<u32>,
-    /// Whether there is seccomp, which closes the network and other processes.
-    pub seccomp: bool,
-}
-
 /// What this kernel offers.
-#[must_use]
-pub fn status() -> Status {
+pub(super) fn status() -> Status {
     Status {
+        processes: true,
         landlock: landlock(),
         seccomp: std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail")
             .is_ok_and(|actions| actions.split_whitespace().any(|action| action == "errno")),

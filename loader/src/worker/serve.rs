@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -18,27 +18,30 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::frame::{self, Fault, Received};
 use super::protocol::{self, Finding, Lost, PROTOCOL, Report, Terms, ToHost, ToWorker};
-use super::{PANICKED, limits, sandbox};
+use super::{limits, sandbox};
+use crate::direct::Direct;
 use crate::{Connection, Session};
 
 /// The least time between two signs of life.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// Inputs from this size on are mapped when a reader asks for all bytes.
 const MAP_FROM: u64 = 16 << 20;
+/// Exit code after a panic.
+pub(super) const PANICKED: i32 = 101;
 /// Exit code after a broken conversation.
 const BROKEN: i32 = 70;
 
 /// What a worker serves.
-pub(crate) struct Served {
+pub(super) struct Served {
     /// Answers.
-    pub(crate) connection: Box<dyn Connection>,
+    pub(super) connection: Box<dyn Connection>,
     /// The formats it may be asked for.
-    pub(crate) formats: Vec<&'static FormatInfo>,
+    pub(super) formats: Vec<&'static FormatInfo>,
 }
 
 /// Serves until the host closes the connection. `load` makes the connection from the plugin's file, or of the built-in
 /// formats, before the sandbox closes.
-pub(crate) fn serve(load: impl FnOnce(Option<File>) -> Result<Served>) -> ! {
+pub(super) fn serve(load: impl FnOnce(Option<OwnedFd>) -> Result<Served>) -> ! {
     let line = match Line::from_stdin() {
         Ok(line) => Arc::new(line),
         Err(error) => give_up(&format!("this is a worker process, to be started by mediary alone: {error}")),
@@ -51,7 +54,7 @@ pub(crate) fn serve(load: impl FnOnce(Option<File>) -> Result<Served>) -> ! {
         give_up(&format!("protocol: expected {PROTOCOL}, found {}", start.protocol));
     }
     line.cap(limits::memory(start.alloc_bytes));
-    let loaded = limits::cap(start.alloc_bytes).and_then(|()| guard(|| load(first.file.map(File::from))));
+    let loaded = limits::cap(start.alloc_bytes).and_then(|()| guard(|| load(first.file)));
     let served = match loaded {
         Ok(served) => served,
         Err(error) => {
@@ -68,6 +71,15 @@ pub(crate) fn serve(load: impl FnOnce(Option<File>) -> Result<Served>) -> ! {
             guard(|| desk.serve(asked)).unwrap_or_else(|error| (ToHost::Failed(Report::of(&error)), None));
         line.answer(answer, parcel.as_ref());
     }
+}
+
+/// The plugin in a file: what it says of itself, then itself.
+pub(super) fn load(plugin: OwnedFd) -> Result<Served> {
+    let path = format!("/proc/self/fd/{}", plugin.as_raw_fd());
+    let formats = crate::inspect::look(path.as_ref())?.manifest.formats;
+    let connection = Direct::of_table(crate::library::load_fd(plugin)?);
+    let formats = formats.into_iter().map(|format| &*Box::leak(Box::new(format))).collect();
+    Ok(Served { connection: Box::new(connection), formats })
 }
 
 /// A panic is the end of this process: what it left behind is not to be trusted. The hook has said what happened.

@@ -13,10 +13,10 @@ use mediary_core::{
 };
 use rustix::process::{Signal, getpid, kill_process};
 
+use super::command::WorkerCommand;
 use super::frame::{self, Fault};
 use super::limits;
 use super::pool::Spec;
-use super::process::WorkerCommand;
 use super::protocol::{PROTOCOL, ToHost, ToWorker};
 use super::quarantine::Quarantine;
 use super::remote::Remote;
