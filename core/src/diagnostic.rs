@@ -95,6 +95,11 @@ impl Diagnostics {
         self.lock().clone()
     }
 
+    /// The findings so far, which are taken out.
+    pub(crate) fn take(&self) -> Vec<Diagnostic> {
+        std::mem::take(&mut *self.lock())
+    }
+
     /// The worst severity so far.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
@@ -124,6 +129,11 @@ impl Losses {
             Some(known) => known.count = known.count.saturating_add(count),
             None => list.push(Loss { code, message: message.into(), count }),
         }
+    }
+
+    /// The losses so far, which are taken out.
+    pub(crate) fn take(&self) -> Vec<Loss> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A copy of the losses so far.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::buffer::Buffer;
 use super::facts::AudioFacts;
 use super::stream::{Chunk, Stream};
 
@@ -12,7 +13,7 @@ pub enum AudioChunk {
     /// Signed integers, right aligned: full scale is `-(1 << (bits - 1))..1 << (bits - 1)`.
     Int {
         /// Interleaved samples.
-        samples: Vec<i32>,
+        samples: Buffer<i32>,
         /// Channels.
         channels: u16,
         /// Bits a sample, 1 to 32.
@@ -21,7 +22,7 @@ pub enum AudioChunk {
     /// Floats, full scale is -1 to 1; values beyond are kept.
     Float {
         /// Interleaved samples.
-        samples: Vec<f32>,
+        samples: Buffer<f32>,
         /// Channels.
         channels: u16,
     },

@@ -86,6 +86,12 @@ impl<T> From<Vec<T>> for Buffer<T> {
     }
 }
 
+impl<T: Send + Sync + 'static> From<Arc<[T]>> for Buffer<T> {
+    fn from(values: Arc<[T]>) -> Self {
+        Self(Values::Shared(Arc::new(values)))
+    }
+}
+
 impl<T, const N: usize> From<[T; N]> for Buffer<T> {
     fn from(values: [T; N]) -> Self {
         Self(Values::Owned(values.into()))
@@ -95,6 +101,15 @@ impl<T, const N: usize> From<[T; N]> for Buffer<T> {
 impl<T> FromIterator<T> for Buffer<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         Self(Values::Owned(values.into_iter().collect()))
+    }
+}
+
+impl<T: Clone> IntoIterator for Buffer<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.into_vec().into_iter()
     }
 }
 

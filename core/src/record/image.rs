@@ -1,5 +1,6 @@
 //! Pixels.
 
+use super::buffer::Buffer;
 use super::facts::ImageFacts;
 use crate::error::{Error, Result};
 
@@ -8,11 +9,11 @@ use crate::error::{Error, Result};
 #[non_exhaustive]
 pub enum Samples {
     /// 0 to 255.
-    U8(Vec<u8>),
+    U8(Buffer<u8>),
     /// 0 to 65535.
-    U16(Vec<u16>),
+    U16(Buffer<u16>),
     /// Linear or display-referred floats; 0 to 1 is the displayable range.
-    F32(Vec<f32>),
+    F32(Buffer<f32>),
 }
 
 impl Samples {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
+use super::buffer::Buffer;
 use super::elements::{HYDROGEN, SYMBOLS};
 use super::facts::MoleculeFacts;
 use crate::error::{Error, Result};
@@ -231,9 +232,9 @@ pub struct Model {
     /// Title or comment of the frame; may be empty.
     pub title: String,
     /// `[x, y, z]` in Å, one an atom, or empty without coordinates.
-    pub positions: Vec<[f64; 3]>,
+    pub positions: Buffer<[f64; 3]>,
     /// `[x, y, z]` in Å/ps, one an atom, or empty.
-    pub velocities: Vec<[f64; 3]>,
+    pub velocities: Buffer<[f64; 3]>,
     /// Cell of this frame where it differs from that of the molecule.
     pub cell: Option<Cell>,
 }
@@ -411,7 +412,7 @@ impl Molecule {
     /// The facts of this molecule.
     #[must_use]
     pub fn facts(&self) -> MoleculeFacts {
-        let positions = self.models.first().map_or(&[][..], |model| &model.positions);
+        let positions = self.models.first().map_or(&[][..], |model| &*model.positions);
         let flat = positions.iter().all(|position| position[2] == 0.0);
         let mut chains: Vec<&str> = self.chains.iter().map(|chain| chain.name.as_str()).collect();
         chains.sort_unstable();

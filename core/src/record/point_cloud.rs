@@ -1,5 +1,6 @@
 //! Points.
 
+use super::buffer::Buffer;
 use super::facts::{Bounds, PointCloudFacts};
 use super::stream::{Chunk, Stream};
 use crate::error::{Error, Result};
@@ -51,21 +52,21 @@ impl AttributeSpec {
 #[non_exhaustive]
 pub enum AttributeData {
     /// Of [`ScalarType::I8`].
-    I8(Vec<i8>),
+    I8(Buffer<i8>),
     /// Of [`ScalarType::U8`].
-    U8(Vec<u8>),
+    U8(Buffer<u8>),
     /// Of [`ScalarType::I16`].
-    I16(Vec<i16>),
+    I16(Buffer<i16>),
     /// Of [`ScalarType::U16`].
-    U16(Vec<u16>),
+    U16(Buffer<u16>),
     /// Of [`ScalarType::I32`].
-    I32(Vec<i32>),
+    I32(Buffer<i32>),
     /// Of [`ScalarType::U32`].
-    U32(Vec<u32>),
+    U32(Buffer<u32>),
     /// Of [`ScalarType::F32`].
-    F32(Vec<f32>),
+    F32(Buffer<f32>),
     /// Of [`ScalarType::F64`].
-    F64(Vec<f64>),
+    F64(Buffer<f64>),
 }
 
 /// Runs `$body` with `$values` bound to the vector of any variant.
@@ -89,14 +90,14 @@ impl AttributeData {
     #[must_use]
     pub fn with_capacity(scalar: ScalarType, count: usize) -> Self {
         match scalar {
-            ScalarType::I8 => Self::I8(Vec::with_capacity(count)),
-            ScalarType::U8 => Self::U8(Vec::with_capacity(count)),
-            ScalarType::I16 => Self::I16(Vec::with_capacity(count)),
-            ScalarType::U16 => Self::U16(Vec::with_capacity(count)),
-            ScalarType::I32 => Self::I32(Vec::with_capacity(count)),
-            ScalarType::U32 => Self::U32(Vec::with_capacity(count)),
-            ScalarType::F32 => Self::F32(Vec::with_capacity(count)),
-            ScalarType::F64 => Self::F64(Vec::with_capacity(count)),
+            ScalarType::I8 => Self::I8(Vec::with_capacity(count).into()),
+            ScalarType::U8 => Self::U8(Vec::with_capacity(count).into()),
+            ScalarType::I16 => Self::I16(Vec::with_capacity(count).into()),
+            ScalarType::U16 => Self::U16(Vec::with_capacity(count).into()),
+            ScalarType::I32 => Self::I32(Vec::with_capacity(count).into()),
+            ScalarType::U32 => Self::U32(Vec::with_capacity(count).into()),
+            ScalarType::F32 => Self::F32(Vec::with_capacity(count).into()),
+            ScalarType::F64 => Self::F64(Vec::with_capacity(count).into()),
         }
     }
 
@@ -131,14 +132,14 @@ impl AttributeData {
     pub fn push(&mut self, value: f64) {
         #[expect(clippy::cast_possible_truncation, reason = "saturation is the documented behaviour")]
         match self {
-            Self::I8(values) => values.push(value.round() as i8),
-            Self::U8(values) => values.push(value.round() as u8),
-            Self::I16(values) => values.push(value.round() as i16),
-            Self::U16(values) => values.push(value.round() as u16),
-            Self::I32(values) => values.push(value.round() as i32),
-            Self::U32(values) => values.push(value.round() as u32),
-            Self::F32(values) => values.push(value as f32),
-            Self::F64(values) => values.push(value),
+            Self::I8(values) => values.to_mut().push(value.round() as i8),
+            Self::U8(values) => values.to_mut().push(value.round() as u8),
+            Self::I16(values) => values.to_mut().push(value.round() as i16),
+            Self::U16(values) => values.to_mut().push(value.round() as u16),
+            Self::I32(values) => values.to_mut().push(value.round() as i32),
+            Self::U32(values) => values.to_mut().push(value.round() as u32),
+            Self::F32(values) => values.to_mut().push(value as f32),
+            Self::F64(values) => values.to_mut().push(value),
         }
     }
 
@@ -171,7 +172,7 @@ impl AttributeData {
 /// A stretch of points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointChunk {
-    positions: Vec<[f64; 3]>,
+    positions: Buffer<[f64; 3]>,
     attributes: Vec<AttributeData>,
 }
 
@@ -180,7 +181,12 @@ impl PointChunk {
     ///
     /// # Errors
     /// `Malformed` when an attribute has another type than the schema or another length than the positions.
-    pub fn new(positions: Vec<[f64; 3]>, attributes: Vec<AttributeData>, schema: &[AttributeSpec]) -> Result<Self> {
+    pub fn new(
+        positions: impl Into<Buffer<[f64; 3]>>,
+        attributes: Vec<AttributeData>,
+        schema: &[AttributeSpec],
+    ) -> Result<Self> {
+        let positions = positions.into();
         if attributes.len() != schema.len() {
             return Err(Error::malformed(format!("expected {} attributes, found {}", schema.len(), attributes.len())));
         }

@@ -2,8 +2,8 @@
 //! positions are relative to a world offset in double precision.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use super::buffer::Buffer;
 use super::facts::{Bounds, SceneFacts};
 use crate::error::{Error, Result};
 
@@ -28,23 +28,23 @@ pub struct Primitive {
     /// How vertices are joined.
     pub topology: Topology,
     /// `[x, y, z]` in scene units, relative to the node and to [`Scene::world_offset`].
-    pub positions: Vec<[f32; 3]>,
+    pub positions: Buffer<[f32; 3]>,
     /// Unit normals `[x, y, z]`.
-    pub normals: Vec<[f32; 3]>,
+    pub normals: Buffer<[f32; 3]>,
     /// Unit tangents `[x, y, z, handedness]`.
-    pub tangents: Vec<[f32; 4]>,
+    pub tangents: Buffer<[f32; 4]>,
     /// Texture coordinate sets `[u, v]`; (0, 0) is the upper left corner of the picture, as in glTF.
-    pub texcoords: Vec<Vec<[f32; 2]>>,
+    pub texcoords: Vec<Buffer<[f32; 2]>>,
     /// Colour sets, RGBA 0 to 1, linear, alpha not premultiplied.
-    pub colors: Vec<Vec<[f32; 4]>>,
+    pub colors: Vec<Buffer<[f32; 4]>>,
     /// Joint sets: indices into the skin's joints.
-    pub joints: Vec<Vec<[u16; 4]>>,
+    pub joints: Vec<Buffer<[u16; 4]>>,
     /// Weight sets, as many as joint sets.
-    pub weights: Vec<Vec<[f32; 4]>>,
+    pub weights: Vec<Buffer<[f32; 4]>>,
     /// Corner indices into the vertex arrays; `None` means 0, 1, 2, …
-    pub indices: Option<Vec<u32>>,
+    pub indices: Option<Buffer<u32>>,
     /// Corners of each face, for [`Topology::Polygons`]; empty otherwise.
-    pub face_sizes: Vec<u32>,
+    pub face_sizes: Buffer<u32>,
     /// Index into [`Scene::materials`].
     pub material: Option<u32>,
     /// Morph targets.
@@ -57,18 +57,18 @@ pub struct MorphTarget {
     /// Name, if any.
     pub name: String,
     /// Added to positions at weight 1.
-    pub positions: Vec<[f32; 3]>,
+    pub positions: Buffer<[f32; 3]>,
     /// Added to normals at weight 1.
-    pub normals: Vec<[f32; 3]>,
+    pub normals: Buffer<[f32; 3]>,
     /// Added to tangents at weight 1.
-    pub tangents: Vec<[f32; 3]>,
+    pub tangents: Buffer<[f32; 3]>,
 }
 
 impl Primitive {
     /// Number of corners: indices, or vertices where there are none.
     #[must_use]
     pub fn corners(&self) -> usize {
-        self.indices.as_ref().map_or(self.positions.len(), Vec::len)
+        self.indices.as_ref().map_or(self.positions.len(), |indices| indices.len())
     }
 
     /// Triangles after triangulation.
@@ -94,10 +94,10 @@ impl Primitive {
         if !same(self.tangents.len()) {
             return wrong("tangents", self.tangents.len());
         }
-        let sets = (self.texcoords.iter().map(Vec::len).map(|n| ("texcoords", n)))
-            .chain(self.colors.iter().map(Vec::len).map(|n| ("colors", n)))
-            .chain(self.joints.iter().map(Vec::len).map(|n| ("joints", n)))
-            .chain(self.weights.iter().map(Vec::len).map(|n| ("weights", n)));
+        let sets = (self.texcoords.iter().map(|set| ("texcoords", set.len())))
+            .chain(self.colors.iter().map(|set| ("colors", set.len())))
+            .chain(self.joints.iter().map(|set| ("joints", set.len())))
+            .chain(self.weights.iter().map(|set| ("weights", set.len())));
         for (what, length) in sets {
             if length != vertices {
                 return wrong(what, length);
@@ -367,7 +367,7 @@ pub struct Texture {
     /// Media type, e.g. `image/png`; empty if it is not known.
     pub media_type: String,
     /// The file's bytes; empty when it was missing (a diagnostic says so).
-    pub bytes: Arc<[u8]>,
+    pub bytes: Buffer<u8>,
     /// Wrapping in u and v.
     pub wrap: [Wrap; 2],
     /// `true` for nearest, `false` for linear filtering.

@@ -1,5 +1,6 @@
 //! Rows and columns.
 
+use super::buffer::Buffer;
 use super::facts::{ColumnFact, TableFacts};
 use super::stream::{Chunk, Stream};
 use crate::error::{Error, Result};
@@ -103,9 +104,9 @@ pub enum ColumnData {
     /// Of [`ColumnType::Bool`].
     Bool(Vec<bool>),
     /// Of [`ColumnType::Int64`].
-    Int64(Vec<i64>),
+    Int64(Buffer<i64>),
     /// Of [`ColumnType::Float64`]; NaN and infinities are kept.
-    Float64(Vec<f64>),
+    Float64(Buffer<f64>),
     /// Of [`ColumnType::Text`]; valid UTF-8.
     Text(VarBytes),
     /// Of [`ColumnType::Binary`].
@@ -119,8 +120,8 @@ impl ColumnData {
         match kind {
             ColumnType::Null => Self::Null(0),
             ColumnType::Bool => Self::Bool(Vec::new()),
-            ColumnType::Int64 => Self::Int64(Vec::new()),
-            ColumnType::Float64 => Self::Float64(Vec::new()),
+            ColumnType::Int64 => Self::Int64(Buffer::default()),
+            ColumnType::Float64 => Self::Float64(Buffer::default()),
             ColumnType::Text => Self::Text(VarBytes::default()),
             ColumnType::Binary => Self::Binary(VarBytes::default()),
         }

@@ -168,7 +168,7 @@ impl Format for Pic {
 
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
         let text = text_of(source, cx)?;
-        let image = || Image::new(1, 1, 1, Samples::U8(vec![7])).map(MediaRecord::new);
+        let image = || Image::new(1, 1, 1, Samples::U8(vec![7].into())).map(MediaRecord::new);
         let cx = cx.clone();
         if let Some(size) = text.strip_prefix("PIC1\nsize ") {
             let memory = size.trim().parse::<u64>().unwrap();
