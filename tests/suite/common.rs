@@ -58,11 +58,18 @@ pub(crate) fn malformed(info: &FormatInfo) -> Vec<PathBuf> {
 /// The program under test.
 pub(crate) fn mediary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mediary"));
-    command.current_dir(root()).stdin(Stdio::null()).env("NO_COLOR", "1");
-    for name in ["MEDIARY_LIMITS", "MEDIARY_MEMORY", "MEDIARY_JOBS", "CLICOLOR_FORCE"] {
+    command.current_dir(root()).stdin(Stdio::null()).env("NO_COLOR", "1").env("XDG_DATA_HOME", no_data());
+    for name in
+        ["MEDIARY_LIMITS", "MEDIARY_MEMORY", "MEDIARY_JOBS", "MEDIARY_ISOLATE", "MEDIARY_PLUGIN_PATH", "CLICOLOR_FORCE"]
+    {
         command.env_remove(name);
     }
     command
+}
+
+/// A data folder without plugins: those of who runs the tests are not asked.
+pub(crate) fn no_data() -> PathBuf {
+    root().join("target/no-plugins")
 }
 
 /// Runs the program.

@@ -84,11 +84,16 @@ fn rows(session: &Session) -> Vec<Row> {
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let target = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
     let color = format!("{:?}", session.global.color).to_lowercase();
+    let (plugins, refused) = session.plugins.tally();
+    let told = format!("{refused} refused, `mediary plugin list --why` says why");
+    let isolate = format!("{:?}", session.global.isolate).to_lowercase();
     vec![
         ("version", env!("CARGO_PKG_VERSION").into(), none()),
         ("build", build.into(), none()),
         ("target", target.into(), none()),
         ("formats", session.registry.formats().count().into(), none()),
+        ("plugins", plugins.into(), if refused == 0 { none() } else { told }),
+        ("isolate", isolate.into(), origins.isolate.into()),
         ("cores", cores.into(), none()),
         ("jobs", session.global.jobs.map(NonZeroUsize::get).or(cores).into(), origins.jobs.into()),
         ("memory", memory().into(), "bytes of this machine".into()),

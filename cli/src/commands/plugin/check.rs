@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use mediary::{Error, ErrorKind, FormatInfo, Registry};
+use mediary::{Error, FormatInfo, Registry};
 use mediary_loader::{Plugins, Search};
 use serde_json::json;
 
 use super::ids;
 use crate::args::PluginCheckArgs;
 use crate::output::{Screen, text};
-use crate::{Exit, Session, output};
+use crate::{Exit, Session};
 
 /// Folders above the plugin in which `samples` is looked for: `target/release/plugin.so` lies two below.
 const UP: usize = 5;
@@ -38,7 +38,9 @@ pub(crate) fn run(session: &Session, args: &PluginCheckArgs, screen: &mut Screen
     let given = near.as_ref().map_or(&args.samples[..], std::slice::from_ref);
     let mut sound = true;
     for info in &manifest.formats {
-        session.interrupt.cancel().is_cancelled().then(|| Error::new(ErrorKind::Cancelled, "cancelled")).map_or(Ok(()), Err)?;
+        if session.interrupt.cancel().is_cancelled() {
+            return Ok(Exit::Interrupted);
+        }
         let samples = samples(given, info, manifest.formats.len() == 1)?;
         let report = mediary_conformance::check(&registry, info.id, &samples);
         sound &= report.is_ok();
@@ -47,7 +49,7 @@ pub(crate) fn run(session: &Session, args: &PluginCheckArgs, screen: &mut Screen
             json["plugin"] = json!({ "name": manifest.name, "version": manifest.version });
             screen.json(&json)?;
         } else {
-            screen.text(&format!("{}\n", text::clean_lines(&report.to_string())))?;
+            screen.text(&format!("{}\n", shown(&report)))?;
         }
         if samples.is_empty() && info.reads {
             screen.note(&format!("no samples of {}: name some, or put them into a folder `samples`", info.id));
@@ -55,6 +57,11 @@ pub(crate) fn run(session: &Session, args: &PluginCheckArgs, screen: &mut Screen
         screen.flush()?;
     }
     Ok(if sound { Exit::Good } else { Exit::Failed })
+}
+
+/// Messages may quote what a file says.
+fn shown(report: &mediary_conformance::Report) -> String {
+    report.to_string().lines().map(|line| format!("{}\n", text::clean(line))).collect()
 }
 
 /// The folder `samples` of the crate that a plugin was built in, or of the working folder.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::ids;
 use crate::args::PluginListArgs;
-use crate::output::text::{self, Paint};
 use crate::output::Screen;
+use crate::output::text::{self, Paint};
 use crate::plugins::file_name;
 use crate::{Exit, Session};
 
@@ -48,7 +48,13 @@ fn row(found: &Found, refused: Option<&Error>) -> Vec<String> {
         }
         Err(_) => (file_name(&found.path), String::new(), String::new()),
     };
-    vec![text::clean(&name), text::clean(&version), formats, found.place.to_string(), state(refused).into()]
+    vec![
+        text::clean(&name).into(),
+        text::clean(&version).into(),
+        formats,
+        found.place.to_string(),
+        state(refused).into(),
+    ]
 }
 
 fn details(paint: Paint, found: &Found, refused: Option<&Error>) -> String {

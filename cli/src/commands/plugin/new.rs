@@ -28,7 +28,8 @@ pub(crate) fn run(session: &Session, args: &PluginNewArgs, screen: &mut Screen) 
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || others.contains(&byte))
     };
     if !letters(name, b"-_") || name.len() > 64 {
-        let message = format!("{name:?} is no name of a crate: up to 64 lower-case letters, digits, - and _, a letter first");
+        let message =
+            format!("{name:?} is no name of a crate: up to 64 lower-case letters, digits, - and _, a letter first");
         return Err(Usage::new(message).into());
     }
     let id = match &args.format {
@@ -43,12 +44,7 @@ pub(crate) fn run(session: &Session, args: &PluginNewArgs, screen: &mut Screen) 
         return Err(taken.with_hint("choose another one with --format ID").into());
     }
     let (core, conformance) = dependencies(args.core.as_deref())?;
-    let file = format!(
-        "{}{}{}",
-        std::env::consts::DLL_PREFIX,
-        name.replace('-', "_"),
-        std::env::consts::DLL_SUFFIX
-    );
+    let file = format!("{}{}{}", std::env::consts::DLL_PREFIX, name.replace('-', "_"), std::env::consts::DLL_SUFFIX);
     let words = [
         ("@NAME@", name.clone()),
         ("@CRATE@", name.replace('-', "_")),
