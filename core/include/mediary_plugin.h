@@ -76,6 +76,14 @@
 /* Flag of a stamp: little-endian. */
 #define MEDIARY_FLAG_LITTLE_ENDIAN 2
 
+/* Text: UTF-8, not NUL-terminated, borrowed for the call. `ptr` may be NULL when `len` is 0. */
+typedef struct mediary_str {
+    /* First byte. */
+    const uint8_t *ptr;
+    /* Bytes. */
+    size_t len;
+} mediary_str;
+
 /*
  Bytes with an owner. Whoever holds it with a `release` that is not NULL calls that once, from any thread. To hand a
  buffer over, copy the struct and set `release` to NULL in the one that is left behind.
@@ -91,13 +99,23 @@ typedef struct mediary_buf {
     void (*release)(struct mediary_buf *buf);
 } mediary_buf;
 
-/* Text: UTF-8, not NUL-terminated, borrowed for the call. `ptr` may be NULL when `len` is 0. */
-typedef struct mediary_str {
-    /* First byte. */
-    const uint8_t *ptr;
-    /* Bytes. */
-    size_t len;
-} mediary_str;
+/* Read from the file before it is loaded: symbol `mediary_stamp`, section `.mediary_abi`. Scalars only. */
+typedef struct mediary_stamp_v1 {
+    /* The eight bytes "MEDIARY1". */
+    uint8_t magic[8];
+    /* Bytes of this struct. */
+    uint32_t size;
+    /* MEDIARY_ABI_MAJOR the plugin was built for. */
+    uint16_t major;
+    /* MEDIARY_ABI_MINOR the plugin was built for. */
+    uint16_t minor;
+    /* Bits of a pointer: 32 or 64. */
+    uint32_t pointer_bits;
+    /* MEDIARY_FLAG_…, added up. */
+    uint32_t flags;
+    /* What built it, for people: compiler and version, NUL-padded. */
+    uint8_t builder[64];
+} mediary_stamp_v1;
 
 /* A place in an input. */
 typedef struct mediary_place {
@@ -111,17 +129,25 @@ typedef struct mediary_place {
     struct mediary_str element;
 } mediary_place;
 
-/* An input to read. */
-typedef struct mediary_input {
+/* Why a call failed. */
+typedef struct mediary_failure {
     /* Bytes of this struct. */
     uint32_t size;
-    /* The number the host knows it by: 0 for the input itself, others for files beside it. */
-    uint32_t stream;
-    /* Length in bytes. */
-    uint64_t len;
-    /* File name without folder; a hint. Valid as long as the reader. */
-    struct mediary_str name;
-} mediary_input;
+    /* MEDIARY_STATUS_…, negative. */
+    int32_t status;
+    /* Lower case, no full stop: what was expected and what was found. */
+    struct mediary_str message;
+    /* What to do about it; may be empty. */
+    struct mediary_str hint;
+    /* Where. */
+    struct mediary_place place;
+    /* Of MEDIARY_STATUS_LIMIT: the limit's name; empty otherwise. */
+    struct mediary_str limit;
+    /* Of MEDIARY_STATUS_LIMIT: how much was wanted. */
+    uint64_t wanted;
+    /* Of MEDIARY_STATUS_LIMIT: how much is allowed. */
+    uint64_t allowed;
+} mediary_failure;
 
 /* A finding that does not stop a read. */
 typedef struct mediary_finding {
@@ -153,25 +179,43 @@ typedef struct mediary_message {
     size_t buffer_count;
 } mediary_message;
 
-/* Why a call failed. */
-typedef struct mediary_failure {
+/* An input to read. */
+typedef struct mediary_input {
     /* Bytes of this struct. */
     uint32_t size;
-    /* MEDIARY_STATUS_…, negative. */
-    int32_t status;
-    /* Lower case, no full stop: what was expected and what was found. */
-    struct mediary_str message;
-    /* What to do about it; may be empty. */
-    struct mediary_str hint;
-    /* Where. */
-    struct mediary_place place;
-    /* Of MEDIARY_STATUS_LIMIT: the limit's name; empty otherwise. */
-    struct mediary_str limit;
-    /* Of MEDIARY_STATUS_LIMIT: how much was wanted. */
-    uint64_t wanted;
-    /* Of MEDIARY_STATUS_LIMIT: how much is allowed. */
-    uint64_t allowed;
-} mediary_failure;
+    /* The number the host knows it by: 0 for the input itself, others for files beside it. */
+    uint32_t stream;
+    /* Length in bytes. */
+    uint64_t len;
+    /* File name without folder; a hint. Valid as long as the reader. */
+    struct mediary_str name;
+} mediary_input;
+
+/* What is looked at to recognise a format. */
+typedef struct mediary_view {
+    /* Bytes of this struct. */
+    uint32_t size;
+    /* Always 0. */
+    uint32_t reserved;
+    /* Length of the whole input in bytes. */
+    uint64_t len;
+    /* The first 64 KiB, or all. */
+    struct mediary_str head;
+    /* The last 64 KiB, or all. */
+    struct mediary_str tail;
+    /* File name; a hint that the host weighs itself. */
+    struct mediary_str name;
+} mediary_view;
+
+/* The answer of `probe`. */
+typedef struct mediary_answer {
+    /* Bytes of this struct. */
+    uint32_t size;
+    /* 0 not this format, 1 to 255 this format, MEDIARY_SCORE_UNKNOWN cannot tell. */
+    uint32_t score;
+    /* Why, in words, NUL-padded. */
+    uint8_t reason[120];
+} mediary_answer;
 
 /*
  What the host offers. Valid, with its `ctx`, from `open` to `close` of a reader, and for a call of `probe` and `write`.
@@ -233,32 +277,6 @@ typedef struct mediary_host {
     void (*fail)(void *ctx, const struct mediary_failure *failure);
 } mediary_host;
 
-/* What is looked at to recognise a format. */
-typedef struct mediary_view {
-    /* Bytes of this struct. */
-    uint32_t size;
-    /* Always 0. */
-    uint32_t reserved;
-    /* Length of the whole input in bytes. */
-    uint64_t len;
-    /* The first 64 KiB, or all. */
-    struct mediary_str head;
-    /* The last 64 KiB, or all. */
-    struct mediary_str tail;
-    /* File name; a hint that the host weighs itself. */
-    struct mediary_str name;
-} mediary_view;
-
-/* The answer of `probe`. */
-typedef struct mediary_answer {
-    /* Bytes of this struct. */
-    uint32_t size;
-    /* 0 not this format, 1 to 255 this format, MEDIARY_SCORE_UNKNOWN cannot tell. */
-    uint32_t score;
-    /* Why, in words, NUL-padded. */
-    uint8_t reason[120];
-} mediary_answer;
-
 /*
  What a plugin offers. Functions a plugin does not have are NULL. They may be called from any thread; a reader is used by
  one thread at a time.
@@ -301,24 +319,6 @@ typedef struct mediary_plugin {
  */
 typedef const struct mediary_plugin *(*mediary_entry)(const struct mediary_host *host);
 
-/* Read from the file before it is loaded: symbol `mediary_stamp`, section `.mediary_abi`. Scalars only. */
-typedef struct mediary_stamp_v1 {
-    /* The eight bytes "MEDIARY1". */
-    uint8_t magic[8];
-    /* Bytes of this struct. */
-    uint32_t size;
-    /* MEDIARY_ABI_MAJOR the plugin was built for. */
-    uint16_t major;
-    /* MEDIARY_ABI_MINOR the plugin was built for. */
-    uint16_t minor;
-    /* Bits of a pointer: 32 or 64. */
-    uint32_t pointer_bits;
-    /* MEDIARY_FLAG_…, added up. */
-    uint32_t flags;
-    /* What built it, for people: compiler and version, NUL-padded. */
-    uint8_t builder[64];
-} mediary_stamp_v1;
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -359,20 +359,21 @@ const mediary_plugin *mediary_plugin_v1(const mediary_host *host);
 #define MEDIARY_FLAGS_ 0
 #endif
 
-#define MEDIARY_PLACED_(apple, windows, elf) \
-    MEDIARY_EXTERN_ __attribute__((used, visibility("default"), MEDIARY_SECTION_(apple, windows, elf)))
+#define MEDIARY_SHOWN_ MEDIARY_EXTERN_ __attribute__((visibility("default")))
+#define MEDIARY_PLACED_(apple, windows, elf) __attribute__((used, MEDIARY_SECTION_(apple, windows, elf)))
 
 /* At file scope, once: the stamp of the plugin, in its section. */
 #define MEDIARY_STAMP() \
-    MEDIARY_PLACED_("__mediary_abi", ".medabi", ".mediary_abi") const mediary_stamp_v1 mediary_stamp; \
+    MEDIARY_SHOWN_ const mediary_stamp_v1 mediary_stamp; \
+    MEDIARY_PLACED_("__mediary_abi", ".medabi", ".mediary_abi") \
     const mediary_stamp_v1 mediary_stamp = { \
         {'M', 'E', 'D', 'I', 'A', 'R', 'Y', '1'}, sizeof(mediary_stamp_v1), MEDIARY_ABI_MAJOR, \
         MEDIARY_ABI_MINOR, 8 * sizeof(void *), MEDIARY_FLAGS_, MEDIARY_BUILDER_}
 
 /* At file scope, once: the manifest of the plugin, in its section. `text` is a string literal of JSON. */
 #define MEDIARY_MANIFEST(text) \
+    MEDIARY_SHOWN_ const char mediary_manifest[sizeof(text)]; \
     MEDIARY_PLACED_("__mediary_man", ".medman", ".mediary_manifest") \
-    const char mediary_manifest[sizeof(text)]; \
     const char mediary_manifest[sizeof(text)] = text
 #endif
 

@@ -67,20 +67,21 @@ const mediary_plugin *mediary_plugin_v1(const mediary_host *host);
 #define MEDIARY_FLAGS_ 0
 #endif
 
-#define MEDIARY_PLACED_(apple, windows, elf) \
-    MEDIARY_EXTERN_ __attribute__((used, visibility("default"), MEDIARY_SECTION_(apple, windows, elf)))
+#define MEDIARY_SHOWN_ MEDIARY_EXTERN_ __attribute__((visibility("default")))
+#define MEDIARY_PLACED_(apple, windows, elf) __attribute__((used, MEDIARY_SECTION_(apple, windows, elf)))
 
 /* At file scope, once: the stamp of the plugin, in its section. */
 #define MEDIARY_STAMP() \
-    MEDIARY_PLACED_("__mediary_abi", ".medabi", ".mediary_abi") const mediary_stamp_v1 mediary_stamp; \
+    MEDIARY_SHOWN_ const mediary_stamp_v1 mediary_stamp; \
+    MEDIARY_PLACED_("__mediary_abi", ".medabi", ".mediary_abi") \
     const mediary_stamp_v1 mediary_stamp = { \
         {'M', 'E', 'D', 'I', 'A', 'R', 'Y', '1'}, sizeof(mediary_stamp_v1), MEDIARY_ABI_MAJOR, \
         MEDIARY_ABI_MINOR, 8 * sizeof(void *), MEDIARY_FLAGS_, MEDIARY_BUILDER_}
 
 /* At file scope, once: the manifest of the plugin, in its section. `text` is a string literal of JSON. */
 #define MEDIARY_MANIFEST(text) \
+    MEDIARY_SHOWN_ const char mediary_manifest[sizeof(text)]; \
     MEDIARY_PLACED_("__mediary_man", ".medman", ".mediary_manifest") \
-    const char mediary_manifest[sizeof(text)]; \
     const char mediary_manifest[sizeof(text)] = text
 #endif
 
@@ -102,11 +103,9 @@ fn constants(source: &str) -> Vec<&str> {
 fn generated() -> String {
     let path = root().join("core/src/plugin/abi.rs");
     let source = std::fs::read_to_string(&path).unwrap();
-    let mut names: HashMap<String, String> =
-        STRUCTS.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
-    for name in constants(&source) {
-        names.insert(name.into(), format!("MEDIARY_{name}"));
-    }
+    let mut names: Vec<(String, String)> =
+        constants(&source).into_iter().map(|name| (name.to_owned(), format!("MEDIARY_{name}"))).collect();
+    names.extend(STRUCTS.iter().map(|(from, to)| (from.to_string(), to.to_string())));
     let about: String =
         source.lines().map_while(|line| line.strip_prefix("//!")).fold(String::new(), |mut text, line| {
             let _ = write!(text, "\n *{line}");
@@ -130,8 +129,8 @@ fn generated() -> String {
         documentation_style: cbindgen::DocumentationStyle::C,
         ..cbindgen::Config::default()
     };
-    config.export.include = names.keys().cloned().collect();
-    config.export.rename = names.clone();
+    config.export.include = names.iter().map(|(from, _)| from.clone()).collect();
+    config.export.rename = names.iter().cloned().collect();
     config.export.exclude =
         ["STAMP_MAGIC", "ENTRY_SYMBOL", "STAMP_SECTION", "MANIFEST_SECTION"].map(String::from).into();
     let bindings = cbindgen::Builder::new().with_src(path).with_config(config).generate().unwrap();
@@ -139,8 +138,6 @@ fn generated() -> String {
     bindings.write(&mut header);
     let mut header = String::from_utf8(header).unwrap();
     // Links of rustdoc become the names of C.
-    let mut names: Vec<_> = names.into_iter().collect();
-    names.sort();
     for (from, to) in names {
         header = header.replace(&format!("[`{from}`]"), &to).replace(&format!("`{from}`"), &to);
     }
