@@ -26,6 +26,7 @@ mod plugins;
 mod rules;
 mod search;
 mod table;
+pub mod worker;
 
 pub(crate) use connection::{Connection, Session};
 pub use inspect::{Inspected, inspect};
