@@ -95,6 +95,7 @@ impl Session {
 const DEFECT: u8 = 101;
 
 fn main() -> ExitCode {
+    mediary_loader::worker::serve_if_asked();
     let verbose = std::env::args_os().any(|word| word == "-v" || word == "--verbose" || word == "-vv");
     // Core turns panics of format code into errors of their input, `start` does so with those of the command itself. The
     // default hook would print a trace for each of them first.
@@ -146,7 +147,7 @@ fn execute(registry: Registry, plugins: Plugins, cli: Cli, origins: Origins, scr
 
 fn run(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
     if !matches!(command, Command::Plugin(_)) {
-        if let Some(refusal) = session.plugins.named_refusal() {
+        if let Some(refusal) = session.plugins.failure() {
             screen.error(refusal)?;
             return Ok(Exit::Failed);
         }

@@ -55,9 +55,12 @@ impl Plugins {
         (self.found.len() - refused, refused)
     }
 
-    /// Why a plugin that the command line names is not used, if one is not: that is no small thing.
-    pub(crate) fn named_refusal(&self) -> Option<&Error> {
-        self.all().filter(|(found, _)| found.place == Place::Named).find_map(|(_, refused)| refused)
+    /// Why a plugin that the command line names is not used, or why there are no worker processes: what was asked for is not
+    /// to be had.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        let named = self.all().filter(|(found, _)| found.place == Place::Named).find_map(|(_, refused)| refused);
+        let of_none = |refusal: &&Refusal| refusal.path.as_os_str().is_empty();
+        named.or_else(|| self.refusals.iter().find(of_none).map(|refusal| &refusal.error))
     }
 
     /// A line for each plugin of the usual folders that is not used.
