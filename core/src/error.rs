@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -63,7 +63,8 @@ impl fmt::Display for ErrorKind {
 }
 
 /// A place in an input. Every part is optional; lines and columns count from 1, bytes from 0.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Location {
     /// Byte offset from the start of the input.
     #[serde(skip_serializing_if = "Option::is_none")]

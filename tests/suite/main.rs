@@ -17,3 +17,4 @@ mod malformed;
 mod registry;
 mod roundtrip;
 mod store;
+mod wire;

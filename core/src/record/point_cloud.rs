@@ -1,12 +1,15 @@
 //! Points.
 
+use serde::{Deserialize, Serialize};
+
 use super::buffer::Buffer;
 use super::facts::{Bounds, PointCloudFacts};
 use super::stream::{Chunk, Stream};
 use crate::error::{Error, Result};
 
 /// Number type of an attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ScalarType {
     /// Signed 8 bit.
@@ -29,7 +32,7 @@ pub enum ScalarType {
 
 /// Name, number type and width of an attribute. Names with a fixed meaning: `color` (3 or 4 components; u8 0 to 255, u16 0 to
 /// 65535, floats 0 to 1), `category` (1 component), `intensity` (1), `normal` (3, unit length), `time` (1, seconds).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributeSpec {
     /// Lower-case name.
     pub name: String,
@@ -48,7 +51,8 @@ impl AttributeSpec {
 }
 
 /// Values of one attribute in one chunk, interleaved: `values[point * components + component]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AttributeData {
     /// Of [`ScalarType::I8`].
@@ -161,6 +165,10 @@ impl AttributeData {
         }
     }
 
+    fn share(&mut self) {
+        each!(self, values => drop(values.share()));
+    }
+
     fn bytes(&self) -> u64 {
         fn size<T>(values: &[T]) -> u64 {
             size_of_val(values) as u64
@@ -170,7 +178,8 @@ impl AttributeData {
 }
 
 /// A stretch of points.
-#[derive(Clone, Debug, PartialEq)]
+/// Crosses a boundary as it is; who takes it in checks it with [`PointChunk::new`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PointChunk {
     positions: Buffer<[f64; 3]>,
     attributes: Vec<AttributeData>,
@@ -191,13 +200,22 @@ impl PointChunk {
             return Err(Error::malformed(format!("expected {} attributes, found {}", schema.len(), attributes.len())));
         }
         for (data, spec) in attributes.iter().zip(schema) {
-            let expected = positions.len() * spec.components;
-            if data.len() != expected || data.scalar() != spec.scalar {
-                return Err(Error::malformed(format!("expected {expected} values, found {}", data.len()))
-                    .at_element(format!("attribute {:?}", spec.name)));
+            let wrong = |message| Err(Error::malformed(message).at_element(format!("attribute {:?}", spec.name)));
+            if data.scalar() != spec.scalar {
+                return wrong(format!("expected values of type {:?}, found {:?}", spec.scalar, data.scalar()));
+            }
+            let expected = positions.len().saturating_mul(spec.components);
+            if data.len() != expected {
+                return wrong(format!("expected {expected} values, found {}", data.len()));
             }
         }
         Ok(Self { positions, attributes })
+    }
+
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        drop(self.positions.share());
+        self.attributes.iter_mut().for_each(AttributeData::share);
     }
 
     /// Positions `[x, y, z]` in the unit of the source, without the cloud's offset.
@@ -252,45 +270,58 @@ impl Chunk for PointChunk {
 }
 
 /// A labelled box of 8 corners, in any order the source gives them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Box3 {
     /// Corners `[x, y, z]`.
+    #[serde(with = "crate::wire::number")]
     pub corners: [[f64; 3]; 8],
     /// Text of the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// RGB, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub color: Option<[f64; 3]>,
     /// Confidence as given.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub score: Option<f64>,
 }
 
 /// An arrow.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Vector3 {
     /// Where it starts.
+    #[serde(with = "crate::wire::number")]
     pub start: [f64; 3],
     /// Where it ends.
+    #[serde(with = "crate::wire::number")]
     pub end: [f64; 3],
     /// RGB, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub color: Option<[f64; 3]>,
 }
 
 /// A point cloud: attributes by name, points as a stream, boxes and vectors whole.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct PointCloud {
     /// The attributes every chunk has, in order.
     pub schema: Vec<AttributeSpec>,
     /// Points as the header announces them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_points: Option<u64>,
     /// The points.
+    #[serde(skip)]
     pub points: Stream<PointChunk>,
     /// Boxes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boxes: Vec<Box3>,
     /// Vectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vectors: Vec<Vector3>,
     /// Scene type as the source names it, e.g. `lidar/beta`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scene_type: Option<String>,
     /// Coordinate reference system as the source states it (WKT or an EPSG code).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crs: Option<String>,
 }
 
