@@ -11,6 +11,7 @@ mod conformance;
 mod corpus;
 mod docs;
 mod facade;
+mod header;
 mod ingest;
 mod licences;
 mod malformed;
