@@ -71,7 +71,7 @@ static int is_utf8(const char *text, size_t len) {
     const unsigned char *at = (const unsigned char *)text, *end = at + len;
     while (at < end) {
         unsigned c = *at++, more = c < 0x80 ? 0 : c < 0xc2 ? 9 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : 9;
-        if (more > (size_t)(end - at))
+        if (more == 9 || more > (size_t)(end - at))
             return 0;
         if ((c == 0xe0 && *at < 0xa0) || (c == 0xed && *at > 0x9f) || (c == 0xf0 && *at < 0x90) ||
             (c == 0xf4 && *at > 0x8f))
