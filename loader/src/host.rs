@@ -25,7 +25,7 @@ const MOST_CODES: usize = 256;
 /// Bytes of a text for people that are kept.
 const LONGEST: usize = 4 << 10;
 /// How far beyond its end an output may be continued.
-const FARTHEST: u64 = 16 << 20;
+pub(crate) const FARTHEST: u64 = 16 << 20;
 
 /// A table that offers nothing.
 pub(crate) const NONE: abi::Host = abi::Host {

@@ -28,6 +28,7 @@ mod search;
 mod table;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
+pub mod worker;
 
 pub(crate) use connection::{Connection, Session};
 pub use inspect::{Inspected, inspect};

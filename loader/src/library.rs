@@ -44,6 +44,12 @@ impl Library {
         Self { path, sha256, sealed: OnceLock::new(), loaded: OnceLock::new(), making: Mutex::new(()) }
     }
 
+    /// Of its bytes, in lower-case hex.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
     /// The functions of the plugin, which is loaded the first time.
     pub(crate) fn table(&self) -> Result<&'static Table> {
         let loaded = self.loaded.get_or_init(|| {
