@@ -317,7 +317,7 @@ impl Error {
 
     /// With other words.
     #[must_use]
-    pub(crate) fn saying(mut self, message: impl Into<String>) -> Self {
+    pub fn saying(mut self, message: impl Into<String>) -> Self {
         self.0.message = message.into();
         self
     }

@@ -18,3 +18,4 @@ mod malformed;
 mod registry;
 mod roundtrip;
 mod store;
+mod wire;
