@@ -18,6 +18,14 @@ static INFO: FormatInfo = FormatInfo::new("told", "Told", &[Kind::Table]).reads(
     "A number.",
 )]);
 
+/// A plugin that is linked into this program.
+#[expect(unsafe_code, reason = "a table is taken on its word")]
+pub(super) fn of(table: &'static mediary_core::plugin::abi::Plugin) -> Arc<dyn Connection> {
+    // SAFETY: a table that the crate makes itself.
+    let table = unsafe { crate::table::Table::take(table) };
+    Arc::new(Direct::of_table(Box::leak(Box::new(table.unwrap()))))
+}
+
 /// A plugin of its own, loaded for itself alone.
 struct Bench {
     direct: Direct,
