@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use mediary_core::wire::{Parcel, Piece};
 use mediary_core::{
-    Confidence, Context, Error, ErrorKind, FormatInfo, Kind, Limits, MemorySiblings, OptionSpec, OptionType,
-    OptionUse, Options, Probe, Source, Strictness,
+    Confidence, Context, Error, ErrorKind, FormatInfo, Kind, Limits, MemorySiblings, OptionSpec, OptionType, OptionUse,
+    Options, Probe, Source, Strictness,
 };
 
 use super::Workshop;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mediary_core::wire::{self, Bytes, Parcel, Piece};
 use mediary_core::{
-    Budget, Confidence, Context, Error, ErrorKind, FormatInfo, Limits, MediaRecord, Output, Probe, Result, Source,
+    Confidence, Context, Error, ErrorKind, FormatInfo, Limits, MediaRecord, Output, Probe, Result, Source,
 };
 use rustix::fs::{OFlags, fcntl_getfl};
 
@@ -72,7 +72,7 @@ impl Connection for Remote {
         let message = ToWorker::Open { format: format.id.into(), name: source.name().into(), terms: Terms::of(cx) };
         let answer = lease.ask(&message, None, Some(file), &mut Caller::Reader(source));
         match answer.map_err(|error| lease.remember(error, &input))?.message {
-            ToHost::Done => Ok(Box::new(Reader { lease, source: source.clone() })),
+            ToHost::Done => Ok(Box::new(Reader { lease, source: source.clone(), chunk_bytes: 0 })),
             _ => Err(lease.surprised()).map_err(|error| lease.remember(error, &input)),
         }
     }
@@ -219,6 +219,8 @@ impl Drop for Lease {
 struct Reader {
     lease: Lease,
     source: Source,
+    /// Of the chunk before.
+    chunk_bytes: u64,
 }
 
 impl Reader {
@@ -232,14 +234,14 @@ impl Reader {
         self.lease.remember(error, &input_of(&self.source))
     }
 
-    /// The memory of a parcel is the budget's as long as it is used.
-    fn account(&self, parcel: Parcel) -> Result<Parcel> {
+    /// Counts the memory of a parcel, until the next piece when it is a chunk. That of records whoever reads gives back.
+    fn count(&mut self, parcel: &Parcel, chunk: bool) -> Result<()> {
         let bytes = parcel.buffers.iter().map(|buffer| (**buffer).as_ref().len() as u64).sum();
-        let budget = self.lease.cx.budget();
-        budget.take(bytes).map_err(|error| error.of_format(self.lease.format.id))?;
-        let account = Arc::new(Account { budget: budget.clone(), bytes });
-        let accounted = |bytes| Arc::new(Accounted { bytes, _account: Arc::clone(&account) }) as Bytes;
-        Ok(Parcel { json: parcel.json, buffers: parcel.buffers.into_iter().map(accounted).collect() })
+        self.lease.cx.budget().take(bytes).map_err(|error| error.of_format(self.lease.format.id))?;
+        if chunk {
+            self.chunk_bytes = bytes;
+        }
+        Ok(())
     }
 }
 
@@ -252,18 +254,23 @@ impl Session for Reader {
     }
 
     fn next(&mut self) -> Result<Option<Piece>> {
-        let piece = match self.ask(&ToWorker::Next)? {
-            Received { message: ToHost::Record, parcel: Some(parcel), .. } => Piece::Record(self.account(parcel)?),
-            Received { message: ToHost::Chunk, parcel: Some(parcel), .. } => Piece::Chunk(self.account(parcel)?),
-            Received { message: ToHost::EndOfStream, .. } => Piece::EndOfStream,
-            Received { message: ToHost::Done, .. } => {
-                self.lease.pool.succeeded(Work::Read);
-                return Ok(None);
+        self.lease.cx.budget().give_back(std::mem::take(&mut self.chunk_bytes));
+        let answer = self.ask(&ToWorker::Next)?;
+        let piece = match (answer.message, answer.parcel) {
+            (ToHost::Record, Some(parcel)) => {
+                self.count(&parcel, false)?;
+                Some(Piece::Record(parcel))
             }
+            (ToHost::Chunk, Some(parcel)) => {
+                self.count(&parcel, true)?;
+                Some(Piece::Chunk(parcel))
+            }
+            (ToHost::EndOfStream, _) => Some(Piece::EndOfStream),
+            (ToHost::Done, _) => None,
             _ => return Err(self.surprised()),
         };
         self.lease.pool.succeeded(Work::Read);
-        Ok(Some(piece))
+        Ok(piece)
     }
 }
 
@@ -283,28 +290,6 @@ impl Drop for Reader {
         if matches!(closed, Ok(true)) {
             self.lease.pool.give_back(worker);
         }
-    }
-}
-
-struct Account {
-    budget: Budget,
-    bytes: u64,
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
-    }
-}
-
-struct Accounted {
-    bytes: Bytes,
-    _account: Arc<Account>,
-}
-
-impl AsRef<[u8]> for Accounted {
-    fn as_ref(&self) -> &[u8] {
-        (*self.bytes).as_ref()
     }
 }
 

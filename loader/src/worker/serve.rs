@@ -193,6 +193,23 @@ struct Desk {
 struct Reading {
     session: Box<dyn Session>,
     reported: Reported,
+    /// What the budget had given before the first record.
+    before_records: Option<u64>,
+    in_stream: bool,
+}
+
+impl Reading {
+    fn next(&mut self) -> Result<Option<Piece>> {
+        if !self.in_stream {
+            // The record before is with the host: the budget is that of one record, as it is without a worker.
+            let budget = self.reported.cx.budget();
+            let before = *self.before_records.get_or_insert_with(|| budget.taken());
+            budget.give_back(budget.taken().saturating_sub(before));
+        }
+        let piece = self.session.next()?;
+        self.in_stream = matches!(piece, Some(Piece::Chunk(_)));
+        Ok(piece)
+    }
 }
 
 impl Desk {
@@ -215,7 +232,7 @@ impl Desk {
                 let mut reported = Reported::of(&cx);
                 let session = self.served.connection.open(format, &source, &cx);
                 reported.tell(&self.line)?;
-                self.reading = Some(Reading { session: session?, reported });
+                self.reading = Some(Reading { session: session?, reported, before_records: None, in_stream: false });
                 Ok((ToHost::Done, None))
             }
             ToWorker::Header => {
@@ -226,7 +243,7 @@ impl Desk {
             }
             ToWorker::Next => {
                 let reading = self.reading.as_mut().ok_or_else(unexpected)?;
-                let piece = reading.session.next();
+                let piece = reading.next();
                 reading.reported.tell(&self.line)?;
                 Ok(match piece? {
                     Some(Piece::Record(parcel)) => (ToHost::Record, Some(parcel)),
