@@ -123,12 +123,14 @@ struct Lease {
     format: &'static FormatInfo,
     cx: Context,
     findings: usize,
+    /// The process crashed, and its input does not know yet.
+    crashed: bool,
 }
 
 impl Lease {
     fn new(pool: &Arc<Pool>, work: Work, format: &'static FormatInfo, cx: Context) -> Result<Self> {
         let worker = pool.take(work, &cx).map_err(|error| error.of_format(format.id))?;
-        Ok(Self { pool: Arc::clone(pool), worker: Some(worker), work, format, cx, findings: 0 })
+        Ok(Self { pool: Arc::clone(pool), worker: Some(worker), work, format, cx, findings: 0, crashed: false })
     }
 
     /// Asks, serves what the worker calls for meanwhile, and gives its answer. An error that it answers with leaves it
@@ -184,6 +186,7 @@ impl Lease {
             Some(mut worker) => worker.end(fault, self.cx.limits()),
             None => Error::new(ErrorKind::Worker, "its worker process is over"),
         };
+        self.crashed = error.kind() == ErrorKind::Worker;
         self.pool.crashed(self.work, error).of_format(self.format.id)
     }
 
@@ -193,8 +196,8 @@ impl Lease {
     }
 
     /// A crash is remembered for its input.
-    fn remember(&self, error: Error, input: &dyn Fn() -> String) -> Error {
-        if error.kind() == ErrorKind::Worker {
+    fn remember(&mut self, error: Error, input: &dyn Fn() -> String) -> Error {
+        if std::mem::take(&mut self.crashed) {
             self.pool.quarantine.remember(input(), error.message());
         }
         error

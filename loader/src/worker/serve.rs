@@ -40,7 +40,7 @@ pub(super) struct Served {
 }
 
 /// Serves until the host closes the connection. `load` makes the connection from the plugin's file, or of the built-in
-/// formats, before the sandbox closes.
+/// formats, before the sandbox closes altogether.
 pub(super) fn serve(load: impl FnOnce(Option<OwnedFd>) -> Result<Served>) -> ! {
     let line = match Line::from_stdin() {
         Ok(line) => Arc::new(line),
@@ -54,7 +54,9 @@ pub(super) fn serve(load: impl FnOnce(Option<OwnedFd>) -> Result<Served>) -> ! {
         give_up(&format!("protocol: expected {PROTOCOL}, found {}", start.protocol));
     }
     line.cap(limits::memory(start.alloc_bytes));
-    let loaded = limits::cap(start.alloc_bytes).and_then(|()| guard(|| load(first.file)));
+    let capped = limits::cap(start.alloc_bytes);
+    let entered = sandbox::enter(start.programs);
+    let loaded = capped.and_then(|()| guard(|| load(first.file)));
     let served = match loaded {
         Ok(served) => served,
         Err(error) => {
@@ -62,7 +64,7 @@ pub(super) fn serve(load: impl FnOnce(Option<OwnedFd>) -> Result<Served>) -> ! {
             exit(0)
         }
     };
-    let enforced = sandbox::enter(start.programs);
+    let enforced = sandbox::close(start.programs, entered);
     line.answer(ToHost::Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into(), enforced }, None);
     let mut desk = Desk { line: Arc::clone(&line), served, reading: None };
     loop {
