@@ -279,6 +279,9 @@ fn tell(lie: &str) -> ! {
         }
         "other" => send(&ToHost::Score(1, String::new()), None),
         "written" => send(&ToHost::Write(0), None),
+        "flood" => loop {
+            send(&ToHost::Findings(Vec::new(), Vec::new()), None);
+        },
         "closed" => {
             rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).unwrap();
             loop {
@@ -458,6 +461,8 @@ fn nothing_that_a_worker_says_is_believed() {
     }
     let error = error(&remote("written"), "x", &limited(&[("stall_ms", 300)]));
     assert_eq!(error.limit_name(), Some("stall_ms"), "a call that is refused is no answer: {error}");
+    let error = self::error(&remote("flood"), "x", &limited(&[("wall_ms", 300)]));
+    assert_eq!(error.limit_name(), Some("wall_ms"), "one that never stops talking is stopped: {error}");
 }
 
 #[test]
