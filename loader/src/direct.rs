@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mediary_core::plugin::abi::{self, SCORE_UNKNOWN, STATUS_END, STATUS_OK, STATUS_UNSUPPORTED, Str};
 use mediary_core::wire::{self, Parcel, Piece};
-use mediary_core::{Confidence, Context, Error, FormatInfo, MediaRecord, Output, Probe, Result, Source};
+use mediary_core::{Confidence, Context, Error, ErrorKind, FormatInfo, MediaRecord, Output, Probe, Result, Source};
 
 use crate::host::{Asked, Call, Lent, Writing, breach};
 use crate::library::Library;
@@ -91,7 +91,7 @@ impl Connection for Direct {
         // SAFETY: the plugin's `open`, with what the interface says; the name lives as long as the source, which the call has.
         let status = call
             .run(Asked::Nothing, |host| unsafe { open(host, Str::of(format.id), &raw const input, &raw mut reader) })?;
-        let reader = Reader { call, table, pointer: reader, ended: false, error: None };
+        let reader = Reader { call, table, pointer: reader, ended: false, error: None, failed: None };
         if status != STATUS_OK || reader.pointer.is_null() {
             return Err(breach(format!("open returned status {status} and reader {:?}", reader.pointer)));
         }
@@ -130,12 +130,24 @@ struct Reader {
     ended: bool,
     /// What ended it, to be told after what was emitted before.
     error: Option<Error>,
+    /// It is closed because of an error of this kind.
+    failed: Option<ErrorKind>,
 }
 
 // SAFETY: a reader is used by one thread at a time, as the interface asks; that need not always be the same one.
 unsafe impl Send for Reader {}
 
 impl Reader {
+    /// A broken header or stream is not the end: what follows may still be readable. Everything else is.
+    fn fail(&mut self, error: Error) {
+        let kind = error.kind();
+        if !matches!(kind, ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::Io) {
+            self.close();
+            self.failed = Some(kind);
+        }
+        self.error = Some(error);
+    }
+
     fn close(&mut self) {
         self.ended = true;
         let pointer = std::mem::replace(&mut self.pointer, std::ptr::null_mut());
@@ -166,8 +178,8 @@ impl Session for Reader {
             (Ok(status), _) => Err(breach(format!("header returned status {status} and emitted no header"))),
             (Err(_), None) if returned == STATUS_UNSUPPORTED => Ok(None),
             (Err(error), _) => {
-                self.close();
-                Err(error)
+                self.fail(error);
+                self.error.take().map_or(Ok(None), Err)
             }
         }
     }
@@ -180,6 +192,9 @@ impl Session for Reader {
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
+            if let Some(kind) = self.failed {
+                return Err(Error::new(kind, "it has failed before"));
+            }
             let Some(next) = self.table.next.filter(|_| !self.ended) else { return Ok(None) };
             let pointer = self.pointer;
             let status = self.call.cx().checkpoint().and_then(|()| {
@@ -189,13 +204,11 @@ impl Session for Reader {
             match status {
                 Ok(STATUS_END) => self.ended = true,
                 Ok(_) => {}
-                Err(error) => {
-                    self.close();
-                    self.error = Some(error);
-                }
+                Err(error) => self.fail(error),
             }
         }
         self.close();
+        self.failed = Some(ErrorKind::Plugin);
         Err(breach(format!("it was asked for more {MOST_IDLE} times in a row and gave nothing")))
     }
 }

@@ -115,7 +115,7 @@ pub(crate) fn regular(metadata: &Metadata) -> Result<()> {
 }
 
 /// Stamp and manifest, as bytes.
-fn sections<'data>(data: &'data ReadCache<File>, len: u64) -> Result<(&'data [u8], &'data [u8])> {
+fn sections(data: &ReadCache<File>, len: u64) -> Result<(&[u8], &[u8])> {
     let magic = data.read_bytes_at(0, len.min(4)).map_err(|()| cut("its first bytes"))?;
     let kind = match FileKind::parse(data) {
         Ok(kind) => kind,
@@ -141,7 +141,7 @@ fn sections<'data>(data: &'data ReadCache<File>, len: u64) -> Result<(&'data [u8
 }
 
 /// Reads the section headers alone: symbols, of which there are many, stay on the disk.
-fn elf_sections<'data, Elf>(data: &'data ReadCache<File>, len: u64) -> Result<(&'data [u8], &'data [u8])>
+fn elf_sections<Elf>(data: &ReadCache<File>, len: u64) -> Result<(&[u8], &[u8])>
 where
     Elf: FileHeader<Endian = object::Endianness>,
 {
@@ -184,13 +184,13 @@ fn other_sections(data: &ReadCache<File>) -> Result<(&[u8], &[u8])> {
     if Some(machine) != here {
         return Err(foreign(&format!("{machine:?}").to_lowercase()));
     }
-    let section = |names: [&str; 2], most: u64| {
+    let section = |names: [&str; 3], most: u64| {
         let Some(section) = names.iter().find_map(|name| file.section_by_name(name)) else { return Ok(None) };
         bounded(names[0], section.size(), most)?;
         section.data().map(Some).map_err(|_| cut(&format!("section {}", names[0])))
     };
-    let stamp = section([abi::STAMP_SECTION, "__mediary_abi"], STAMP_BYTES)?.ok_or_else(no_stamp)?;
-    let manifest = section([abi::MANIFEST_SECTION, "__mediary_manife"], MANIFEST_BYTES)?;
+    let stamp = section([abi::STAMP_SECTION, "__mediary_abi", ".medabi"], STAMP_BYTES)?.ok_or_else(no_stamp)?;
+    let manifest = section([abi::MANIFEST_SECTION, "__mediary_man", ".medman"], MANIFEST_BYTES)?;
     Ok((stamp, manifest.ok_or_else(no_manifest)?))
 }
 

@@ -26,6 +26,8 @@ mod plugins;
 mod rules;
 mod search;
 mod table;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
 pub mod worker;
 
 pub(crate) use connection::{Connection, Session};
