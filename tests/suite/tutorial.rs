@@ -46,7 +46,9 @@ impl Shell {
             command.env_remove(name);
         }
         // What is built for the suite is there already: nothing is fetched.
-        command.env("CARGO_NET_OFFLINE", "true").env("XDG_DATA_HOME", self.home.path().join("data"));
+        command.env("CARGO_NET_OFFLINE", "true");
+        command.env("XDG_DATA_HOME", self.home.path().join("data"));
+        command.env("XDG_STATE_HOME", self.home.path().join("state-home"));
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
         assert!(output.status.success(), "$ {}\nends with {}:\n{text}", step.command, output.status);
