@@ -92,6 +92,7 @@ fn check(document: &str, folder: &std::path::Path, command: &str, expected: &str
         .env("PATH", path)
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
+        .env("XDG_DATA_HOME", crate::common::no_data())
         .output()
         .unwrap();
     let found = String::from_utf8_lossy(&output.stdout).into_owned();

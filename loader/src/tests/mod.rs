@@ -13,10 +13,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A folder of plugins of one test. Each file is loaded for itself.
-struct Workshop(TempDir);
+pub(crate) struct Workshop(TempDir);
 
 impl Workshop {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
@@ -25,7 +25,7 @@ impl Workshop {
     }
 
     /// Builds `tests/plugins/probe.c` with these definitions.
-    fn build(&self, name: &str, defines: &[&str]) -> PathBuf {
+    pub(crate) fn build(&self, name: &str, defines: &[&str]) -> PathBuf {
         let to = self.path().join(name);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/probe.c");
         let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));

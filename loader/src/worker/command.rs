@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// The program that becomes a worker process. By default this one, with the hidden command `__worker`.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there are no worker processes to start"))]
 pub struct WorkerCommand {
     program: PathBuf,
     arguments: Vec<String>,

@@ -32,6 +32,8 @@ const INLINE_BYTES: usize = 64 << 10;
 const INLINE_TOTAL: usize = 1 << 20;
 /// Buffers a parcel may have: every one takes 16 bytes of its frame.
 const BUFFERS: usize = FRAME_BYTES / 16 - 1;
+/// Bytes the JSON of a parcel may have: it is copied, and bulk is not in it.
+const JSON_BYTES: usize = 256 << 20;
 /// Descriptors that may come beside a frame: the parcel's memory, and one more.
 const DESCRIPTORS: usize = 2;
 /// Set in the place of a buffer that lies in sealed memory; the rest is its offset.
@@ -292,6 +294,9 @@ fn unpack(mut rest: &[u8], descriptors: &mut impl Iterator<Item = OwnedFd>, most
         return Err(broken("it has no JSON"));
     }
     let json = buffers.remove(0);
+    if (*json).as_ref().len() > JSON_BYTES {
+        return Err(broken(&format!("its JSON is over {JSON_BYTES} bytes")));
+    }
     let json = std::str::from_utf8((*json).as_ref()).map_err(|_| broken("its JSON is not UTF-8"))?;
     Ok(Parcel { json: json.to_owned(), buffers })
 }

@@ -100,7 +100,7 @@ impl Pool {
             let Some(mut worker) = found else { break };
             // One that ended while it was idle did so for nothing that it was asked.
             if worker.is_alive() {
-                worker.begin();
+                worker.begin(cx.limits());
                 return Ok(worker);
             }
         }
@@ -109,7 +109,7 @@ impl Pool {
         let start = Start { protocol: PROTOCOL, alloc_bytes, programs: self.spec.programs };
         let mut worker =
             Worker::start(&self.spec.command, &start, plugin, cx).map_err(|error| self.crashed(work, error))?;
-        worker.begin();
+        worker.begin(cx.limits());
         Ok(worker)
     }
 

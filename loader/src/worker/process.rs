@@ -11,7 +11,7 @@ use mediary_core::wire::Parcel;
 use mediary_core::{Context, Error, ErrorKind, Limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::command::WorkerCommand;
 use super::frame::{self, Fault, Received, broke};
@@ -57,7 +57,7 @@ pub(super) struct Watch<'a> {
     cx: &'a Context,
     /// The last sign of life.
     alive: Instant,
-    looked: Instant,
+    looked: &'a mut Instant,
     /// What the process had computed when the operation began.
     cpu_before: Duration,
 }
@@ -75,6 +75,10 @@ pub(super) struct Worker {
     fresh_bytes: u64,
     /// What it had computed when the current operation began.
     cpu_before: Duration,
+    /// When cancel and clocks were looked at.
+    looked: Instant,
+    /// It was waited for: its number may be another's.
+    over: bool,
 }
 
 impl Worker {
@@ -113,6 +117,8 @@ impl Worker {
             served: 0,
             fresh_bytes: 0,
             cpu_before: Duration::ZERO,
+            looked: Instant::now(),
+            over: false,
         };
         let mut limits = *cx.limits();
         limits.stall_ms = START_MS;
@@ -142,15 +148,18 @@ impl Worker {
         limits::resident(self.child.id()).unwrap_or(u64::MAX).saturating_sub(self.fresh_bytes)
     }
 
-    /// Whether it still runs.
-    pub(super) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+    /// Whether it still runs. One that ended is not waited for by this.
+    pub(super) fn is_alive(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        !self.over && self.id().is_some_and(|id| matches!(waitid(WaitId::Pid(id), options), Ok(None)))
     }
 
     /// A new operation begins: its time is counted from now.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, limits: &Limits) {
         self.served += 1;
-        self.cpu_before = limits::cpu(self.child.id()).unwrap_or_default();
+        if limits.cpu_ms != u64::MAX {
+            self.cpu_before = limits::cpu(self.child.id()).unwrap_or_default();
+        }
     }
 
     pub(super) fn send(
@@ -160,25 +169,26 @@ impl Worker {
         file: Option<BorrowedFd<'_>>,
         cx: &Context,
     ) -> Result<(), Fault> {
-        let mut watch = Watch::new(cx, self.cpu_before);
-        let Self { child, socket, said, .. } = self;
+        let Self { child, socket, said, looked, cpu_before, .. } = self;
+        let mut watch = Watch { cx, alive: Instant::now(), looked, cpu_before: *cpu_before };
         frame::send(socket.as_fd(), message, parcel, file, &mut |socket, events| {
             watch.wait(child, said, socket, events)
         })
     }
 
     pub(super) fn receive(&mut self, cx: &Context) -> Result<Received<ToHost>, Fault> {
-        let mut watch = Watch::new(cx, self.cpu_before);
         let most = limits::memory(self.alloc_bytes);
-        let Self { child, socket, said, .. } = self;
+        let Self { child, socket, said, looked, cpu_before, .. } = self;
+        let mut watch = Watch { cx, alive: Instant::now(), looked, cpu_before: *cpu_before };
         loop {
             let received =
                 frame::receive(socket.as_fd(), most, &mut |socket, events| watch.wait(child, said, socket, events))?;
+            // Also when it always has something to say.
+            watch.look(child)?;
             match received.message {
                 ToHost::Progress => watch.alive = Instant::now(),
                 _ => return Ok(received),
             }
-            watch.look(child)?;
         }
     }
 
@@ -194,7 +204,7 @@ impl Worker {
                 }
             }
             Fault::Broke(error) | Fault::Stopped(error) => {
-                self.kill();
+                let _ = self.kill();
                 error
             }
         }
@@ -203,42 +213,40 @@ impl Worker {
     /// How it ended, if it does so by itself.
     fn wait(&mut self) -> Option<ExitStatus> {
         let until = Instant::now() + END;
-        loop {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            if Instant::now() > until {
-                self.kill();
-                return None;
-            }
+        while self.is_alive() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
+        let ended = !self.is_alive();
+        let status = self.kill();
+        status.filter(|_| ended)
     }
 
-    fn kill(&mut self) {
-        // With the programs that a plugin started. Until it is waited for, its number is nobody else's.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-                let _ = kill_process_group(group, Signal::KILL);
-            }
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+    /// With the programs that a plugin started.
+    fn kill(&mut self) -> Option<ExitStatus> {
+        if self.over {
+            return None;
         }
+        // Until it is waited for, its number is nobody else's.
+        if let Some(group) = self.id() {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.child.kill();
+        self.over = true;
+        self.child.wait().ok()
+    }
+
+    fn id(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.kill();
+        let _ = self.kill();
     }
 }
 
-impl<'a> Watch<'a> {
-    fn new(cx: &'a Context, cpu_before: Duration) -> Self {
-        let now = Instant::now();
-        Self { cx, alive: now, looked: now, cpu_before }
-    }
-
+impl Watch<'_> {
     /// Waits for the socket, hears what is printed meanwhile, and looks at the clocks.
     fn wait(&mut self, child: &Child, said: &mut Said, socket: BorrowedFd<'_>, events: PollFlags) -> Result<(), Fault> {
         loop {
@@ -267,7 +275,7 @@ impl<'a> Watch<'a> {
         if self.looked.elapsed() < TICK {
             return Ok(());
         }
-        self.looked = Instant::now();
+        *self.looked = Instant::now();
         self.cx.checkpoint().map_err(Fault::Stopped)?;
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let limits = self.cx.limits();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mediary_core::wire::{self, Bytes, Parcel, Piece};
 use mediary_core::{
-    Budget, Confidence, Context, Error, ErrorKind, FormatInfo, Limits, MediaRecord, Output, Probe, Result, Source,
+    Confidence, Context, Error, ErrorKind, FormatInfo, Limits, MediaRecord, Output, Probe, Result, Source,
 };
 use rustix::fs::{OFlags, fcntl_getfl};
 
@@ -72,7 +72,7 @@ impl Connection for Remote {
         let message = ToWorker::Open { format: format.id.into(), name: source.name().into(), terms: Terms::of(cx) };
         let answer = lease.ask(&message, None, Some(file), &mut Caller::Reader(source));
         match answer.map_err(|error| lease.remember(error, &input))?.message {
-            ToHost::Done => Ok(Box::new(Reader { lease, source: source.clone() })),
+            ToHost::Done => Ok(Box::new(Reader { lease, source: source.clone(), chunk_bytes: 0 })),
             _ => Err(lease.surprised()).map_err(|error| lease.remember(error, &input)),
         }
     }
@@ -123,12 +123,14 @@ struct Lease {
     format: &'static FormatInfo,
     cx: Context,
     findings: usize,
+    /// The process crashed, and its input does not know yet.
+    crashed: bool,
 }
 
 impl Lease {
     fn new(pool: &Arc<Pool>, work: Work, format: &'static FormatInfo, cx: Context) -> Result<Self> {
         let worker = pool.take(work, &cx).map_err(|error| error.of_format(format.id))?;
-        Ok(Self { pool: Arc::clone(pool), worker: Some(worker), work, format, cx, findings: 0 })
+        Ok(Self { pool: Arc::clone(pool), worker: Some(worker), work, format, cx, findings: 0, crashed: false })
     }
 
     /// Asks, serves what the worker calls for meanwhile, and gives its answer. An error that it answers with leaves it
@@ -184,6 +186,7 @@ impl Lease {
             Some(mut worker) => worker.end(fault, self.cx.limits()),
             None => Error::new(ErrorKind::Worker, "its worker process is over"),
         };
+        self.crashed = error.kind() == ErrorKind::Worker;
         self.pool.crashed(self.work, error).of_format(self.format.id)
     }
 
@@ -193,8 +196,8 @@ impl Lease {
     }
 
     /// A crash is remembered for its input.
-    fn remember(&self, error: Error, input: &dyn Fn() -> String) -> Error {
-        if error.kind() == ErrorKind::Worker {
+    fn remember(&mut self, error: Error, input: &dyn Fn() -> String) -> Error {
+        if std::mem::take(&mut self.crashed) {
             self.pool.quarantine.remember(input(), error.message());
         }
         error
@@ -219,6 +222,8 @@ impl Drop for Lease {
 struct Reader {
     lease: Lease,
     source: Source,
+    /// Of the chunk before.
+    chunk_bytes: u64,
 }
 
 impl Reader {
@@ -232,14 +237,14 @@ impl Reader {
         self.lease.remember(error, &input_of(&self.source))
     }
 
-    /// The memory of a parcel is the budget's as long as it is used.
-    fn account(&self, parcel: Parcel) -> Result<Parcel> {
+    /// Counts the memory of a parcel, until the next piece when it is a chunk. That of records whoever reads gives back.
+    fn count(&mut self, parcel: &Parcel, chunk: bool) -> Result<()> {
         let bytes = parcel.buffers.iter().map(|buffer| (**buffer).as_ref().len() as u64).sum();
-        let budget = self.lease.cx.budget();
-        budget.take(bytes).map_err(|error| error.of_format(self.lease.format.id))?;
-        let account = Arc::new(Account { budget: budget.clone(), bytes });
-        let accounted = |bytes| Arc::new(Accounted { bytes, _account: Arc::clone(&account) }) as Bytes;
-        Ok(Parcel { json: parcel.json, buffers: parcel.buffers.into_iter().map(accounted).collect() })
+        self.lease.cx.budget().take(bytes).map_err(|error| error.of_format(self.lease.format.id))?;
+        if chunk {
+            self.chunk_bytes = bytes;
+        }
+        Ok(())
     }
 }
 
@@ -252,18 +257,23 @@ impl Session for Reader {
     }
 
     fn next(&mut self) -> Result<Option<Piece>> {
-        let piece = match self.ask(&ToWorker::Next)? {
-            Received { message: ToHost::Record, parcel: Some(parcel), .. } => Piece::Record(self.account(parcel)?),
-            Received { message: ToHost::Chunk, parcel: Some(parcel), .. } => Piece::Chunk(self.account(parcel)?),
-            Received { message: ToHost::EndOfStream, .. } => Piece::EndOfStream,
-            Received { message: ToHost::Done, .. } => {
-                self.lease.pool.succeeded(Work::Read);
-                return Ok(None);
+        self.lease.cx.budget().give_back(std::mem::take(&mut self.chunk_bytes));
+        let answer = self.ask(&ToWorker::Next)?;
+        let piece = match (answer.message, answer.parcel) {
+            (ToHost::Record, Some(parcel)) => {
+                self.count(&parcel, false)?;
+                Some(Piece::Record(parcel))
             }
+            (ToHost::Chunk, Some(parcel)) => {
+                self.count(&parcel, true)?;
+                Some(Piece::Chunk(parcel))
+            }
+            (ToHost::EndOfStream, _) => Some(Piece::EndOfStream),
+            (ToHost::Done, _) => None,
             _ => return Err(self.surprised()),
         };
         self.lease.pool.succeeded(Work::Read);
-        Ok(Some(piece))
+        Ok(piece)
     }
 }
 
@@ -283,28 +293,6 @@ impl Drop for Reader {
         if matches!(closed, Ok(true)) {
             self.lease.pool.give_back(worker);
         }
-    }
-}
-
-struct Account {
-    budget: Budget,
-    bytes: u64,
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
-    }
-}
-
-struct Accounted {
-    bytes: Bytes,
-    _account: Arc<Account>,
-}
-
-impl AsRef<[u8]> for Accounted {
-    fn as_ref(&self) -> &[u8] {
-        (*self.bytes).as_ref()
     }
 }
 

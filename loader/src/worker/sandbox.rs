@@ -1,5 +1,5 @@
 //! What a worker process may still do once its plugin is loaded: read the descriptors it is given, compute, answer. No path,
-//! no network, no other program. Best effort, but said: older kernels enforce less.
+//! no network, no other program; and while it loads, no more than to read files. Best effort, but said: older kernels enforce less.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const NEWEST: ABI = ABI::V6;
 /// What a worker process said is in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Enforced {
-    /// No file can be opened.
+    /// No file can be opened, or, by a plugin that starts programs, none be written.
     pub(super) paths: bool,
     /// No network, no other process.
     pub(super) calls: bool,
@@ -48,23 +48,31 @@ fn landlock() -> Option<u32> {
     }
 }
 
-/// Closes everything for this process, for good. With `programs`, files can still be read and programs run.
+/// Before a plugin is loaded, whose initialisers run and may start threads: no network, no other process, and files only to be
+/// read, as the system's loader does. For good.
 pub(super) fn enter(programs: bool) -> Enforced {
-    let paths =
-        close_paths(programs).is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced && status.no_new_privs);
-    Enforced { paths, calls: close_calls(programs).is_ok() }
+    Enforced { paths: is_closed(&close_paths(true)), calls: close_calls(programs).is_ok() }
 }
 
-fn close_paths(programs: bool) -> Result<RestrictionStatus, RulesetError> {
+/// Once it is loaded: no file at all, unless it starts programs.
+pub(super) fn close(programs: bool, entered: Enforced) -> Enforced {
+    Enforced { paths: if programs { entered.paths } else { is_closed(&close_paths(false)) }, ..entered }
+}
+
+fn is_closed(status: &Result<RestrictionStatus, RulesetError>) -> bool {
+    status.as_ref().is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced && status.no_new_privs)
+}
+
+fn close_paths(readable: bool) -> Result<RestrictionStatus, RulesetError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
         .scope(Scope::AbstractUnixSocket)?
         .create()?;
-    if programs {
-        let readable = [("/", AccessFs::from_read(NEWEST)), ("/dev/null", AccessFs::ReadFile | AccessFs::WriteFile)];
-        for (path, access) in readable {
+    if readable {
+        let open = [("/", AccessFs::from_read(NEWEST)), ("/dev/null", AccessFs::ReadFile | AccessFs::WriteFile)];
+        for (path, access) in open {
             if let Ok(path) = PathFd::new(path) {
                 rules = rules.add_rule(PathBeneath::new(path, access))?;
             }

@@ -40,7 +40,7 @@ pub(super) struct Served {
 }
 
 /// Serves until the host closes the connection. `load` makes the connection from the plugin's file, or of the built-in
-/// formats, before the sandbox closes.
+/// formats, before the sandbox closes altogether.
 pub(super) fn serve(load: impl FnOnce(Option<OwnedFd>) -> Result<Served>) -> ! {
     let line = match Line::from_stdin() {
         Ok(line) => Arc::new(line),
@@ -54,7 +54,9 @@ pub(super) fn serve(load: impl FnOnce(Option<OwnedFd>) -> Result<Served>) -> ! {
         give_up(&format!("protocol: expected {PROTOCOL}, found {}", start.protocol));
     }
     line.cap(limits::memory(start.alloc_bytes));
-    let loaded = limits::cap(start.alloc_bytes).and_then(|()| guard(|| load(first.file)));
+    let capped = limits::cap(start.alloc_bytes);
+    let entered = sandbox::enter(start.programs);
+    let loaded = capped.and_then(|()| guard(|| load(first.file)));
     let served = match loaded {
         Ok(served) => served,
         Err(error) => {
@@ -62,7 +64,7 @@ pub(super) fn serve(load: impl FnOnce(Option<OwnedFd>) -> Result<Served>) -> ! {
             exit(0)
         }
     };
-    let enforced = sandbox::enter(start.programs);
+    let enforced = sandbox::close(start.programs, entered);
     line.answer(ToHost::Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into(), enforced }, None);
     let mut desk = Desk { line: Arc::clone(&line), served, reading: None };
     loop {
@@ -193,6 +195,23 @@ struct Desk {
 struct Reading {
     session: Box<dyn Session>,
     reported: Reported,
+    /// What the budget had given before the first record.
+    before_records: Option<u64>,
+    in_stream: bool,
+}
+
+impl Reading {
+    fn next(&mut self) -> Result<Option<Piece>> {
+        if !self.in_stream {
+            // The record before is with the host: the budget is that of one record, as it is without a worker.
+            let budget = self.reported.cx.budget();
+            let before = *self.before_records.get_or_insert_with(|| budget.taken());
+            budget.give_back(budget.taken().saturating_sub(before));
+        }
+        let piece = self.session.next()?;
+        self.in_stream = matches!(piece, Some(Piece::Chunk(_)));
+        Ok(piece)
+    }
 }
 
 impl Desk {
@@ -215,7 +234,7 @@ impl Desk {
                 let mut reported = Reported::of(&cx);
                 let session = self.served.connection.open(format, &source, &cx);
                 reported.tell(&self.line)?;
-                self.reading = Some(Reading { session: session?, reported });
+                self.reading = Some(Reading { session: session?, reported, before_records: None, in_stream: false });
                 Ok((ToHost::Done, None))
             }
             ToWorker::Header => {
@@ -226,7 +245,7 @@ impl Desk {
             }
             ToWorker::Next => {
                 let reading = self.reading.as_mut().ok_or_else(unexpected)?;
-                let piece = reading.session.next();
+                let piece = reading.next();
                 reading.reported.tell(&self.line)?;
                 Ok(match piece? {
                     Some(Piece::Record(parcel)) => (ToHost::Record, Some(parcel)),

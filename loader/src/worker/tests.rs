@@ -1,20 +1,24 @@
 //! Worker processes that do what they should, and every way in which they do not. The child is this test binary once more,
 //! with a plugin that does what the name of its input says.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mediary_core::record::{Column, ColumnData, ColumnSpec, ColumnType, Stream, Table, TableChunk};
 use mediary_core::wire::{Bytes, Parcel, Piece};
 use mediary_core::{
-    Confidence, Context, Error, ErrorKind, FormatInfo, Kind, Limits, MediaRecord, MemorySiblings, Output, Probe,
-    Result, Source,
+    Confidence, Context, Error, ErrorKind, Format, FormatInfo, FormatReader, Kind, Limits, Media, MediaRecord,
+    MemorySiblings, OptionUse, Options, Output, Probe, ReadOptions, Registry, Result, Signature, Source, Strictness,
+    WriteOptions, whole,
 };
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::command::WorkerCommand;
-use super::frame::{self, Fault};
+use super::frame;
+use super::isolate;
 use super::limits;
 use super::pool::Spec;
 use super::protocol::{PROTOCOL, ToHost, ToWorker};
@@ -22,6 +26,8 @@ use super::quarantine::Quarantine;
 use super::remote::Remote;
 use super::sandbox::{self, Enforced};
 use super::serve::{Served, serve};
+use crate::library::Library;
+use crate::tests::Workshop;
 use crate::{Connection, Session};
 
 static FAKE: FormatInfo = FormatInfo::new("fake", "Fake", &[Kind::Table]).reads().writes(&[]).siblings();
@@ -33,19 +39,23 @@ const MIB: usize = 1 << 20;
 fn child() {
     match std::env::var(ROLE).as_deref() {
         Ok("fake") => serve(|_| Ok(Served { connection: Box::new(Fake), formats: vec![&FAKE] })),
+        Ok("main") => super::main(),
         Ok("broken") => serve(|_| Err(Error::new(ErrorKind::Plugin, "no such symbol"))),
         Ok(lie) => tell(lie),
         Err(_) => {}
     }
 }
 
-fn role(role: &str) -> Spec {
-    let command = WorkerCommand::new(std::env::current_exe().unwrap())
+fn command(role: &str) -> WorkerCommand {
+    WorkerCommand::new(std::env::current_exe().unwrap())
         .argument("worker::tests::child")
         .argument("--exact")
         .argument("--nocapture")
-        .environment(ROLE, role);
-    Spec { name: "fake".into(), plugin: None, hash: "0".into(), programs: false, command }
+        .environment(ROLE, role)
+}
+
+fn role(role: &str) -> Spec {
+    Spec { name: "fake".into(), plugin: None, hash: "0".into(), programs: false, command: command(role) }
 }
 
 fn remote(name: &str) -> Remote {
@@ -225,14 +235,13 @@ fn tell(lie: &str) -> ! {
     let send = |message: &ToHost, parcel: Option<&Parcel>| {
         let _ = frame::send(socket.as_fd(), message, parcel, None, &mut |_, _| Ok(()));
     };
-    let hear = || loop {
+    let hear = || {
         let heard = frame::receive::<ToWorker>(socket.as_fd(), u64::MAX, &mut |_, _| {
             std::thread::sleep(Duration::from_millis(1));
             Ok(())
         });
-        match heard {
-            Ok(_) => break,
-            Err(Fault::Closed | Fault::Broke(_) | Fault::Stopped(_)) => std::process::exit(0),
+        if heard.is_err() {
+            std::process::exit(0);
         }
     };
     let raw = |bytes: &[u8]| {
@@ -270,6 +279,9 @@ fn tell(lie: &str) -> ! {
         }
         "other" => send(&ToHost::Score(1, String::new()), None),
         "written" => send(&ToHost::Write(0), None),
+        "flood" => loop {
+            send(&ToHost::Findings(Vec::new(), Vec::new()), None);
+        },
         "closed" => {
             rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).unwrap();
             loop {
@@ -317,10 +329,9 @@ fn records_come_unchanged_and_large_buffers_without_a_copy() {
         assert_eq!((**small).as_ref(), b"small");
         assert_eq!((**large).as_ref().as_ptr() as usize % 64, 0);
         assert_eq!(cx.budget().taken(), MIB as u64 + 5);
+        cx.budget().give_back(cx.budget().taken());
         drop(session);
         assert!((**large).as_ref() == bytes, "it outlives the reader");
-        drop(parcel);
-        assert_eq!(cx.budget().taken(), 0);
     }
     let many = parcel(first(&remote, "many", &cx).unwrap());
     assert!(many.buffers.iter().enumerate().all(|(i, bytes)| (**bytes).as_ref() == vec![i as u8; 40_000]));
@@ -450,6 +461,8 @@ fn nothing_that_a_worker_says_is_believed() {
     }
     let error = error(&remote("written"), "x", &limited(&[("stall_ms", 300)]));
     assert_eq!(error.limit_name(), Some("stall_ms"), "a call that is refused is no answer: {error}");
+    let error = self::error(&remote("flood"), "x", &limited(&[("wall_ms", 300)]));
+    assert_eq!(error.limit_name(), Some("wall_ms"), "one that never stops talking is stopped: {error}");
 }
 
 #[test]
@@ -549,4 +562,147 @@ fn a_worker_reaches_nothing_but_its_input() {
     assert!(status.seccomp, "this kernel has it");
     assert!(answer.starts_with(&format!("{paths:?} {calls:?} ")), "{answer}");
     assert!(answer.ends_with(&format!("{refused:?} Some(7) fake")), "kill, a thread, the input: {answer}");
+}
+
+fn table(rows: usize, chunks: i64) -> MediaRecord {
+    let schema = vec![ColumnSpec { name: "n".into(), kind: ColumnType::Int64 }];
+    let chunk = move |first: i64| {
+        let numbers: Vec<i64> = (0..rows as i64).map(|row| first + row).collect();
+        TableChunk::new(vec![Column { data: ColumnData::Int64(numbers.into()), valid: None }], rows)
+    };
+    MediaRecord::new(Table { schema, declared_rows: None, truncated: false, rows: Stream::new((0..chunks).map(chunk)) })
+}
+
+/// A built-in format of this test binary: a table of as many rows as its text says, in chunks of 1000.
+struct Rows;
+mediary_core::register!(Rows);
+
+impl Format for Rows {
+    fn info(&self) -> &'static FormatInfo {
+        static INFO: FormatInfo = FormatInfo::new("test-rows", "Rows", &[Kind::Table])
+            .signatures(&[Signature { offset: 0, bytes: b"rows ", mask: &[] }])
+            .reads()
+            .writes(&[]);
+        &INFO
+    }
+
+    fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
+        let text = source.bytes(cx)?;
+        let chunks = std::str::from_utf8(&text[5..]).ok().and_then(|text| text.parse().ok());
+        let chunks: i64 = chunks.ok_or_else(|| Error::malformed("expected a number").at_byte(5))?;
+        Ok(whole(move || if chunks < 0 { panic!("less than nothing") } else { Ok(table(1000, chunks)) }))
+    }
+
+    fn write(&self, record: &mut MediaRecord, out: &mut Output, _: &Context) -> Result<()> {
+        let Media::Table(table) = &mut record.media else { return Err(Error::unsupported("no table")) };
+        let mut chunks = 0;
+        while table.rows.next_chunk()?.is_some() {
+            chunks += 1;
+        }
+        write!(out, "rows {chunks}")?;
+        Ok(())
+    }
+}
+
+#[test]
+fn outputs_are_the_hosts_with_files_beside_them() {
+    let remote = remote("fake");
+    let cx = limited(&[]);
+    let mut out = Output::memory();
+    remote.write(&FAKE, &mut table(1, 1), &mut out, &cx).unwrap();
+    let finished = out.finish().unwrap();
+    assert_eq!(finished.bytes, b"headbody");
+    let beside: Vec<_> = finished.siblings.iter().map(|(name, bytes)| (&**name, bytes.len())).collect();
+    assert_eq!(beside, [("output.a", 3 * MIB), ("output.b", 1)]);
+    let losses = cx.losses().to_vec();
+    assert_eq!((&*losses[0].code, losses[0].count), ("fake.legs", 3));
+    let mut small = Output::memory();
+    let error = remote.write(&FAKE, &mut table(1, 1), &mut small, &limited(&[("output_bytes", 1000)])).unwrap_err();
+    assert_eq!(error.limit_name(), Some("output_bytes"), "{error}");
+    let mut stream = Output::spool().unwrap();
+    let error = remote.write(&FAKE, &mut table(1, 1), &mut stream, &cx).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[test]
+fn built_in_formats_are_the_same_in_a_worker() {
+    let here = Registry::builtin();
+    let there = isolate(&here, &command("main")).unwrap();
+    let source = Source::from_bytes("a", *b"rows 40");
+    let read = |registry: &Registry| {
+        let mut reading = registry.open(&source, &ReadOptions::default()).unwrap();
+        let header = reading.header().unwrap();
+        let mut record = reading.next().unwrap().unwrap();
+        let mut out = Output::memory();
+        registry.write(&mut record, "test-rows", &mut out, &WriteOptions::default()).unwrap();
+        assert!(reading.next().is_none());
+        (header, record.to_json(), out.finish().unwrap().bytes)
+    };
+    let (header, json, written) = read(&there);
+    assert_eq!(written, b"rows 40");
+    assert_eq!((header, json, written), read(&here));
+    let bad = Source::from_bytes("a", *b"rows x");
+    let [one, other] = [&here, &there].map(|registry| registry.open(&bad, &ReadOptions::default()).err().unwrap());
+    assert_eq!((one.kind(), one.to_string(), one.location()), (other.kind(), other.to_string(), other.location()));
+    let dead = Source::from_bytes("a", *b"rows -1");
+    let error = there.open(&dead, &ReadOptions::default()).unwrap().next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Worker);
+    assert!(error.message().ends_with("panicked: less than nothing"), "{error}");
+    assert_eq!(read(&there).2, b"rows 40");
+}
+
+/// A plugin of C in a worker process, from its sealed memory.
+#[test]
+fn a_plugin_is_loaded_in_the_worker_alone() {
+    let shop = Workshop::new();
+    let path = shop.build("told.so", &[]);
+    let manifest = crate::inspect(&path).unwrap().manifest;
+    let sha256 = crate::library::sha256(&path).unwrap().0;
+    let library = Arc::new(Library::new(path, sha256));
+    let plugin = super::plugin(library, &manifest, &command("main"));
+    let format: &'static FormatInfo = Box::leak(Box::new(manifest.formats[0]));
+    let schema = format.options;
+    let options = Options::resolve("told", schema, OptionUse::Read, &[("level".into(), "7".into())]).unwrap();
+    let cx = || Context::builder("told").options(options.clone()).strictness(Strictness::Strict).build();
+    let open = |told: &str, cx: &Context| {
+        let source = Source::from_bytes("x.told", format!("TOLD {told}").into_bytes());
+        let source = source.with_siblings(MemorySiblings::default().with("b.bin", *b"beside"));
+        plugin.open(format, &source, cx)
+    };
+    let probe = Probe { head: b"TOLD", tail: b"TOLD", len: 4, name: "" };
+    assert_eq!(plugin.probe(format, &probe).unwrap(), Confidence::yes(150, "it is told"));
+    let record = parcel(open("record", &cx()).unwrap().next().unwrap());
+    assert!((*record.buffers[0]).as_ref() == vec![7; MIB] && record.json == "{\"r\":1}");
+    let mut stream = open("stream", &cx()).unwrap();
+    let mut shape = Vec::new();
+    while let Some(piece) = stream.next().unwrap() {
+        shape.push(match piece {
+            Piece::Record(_) => 'r',
+            Piece::Chunk(_) => 'c',
+            Piece::EndOfStream => 'e',
+        });
+    }
+    assert_eq!(shape, ['r', 'c', 'c', 'c', 'e']);
+    drop(stream);
+    let heard = cx();
+    let asked = parcel(open("ask", &heard).unwrap().next().unwrap()).json;
+    let pixels = Limits::default().pixels;
+    assert!(asked.starts_with(&format!("0 {pixels} ")) && asked.contains(" 7 ") && asked.ends_with(" 2 0"), "{asked}");
+    let codes: Vec<_> = heard.diagnostics().to_vec().into_iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["told.odd-thing", "told.log"]);
+    let sibling = parcel(open("sibling", &cx()).unwrap().next().unwrap()).json;
+    assert!(sibling.starts_with("1 1 6 es beside "), "{sibling}");
+    let failed = open("fail", &cx()).unwrap().next().err().unwrap();
+    assert_eq!(failed.limit_name(), Some("elements"));
+    assert_eq!(failed.to_string(), "told: too many holes (at holes[3], line 2, column 1, byte 5)");
+    let broke = open("bad-utf8", &cx()).unwrap().next().err().unwrap();
+    assert_eq!(broke.kind(), ErrorKind::Plugin);
+    let tidy = parcel(open("count", &cx()).unwrap().next().unwrap()).json;
+    let tidy: serde_json::Value = serde_json::from_str(&tidy).unwrap();
+    assert_eq!(tidy["made"], tidy["released"]);
+    let mut out = Output::memory();
+    plugin.write(format, &mut table(10, 3), &mut out, &Context::new("told")).unwrap();
+    let finished = out.finish().unwrap();
+    assert_eq!(String::from_utf8_lossy(&finished.bytes), "TOLDoutput 3 1");
+    assert_eq!(finished.siblings, [("beside.bin".to_owned(), b"beside".to_vec())]);
 }

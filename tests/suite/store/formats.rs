@@ -1,7 +1,7 @@
 //! Formats for the tests.
 //!
 //! `doc`: `DOC1`, then records divided by a line `---`; each line of a record is text or one of
-//! `include NAME`, `broken`, `panic`, `alloc BYTES`, `fill BYTES SEED`. `one`: `ONE1` and text, already canonical.
+//! `include NAME`, `broken`, `panic`, `die`, `alloc BYTES`, `fill BYTES SEED`. `one`: `ONE1` and text, already canonical.
 //! `pic`: `PIC1` and `broken` or `warn`, read whole by its header, or `size BYTES`, announced and taken.
 //! `flow`: `FLOW CHUNKS`, a table made on the fly, one MiB a chunk. `page` and `cells` are the canonical formats.
 
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mediary::record::{Column, ColumnData, ColumnSpec, ColumnType, Html, Image, Samples, Stream, Table, TableChunk};
 use mediary::{
-    Canonical, Context, Error, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
-    OptionSpec, OptionType, Output, Registry, Result, Signature, Source, single, whole,
+    Canonical, Context, Error, ErrorKind, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
+    OptionSpec, OptionType, Origin, Output, Registry, Result, Signature, Source, single, whole,
 };
 
 macro_rules! magic {
@@ -68,6 +68,17 @@ pub(crate) fn registry() -> Registry {
     registry
 }
 
+/// The same, with `doc` from a plugin whose file has this hash.
+pub(crate) fn registry_with_plugin(name: &str, sha256: &str) -> Registry {
+    let mut registry = Registry::empty();
+    let origin = Origin::Plugin { name: name.into(), path: "libdoc.so".into(), sha256: sha256.into() };
+    registry.add_from(&Doc, origin).unwrap();
+    for format in [&One as &'static dyn Format, &Pic, &Flow, &Page, &Cells] {
+        registry.add(format).unwrap();
+    }
+    registry
+}
+
 fn html(text: String) -> Html {
     Html { text, title: String::new(), has_external_refs: false }
 }
@@ -114,6 +125,7 @@ impl FormatReader for DocReader {
                         .at(Location::line(number as u64 + 2))
                         .with_hint("mend it"));
                 }
+                ["die"] => return Err(Error::new(ErrorKind::Worker, "the worker process died: signal 11")),
                 ["panic"] => panic!("as asked"),
                 ["alloc", bytes] => self.cx.budget().take(bytes.parse().unwrap())?,
                 ["fill", bytes, seed] => {
