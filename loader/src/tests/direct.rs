@@ -37,7 +37,7 @@ impl Bench {
         let shop = Workshop::new();
         let path = shop.build("told.so", defines);
         let sha256 = library::sha256(&path).unwrap().0;
-        Self { direct: Direct::new(Arc::new(Library::new(path, sha256))), _shop: shop }
+        Self { direct: Direct::new(Library::of(path, sha256)), _shop: shop }
     }
 
     fn open(&self, told: &str, cx: &Context) -> Result<Box<dyn Session>, Error> {
@@ -294,4 +294,13 @@ fn two_plugins_are_two() {
     second.read("stream").unwrap();
     assert!(first.said("count").starts_with(r#"{"made":1,"#));
     assert!(second.said("count").starts_with(r#"{"made":3,"#));
+}
+
+#[test]
+fn a_file_is_loaded_once_however_often_it_is_registered() {
+    let shop = Workshop::new();
+    let path = shop.build("told.so", &[]);
+    let sha256 = library::sha256(&path).unwrap().0;
+    let table = Library::of(path.clone(), sha256.clone()).table().unwrap();
+    assert!(std::ptr::eq(table, Library::of(path, sha256).table().unwrap()));
 }
