@@ -101,10 +101,11 @@ impl Shared {
 
     fn next_record(&self) -> Result<Option<MediaRecord>> {
         let Some(parcel) = self.lock().record()? else { return Ok(None) };
-        // Known only when the record is unpacked; until then nothing else is asked.
-        let chunks = self.clone();
+        // A record that has a stream keeps the way to its chunks.
+        let way = Arc::new(self.clone());
+        let chunks = Arc::clone(&way);
         let record = wire::unpack_record(parcel, move || chunks.lock().chunk())?;
-        self.lock().in_stream = wire::streams(&record);
+        self.lock().in_stream = Arc::strong_count(&way) > 1;
         Ok(Some(record))
     }
 }

@@ -2,6 +2,7 @@
 //! on. Whatever a plugin hands over is checked here.
 #![expect(unsafe_code, reason = "functions that foreign code calls with pointers; see the SAFETY notes")]
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::c_void;
 use std::fs::File;
@@ -217,7 +218,9 @@ impl<'w> Call<'w> {
             let mut state = lock(&self.state);
             (state.asked, state.fatal, state.last, state.failure) = (asked, None, None, None);
         }
+        let running = Running::new(&self.cx);
         let status = function(self.host());
+        drop(running);
         let mut state = lock(&self.state);
         state.asked = Asked::Nothing;
         if let Some(error) = state.fatal.take() {
@@ -345,6 +348,33 @@ impl Asked {
             Self::Pieces => "records",
         }
     }
+}
+
+thread_local! {
+    /// What plugins are doing on this thread, the innermost last.
+    static RUNNING: RefCell<Vec<Context>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A function of a plugin is running on this thread.
+struct Running;
+
+impl Running {
+    fn new(cx: &Context) -> Self {
+        RUNNING.with_borrow_mut(|running| running.push(cx.clone()));
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.with_borrow_mut(Vec::pop);
+    }
+}
+
+/// Logs a line that comes without its call, such as that of a panic; `false` when no plugin is running on this thread.
+pub(crate) fn log_here(level: u32, text: &str) -> bool {
+    let cx = RUNNING.try_with(|running| running.try_borrow().ok()?.last().cloned()).ok().flatten();
+    cx.map(|cx| cx.report(severity(level), "log", text, None)).is_some()
 }
 
 /// Bytes of memory.

@@ -4,12 +4,14 @@
 //! runs, whoever writes to the file meanwhile.
 #![expect(unsafe_code, reason = "loading code is unsafe by nature; see the SAFETY notes")]
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, c_void};
 use std::fmt::Write as _;
 use std::fs::File;
+#[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mediary_core::plugin::abi;
 use mediary_core::plugin::raw;
@@ -24,10 +26,10 @@ use crate::table::Table;
 pub(crate) struct Library {
     path: PathBuf,
     sha256: String,
-    sealed: OnceLock<OwnedFd>,
+    #[cfg(target_os = "linux")]
+    sealed: Mutex<Option<OwnedFd>>,
     /// What loading it came to. An error is told again each time.
     loaded: OnceLock<std::result::Result<&'static Table, Refused>>,
-    making: Mutex<()>,
 }
 
 /// An [`Error`] that can be told again.
@@ -39,9 +41,20 @@ struct Refused {
 }
 
 impl Library {
-    /// The file at `path` with these bytes.
-    pub(crate) fn new(path: PathBuf, sha256: String) -> Self {
-        Self { path, sha256, sealed: OnceLock::new(), loaded: OnceLock::new(), making: Mutex::new(()) }
+    /// The file at `path` with these bytes: one and the same, however often it is asked for, so that it is loaded once.
+    pub(crate) fn of(path: PathBuf, sha256: String) -> Arc<Self> {
+        static ALL: Mutex<BTreeMap<(PathBuf, String), Arc<Library>>> = Mutex::new(BTreeMap::new());
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry((path.clone(), sha256.clone())).or_insert_with(|| {
+            Arc::new(Self {
+                path,
+                sha256,
+                #[cfg(target_os = "linux")]
+                sealed: Mutex::default(),
+                loaded: OnceLock::new(),
+            })
+        });
+        Arc::clone(known)
     }
 
     /// Of its bytes, in lower-case hex.
@@ -106,20 +119,19 @@ impl Library {
     pub(crate) fn sealed(&self) -> Result<OwnedFd> {
         use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
         let failed = |error: std::io::Error| Error::io("cannot copy the plugin into memory", error);
-        let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.sealed.get().is_none() {
-            let name = self.path.file_name().unwrap_or(OsStr::new("plugin"));
-            let memory = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
-            let mut memory = File::from(memory.map_err(|error| failed(error.into()))?);
-            self.compare(&hash(&open(&self.path)?, &mut memory)?)?;
-            let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-            fcntl_add_seals(&memory, seals).map_err(|error| failed(error.into()))?;
-            let _ = self.sealed.set(memory.into());
+        let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = &*sealed {
+            return memory.try_clone().map_err(failed);
         }
-        match self.sealed.get() {
-            Some(memory) => memory.try_clone().map_err(failed),
-            None => Err(refused("cannot copy the plugin into memory")),
-        }
+        let name = self.path.file_name().unwrap_or(OsStr::new("plugin"));
+        let memory = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
+        let mut memory = File::from(memory.map_err(|error| failed(error.into()))?);
+        self.compare(&hash(&open(&self.path)?, &mut memory)?)?;
+        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+        fcntl_add_seals(&memory, seals).map_err(|error| failed(error.into()))?;
+        let handle = memory.try_clone().map_err(failed)?;
+        *sealed = Some(memory.into());
+        Ok(handle.into())
     }
 }
 
@@ -212,7 +224,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What plugins log while they are loaded, for the message when one declines.
+/// What a plugin logs while it is loaded, for the message when it declines. Later lines belong to what is running.
 #[derive(Default)]
 struct Said(Mutex<String>);
 
@@ -229,11 +241,14 @@ impl Said {
     }
 }
 
-unsafe extern "C" fn log(said: *mut c_void, _level: u32, text: abi::Str) {
+unsafe extern "C" fn log(said: *mut c_void, level: u32, text: abi::Str) {
     // SAFETY: `ctx` of the table above is a leaked `Said`; NULL is checked.
     let Some(said) = (unsafe { said.cast::<Said>().as_ref() }) else { return };
     // SAFETY: borrowed for the call, as the contract says.
     let text = unsafe { raw::text(text, Said::MOST) };
+    if crate::host::log_here(level, &text) {
+        return;
+    }
     let mut all = said.0.lock().unwrap_or_else(PoisonError::into_inner);
     if all.len() + text.len() <= Said::MOST {
         let gap = if all.is_empty() { "" } else { "; " };

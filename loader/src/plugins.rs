@@ -92,7 +92,7 @@ impl Plugins {
             path: plugin.path.clone(),
             sha256: sha256.clone(),
         };
-        let library = Arc::new(Library::new(plugin.path.clone(), sha256));
+        let library = Library::of(plugin.path.clone(), sha256);
         let connection = self.connect(library, manifest, isolation);
         // Whole or not at all: a format whose id is taken comes first, and is refused.
         let mut formats: Vec<_> = manifest.formats.iter().collect();

@@ -121,14 +121,17 @@ pub struct Accepted {
 /// Looks everywhere. Loads nothing.
 pub(crate) fn search(search: &Search) -> Vec<Found> {
     let mut found = Vec::new();
+    // Files and folders by where they lie: each is looked at once.
+    let mut seen = BTreeSet::new();
     for file in &search.files {
         let outcome = std::path::absolute(file)
             .map_err(|error| Error::io("cannot open the plugin", error).with_path(file.display().to_string()))
             .and_then(inspect)
             .map(|plugin| Accepted { plugin, locked: None });
-        found.push(Found { path: file.clone(), place: Place::Named, outcome });
+        if seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+            found.push(Found { path: file.clone(), place: Place::Named, outcome });
+        }
     }
-    let mut seen = BTreeSet::new();
     for folder in search.variable.iter().flat_map(std::env::split_paths) {
         if folder.as_os_str().is_empty() {
             continue;
@@ -170,6 +173,9 @@ fn look_into(path: &Path, place: Place, seen: &mut BTreeSet<PathBuf>, found: &mu
         return;
     }
     for file in files {
+        if file.canonicalize().is_ok_and(|real| seen.contains(&real)) {
+            continue; // The caller has named it.
+        }
         let outcome = accept(&file, place, lock.as_ref(), &folder);
         let outcome = outcome.map_err(|error| error.with_path(file.display().to_string()));
         found.push(Found { path: file, place, outcome });

@@ -17,17 +17,17 @@ extern int nobody_defines_this(void);
 
 #ifndef NO_STAMP
 #ifdef WRONG_MAJOR
-__attribute__((used, section(".mediary_abi"))) const mediary_stamp mediary_stamp_v = {
-    {'M', 'E', 'D', 'I', 'A', 'R', 'Y', '1'}, sizeof(mediary_stamp), 9, 0, 64, 0, "from the future"};
+__attribute__((used, section(".mediary_abi"))) const mediary_stamp_v1 mediary_stamp = {
+    {'M', 'E', 'D', 'I', 'A', 'R', 'Y', '1'}, sizeof(mediary_stamp_v1), 9, 0, 64, 0, "from the future"};
 #else
-MEDIARY_STAMP()
+MEDIARY_STAMP();
 #endif
 #endif
 
 MEDIARY_MANIFEST("{\"manifest\":1,\"name\":\"hostile\",\"version\":\"1.0.0\",\"license\":\"MIT\",\"formats\":["
                  "{\"id\":\"hostile\",\"name\":\"Hostile\",\"kinds\":[\"image\"],\"extensions\":[\"hst\"],"
                  "\"signatures\":[{\"offset\":0,\"bytes\":\"485354\"}],\"reads\":true,"
-                 "\"spec\":\"https://example.org/hostile\"}]}")
+                 "\"spec\":\"https://example.org/hostile\"}]}");
 
 static const char GOOD[] = "{\"kind\":\"image\",\"media\":{\"width\":2,\"height\":1,\"channels\":3,\"samples\":{\"u8\":0}}}";
 static atomic_int made, released;

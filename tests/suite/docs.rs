@@ -103,7 +103,7 @@ fn check(document: &str, folder: &std::path::Path, command: &str, expected: &str
     assert!(same, "{document}: $ {command}\nprints\n{found}\nnot\n{}", expected.join("\n"));
 }
 
-fn fits(expected: &str, found: &str) -> bool {
+pub(crate) fn fits(expected: &str, found: &str) -> bool {
     let mut parts = expected.split('…');
     let Some(mut rest) = found.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<_> = parts.collect();

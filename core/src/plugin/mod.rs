@@ -6,5 +6,7 @@ pub mod failure;
 mod host;
 mod manifest;
 pub mod raw;
+#[cfg(test)]
+mod tests;
 
 pub use manifest::{Declaration, Manifest, Need};

@@ -35,6 +35,12 @@ unsafe impl Grows for Answer {}
 // SAFETY: as above.
 unsafe impl Grows for Message {}
 
+/// As much of a struct as is there: whole fields, because half a pointer is none.
+fn covered<T>(size: u32) -> usize {
+    let size = (size as usize).min(size_of::<T>());
+    size - size % align_of::<T>()
+}
+
 /// A copy of the other side's struct as far as it goes: what an older one does not have is zero, what a newer one has beyond
 /// ours is left out. `None` for NULL.
 ///
@@ -48,7 +54,7 @@ pub unsafe fn sized<T: Grows>(from: *const T) -> Option<T> {
     let mut copy = std::mem::MaybeUninit::<T>::zeroed();
     // SAFETY: the first field is the size, and as many bytes are there; all zeros are a value, see `Grows`.
     unsafe {
-        let size = (from.cast::<u32>().read() as usize).min(size_of::<T>());
+        let size = covered::<T>(from.cast::<u32>().read());
         std::ptr::copy_nonoverlapping(from.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), size);
         Some(copy.assume_init())
     }
@@ -65,7 +71,7 @@ pub unsafe fn put<T: Grows>(to: *mut T, value: &T) {
     let head = size_of::<u32>();
     // SAFETY: the first field is the size, and as many bytes are there.
     unsafe {
-        let size = (to.cast::<u32>().read() as usize).min(size_of::<T>());
+        let size = covered::<T>(to.cast::<u32>().read());
         let from = std::ptr::from_ref(value).cast::<u8>().add(head);
         std::ptr::copy_nonoverlapping(from, to.cast::<u8>().add(head), size.saturating_sub(head));
     }

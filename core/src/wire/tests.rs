@@ -680,7 +680,7 @@ fn deep_and_broken_json_is_refused() {
         (format!(r#"{{"kind":"html","media":{{"text":0}},"properties":{{"a":{deep}}}}}"#), "recursion limit"),
         (format!(r#"{{"kind":"scene","media":{deep}}}"#), "invalid type"),
         (format!(r#"{{"kind":"html","media":{{"text":0}},"unknown":{deep}}}"#), ""),
-        (deep, "invalid type"),
+        (deep, "expected value"),
         (r#"{"kind":"html","media":{"text":0}"#.into(), "EOF"),
         (r#"{"kind":"html","media":{"text":0}} {}"#.into(), "trailing"),
         (r#"{"kind":"html","media":{"text":0},"step":1e999}"#.into(), "out of range"),
@@ -807,4 +807,120 @@ fn bulk_stays_out_of_other_json() {
     let mut nested = dressed(Image::new(1, 1, 1, Samples::U8([1].into())).unwrap());
     pack_record(&mut nested).unwrap();
     assert!(serde_json::to_string(&Buffer::from([1_u8])).is_err(), "packing is over");
+}
+
+/// A small record of every kind.
+fn examples() -> Vec<MediaRecord> {
+    let mut image = Image::new(2, 1, 3, Samples::U16(vec![0; 6].into())).unwrap();
+    image.icc = Some(vec![0; 4]);
+    let mut image = MediaRecord::new(image).with_property("dpi", 300);
+    (image.key, image.caption, image.step) = ("front".into(), Some("A cat".into()), Some(7));
+    image.annotations.insert(
+        "truth".into(),
+        Layer {
+            class_labels: [(1, "cat".into())].into(),
+            boxes: vec![Box2 {
+                pixels: [0.0, 0.0, 1.5, 1.0],
+                class_id: 1,
+                caption: None,
+                scores: [("p".into(), f64::NAN)].into(),
+            }],
+            mask: Some(Mask::new(2, 1, vec![0, 1]).unwrap()),
+        },
+    );
+    let primitive = Primitive {
+        positions: vec![[0.0; 3]; 3].into(),
+        normals: vec![[0.0, 0.0, 1.0]; 3].into(),
+        texcoords: vec![vec![[0.0; 2]; 3].into()],
+        indices: Some([0, 1, 2].into()),
+        material: Some(0),
+        ..Primitive::default()
+    };
+    let used = TextureUse { texture: 0, texcoord: 0, transform: None, factor: 1.0 };
+    let mut scene = Scene::of_meshes(vec![Mesh { primitives: vec![primitive], ..Mesh::default() }]);
+    scene.materials = vec![Material { base_color_texture: Some(used), ..Material::default() }];
+    scene.textures = vec![Texture {
+        name: String::new(),
+        uri: None,
+        media_type: "image/png".into(),
+        bytes: [0; 8].into(),
+        wrap: [Wrap::Repeat; 2],
+        nearest: false,
+    }];
+    scene.up_axis = Some("y");
+    let chunk = PointChunk::new(vec![[0.0; 3]; 2], vec![AttributeData::U8(vec![0; 6].into())], &[color()]).unwrap();
+    let sound = AudioChunk::Int { samples: vec![0; 4].into(), channels: 2, bits: 16 };
+    let mut molecule = rich_molecule();
+    (molecule.models[0].cell, molecule.cell) = (None, None);
+    molecule.models.truncate(1);
+    let frame = Image::new(1, 1, 4, Samples::U8(vec![0; 4].into())).unwrap();
+    let mut cells = VarBytes::default();
+    [&b"a"[..], b"bc"].iter().for_each(|cell| cells.push(cell));
+    let columns = vec![
+        Column { data: ColumnData::Int64([1, 0].into()), valid: Some(vec![true, false]) },
+        Column { data: ColumnData::Text(cells), valid: None },
+    ];
+    let spec = |name: &str, kind| ColumnSpec { name: name.into(), kind };
+    vec![
+        image,
+        MediaRecord::new(scene),
+        MediaRecord::new(PointCloud::new(vec![color()], Stream::from_chunks(vec![chunk]))),
+        MediaRecord::new(molecule),
+        MediaRecord::new(Audio {
+            sample_rate: 48_000,
+            channels: 2,
+            layout: vec!["FL", "FR"],
+            integer: true,
+            bit_depth: 16,
+            codec: "pcm_s16".into(),
+            declared_frames: Some(2),
+            tags: [("TITLE".into(), "Rain".into())].into(),
+            samples: Stream::from_chunks(vec![sound]),
+        }),
+        MediaRecord::new(Video {
+            container: "gif".into(),
+            tracks: vec![Track { width: Some(1), height: Some(1), ..Track::new(1, TrackKind::Video, "gif") }],
+            duration_seconds: Some(0.1),
+            playable: true,
+            frames: Some(Stream::from_chunks(vec![VideoFrame { image: frame, duration_seconds: 0.1 }])),
+        }),
+        MediaRecord::new(Histogram::new(vec![0.0, 1.0], vec![3.0]).unwrap()),
+        MediaRecord::new(Table {
+            schema: vec![spec("id", ColumnType::Int64), spec("name", ColumnType::Text)],
+            declared_rows: None,
+            truncated: false,
+            rows: Stream::from_chunks(vec![TableChunk::new(columns, 2).unwrap()]),
+        }),
+        MediaRecord::new(Html { text: "<p>".into(), title: "Page".into(), has_external_refs: false }),
+    ]
+}
+
+fn color() -> AttributeSpec {
+    AttributeSpec::new("color", ScalarType::U8, 3)
+}
+
+#[test]
+fn the_document_shows_what_is_written() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/record-wire.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let mut missing = String::new();
+    let mut expect = |json: &str| {
+        if !document.contains(&format!("```json\n{json}\n```")) {
+            missing += &format!("{json}\n");
+        }
+    };
+    let mut kinds = Vec::new();
+    for mut record in examples() {
+        kinds.push(record.kind());
+        expect(&pack_record(&mut record).unwrap().json);
+        if let Some(chunk) = pack_chunk(&mut record).unwrap() {
+            expect(&chunk.json);
+        }
+        if record.kind() == Kind::Image {
+            let header = Header { facts: record.facts(), records: Some(1), memory: Some(12) };
+            expect(&pack_header(&header).unwrap().json);
+        }
+    }
+    assert_eq!(kinds, Kind::ALL);
+    assert!(missing.is_empty(), "docs/record-wire.md lacks:\n{missing}");
 }

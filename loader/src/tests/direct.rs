@@ -18,6 +18,14 @@ static INFO: FormatInfo = FormatInfo::new("told", "Told", &[Kind::Table]).reads(
     "A number.",
 )]);
 
+/// A plugin that is linked into this program.
+#[expect(unsafe_code, reason = "a table is taken on its word")]
+pub(super) fn of(table: &'static mediary_core::plugin::abi::Plugin) -> Arc<dyn Connection> {
+    // SAFETY: a table that the crate makes itself.
+    let table = unsafe { crate::table::Table::take(table) };
+    Arc::new(Direct::of_table(Box::leak(Box::new(table.unwrap()))))
+}
+
 /// A plugin of its own, loaded for itself alone.
 struct Bench {
     direct: Direct,
@@ -29,7 +37,7 @@ impl Bench {
         let shop = Workshop::new();
         let path = shop.build("told.so", defines);
         let sha256 = library::sha256(&path).unwrap().0;
-        Self { direct: Direct::new(Arc::new(Library::new(path, sha256))), _shop: shop }
+        Self { direct: Direct::new(Library::of(path, sha256)), _shop: shop }
     }
 
     fn open(&self, told: &str, cx: &Context) -> Result<Box<dyn Session>, Error> {
@@ -286,4 +294,13 @@ fn two_plugins_are_two() {
     second.read("stream").unwrap();
     assert!(first.said("count").starts_with(r#"{"made":1,"#));
     assert!(second.said("count").starts_with(r#"{"made":3,"#));
+}
+
+#[test]
+fn a_file_is_loaded_once_however_often_it_is_registered() {
+    let shop = Workshop::new();
+    let path = shop.build("told.so", &[]);
+    let sha256 = library::sha256(&path).unwrap().0;
+    let table = Library::of(path.clone(), sha256.clone()).table().unwrap();
+    assert!(std::ptr::eq(table, Library::of(path, sha256).table().unwrap()));
 }

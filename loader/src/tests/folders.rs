@@ -38,10 +38,14 @@ fn files_come_first_then_the_variable_then_user_then_system() {
     });
     fs::write(variable.join("notes.txt"), "not looked at").unwrap();
     let names = std::env::join_paths([&variable, Path::new("relative"), Path::new("."), Path::new(""), &variable]);
-    let search = Search { files: vec![plugin], variable: names.ok(), user: Some(user), system: vec![global] };
+    // Named twice, and named although it lies in a searched folder: once is enough.
+    let named = vec![plugin.clone(), plugin, user.join("named.so")];
+    fs::copy(&named[0], &named[2]).unwrap();
+    let search = Search { files: named, variable: names.ok(), user: Some(user), system: vec![global] };
     let relative = "MEDIARY_PLUGIN_PATH names a relative folder, expected absolute ones";
     let expected = [
         ("a.so", Place::Named, "ok"),
+        ("named.so", Place::Named, "ok"),
         ("variable.so", Place::Variable, "ok"),
         ("relative", Place::Variable, relative),
         (".", Place::Variable, relative),

@@ -4,6 +4,7 @@
 
 mod direct;
 mod folders;
+mod format;
 mod inspecting;
 
 use std::path::{Path, PathBuf};

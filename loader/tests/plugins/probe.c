@@ -207,6 +207,28 @@ static int32_t next(const host *h, void *self) {
         b[0] = buffer(64);
         return emit(h, RECORD, "{}", b, 1);
     }
+    if (!strcmp(r->told, "table") || !strcmp(r->told, "range") || !strcmp(r->told, "unfinished")) {
+        /* Two records of three chunks with four rows each. */
+        if (step == 10) return END;
+        if (r->told[0] == 'u' && step == 3) return END;
+        if (step % 5 == 0)
+            return emit(h, RECORD,
+                        "{\"kind\":\"table\",\"stream\":true,"
+                        "\"media\":{\"schema\":[{\"name\":\"a\",\"type\":\"int64\"}]}}", NULL, 0);
+        if (step % 5 == 4) return emit(h, END_OF_STREAM, "", NULL, 0);
+        b[0] = buffer(4 * sizeof(int64_t));
+        for (int i = 0; i < 4; i++) ((int64_t *)b[0].owner)[i] = 10 * step + i;
+        return emit(h, CHUNK,
+                    r->told[0] == 'r' && step == 2 ? "{\"rows\":4,\"columns\":[{\"data\":{\"int64\":5}}]}"
+                                                   : "{\"rows\":4,\"columns\":[{\"data\":{\"int64\":0}}]}", b, 1);
+    }
+    if (!strcmp(r->told, "bad-json")) return step ? END : emit(h, RECORD, "{\"kind\":\"tab", NULL, 0);
+    if (!strcmp(r->told, "stray-chunk")) return emit(h, CHUNK, "{}", NULL, 0);
+    if (!strcmp(r->told, "html")) { /* no stream, and no end of one */
+        if (step == 2) return END;
+        b[0] = buffer(4);
+        return emit(h, RECORD, "{\"kind\":\"html\",\"media\":{\"text\":0}}", b, 1);
+    }
     if (!strcmp(r->told, "pulls")) { message m = {sizeof m, 0, {NULL, 0}, NULL, 0}; return h->pull(h->ctx, &m); }
     return UNSUPPORTED;
 }
