@@ -661,7 +661,7 @@ fn a_plugin_is_loaded_in_the_worker_alone() {
     let path = shop.build("told.so", &[]);
     let manifest = crate::inspect(&path).unwrap().manifest;
     let sha256 = crate::library::sha256(&path).unwrap().0;
-    let library = Arc::new(Library::new(path, sha256));
+    let library = Library::of(path, sha256);
     let plugin = super::plugin(library, &manifest, &command("main").state(shop.path()));
     let format: &'static FormatInfo = Box::leak(Box::new(manifest.formats[0]));
     let schema = format.options;
