@@ -20,7 +20,7 @@ impl Workshop {
         Self(TempDir::new().unwrap())
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 

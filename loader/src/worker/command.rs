@@ -9,6 +9,7 @@ pub struct WorkerCommand {
     program: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    state: Option<PathBuf>,
 }
 
 impl Default for WorkerCommand {
@@ -21,7 +22,7 @@ impl WorkerCommand {
     /// A program that calls [`serve_if_asked`](super::serve_if_asked) or [`main`](super::main).
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), arguments: Vec::new(), environment: Vec::new() }
+        Self { program: program.into(), arguments: Vec::new(), environment: Vec::new(), state: None }
     }
 
     /// With one more argument.
@@ -36,6 +37,28 @@ impl WorkerCommand {
     pub fn environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
+    }
+
+    /// With a folder where inputs that crash plugins are remembered. By default that is `$XDG_STATE_HOME/mediary` or
+    /// `~/.local/state/mediary`.
+    #[must_use]
+    pub fn state(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state = Some(folder.into());
+        self
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn state_folder(&self) -> Option<PathBuf> {
+        self.state.clone().or_else(super::quarantine::Quarantine::folder)
+    }
+
+    /// What the program is known by: another build of it is another one.
+    #[cfg(target_os = "linux")]
+    pub(super) fn build(&self) -> String {
+        use std::os::unix::fs::MetadataExt;
+        let build =
+            self.program.metadata().map(|file| format!("{}-{}.{}", file.len(), file.mtime(), file.mtime_nsec()));
+        format!("built-in {} {}", env!("CARGO_PKG_VERSION"), build.unwrap_or_default())
     }
 
     #[cfg(target_os = "linux")]

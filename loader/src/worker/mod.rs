@@ -111,7 +111,7 @@ pub(crate) fn plugin(library: Arc<Library>, manifest: &Manifest, command: &Worke
 pub(crate) fn built_in(command: &WorkerCommand) -> Arc<dyn Connection> {
     Arc::new(remote::Remote::new(pool::Spec {
         name: "the built-in formats".into(),
-        hash: concat!("built-in ", env!("CARGO_PKG_VERSION")).into(),
+        hash: command.build(),
         plugin: None,
         programs: false,
         command: command.clone(),

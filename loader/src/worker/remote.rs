@@ -31,7 +31,7 @@ pub(super) struct Remote(Arc<Pool>);
 impl Remote {
     /// Nothing is started before the first request.
     pub(super) fn new(spec: Spec) -> Self {
-        let quarantine = Quarantine::new(&spec.hash, Quarantine::folder());
+        let quarantine = Quarantine::new(&spec.hash, spec.command.state_folder());
         Self::with_quarantine(spec, quarantine)
     }
 

@@ -627,7 +627,8 @@ fn outputs_are_the_hosts_with_files_beside_them() {
 #[test]
 fn built_in_formats_are_the_same_in_a_worker() {
     let here = Registry::builtin();
-    let there = isolate(&here, &command("main")).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let there = isolate(&here, &command("main").state(state.path())).unwrap();
     let source = Source::from_bytes("a", *b"rows 40");
     let read = |registry: &Registry| {
         let mut reading = registry.open(&source, &ReadOptions::default()).unwrap();
@@ -648,6 +649,8 @@ fn built_in_formats_are_the_same_in_a_worker() {
     let error = there.open(&dead, &ReadOptions::default()).unwrap().next().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Worker);
     assert!(error.message().ends_with("panicked: less than nothing"), "{error}");
+    let remembered = std::fs::read_to_string(state.path().join("quarantine.jsonl")).unwrap();
+    assert!(remembered.contains("less than nothing") && remembered.contains("built-in"), "{remembered}");
     assert_eq!(read(&there).2, b"rows 40");
 }
 
@@ -659,7 +662,7 @@ fn a_plugin_is_loaded_in_the_worker_alone() {
     let manifest = crate::inspect(&path).unwrap().manifest;
     let sha256 = crate::library::sha256(&path).unwrap().0;
     let library = Library::of(path, sha256);
-    let plugin = super::plugin(library, &manifest, &command("main"));
+    let plugin = super::plugin(library, &manifest, &command("main").state(shop.path()));
     let format: &'static FormatInfo = Box::leak(Box::new(manifest.formats[0]));
     let schema = format.options;
     let options = Options::resolve("told", schema, OptionUse::Read, &[("level".into(), "7".into())]).unwrap();
