@@ -3,7 +3,7 @@
 //! `doc`: `DOC1`, then records divided by a line `---`; each line of a record is text or one of
 //! `include NAME`, `broken`, `panic`, `die`, `alloc BYTES`, `fill BYTES SEED`. `one`: `ONE1` and text, already canonical.
 //! `pic`: `PIC1` and `broken` or `warn`, read whole by its header, or `size BYTES`, announced and taken.
-//! `flow`: `FLOW CHUNKS`, a table made on the fly, one MiB a chunk. `page` and `cells` are the canonical formats.
+//! `flow`: `FLOW CHUNKS`, a table made on the fly, one MiB a chunk, or `FLOW die`, whose process dies in the first. `page` and `cells` are the canonical formats.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -195,6 +195,9 @@ impl Format for Flow {
 
     fn open(&self, source: &Source, _: &Context) -> Result<Box<dyn FormatReader>> {
         let text = String::from_utf8_lossy(source.head()).into_owned();
+        if text.trim() == "FLOW die" {
+            return Ok(Box::new(Dying(false)));
+        }
         let count = text["FLOW ".len()..].trim().parse::<i64>().map_err(|error| Error::malformed(error.to_string()))?;
         let table = move || {
             let column = |chunk: i64| {
@@ -209,6 +212,28 @@ impl Format for Flow {
             }
         };
         Ok(single(move || Ok(Header::single(Media::from(table()).facts())), move || Ok(MediaRecord::new(table()))))
+    }
+}
+
+fn died() -> Error {
+    Error::new(ErrorKind::Worker, "the worker process died: signal 11")
+}
+
+/// A record whose stream ends with its process, and then nothing more.
+struct Dying(bool);
+
+impl FormatReader for Dying {
+    fn header(&mut self) -> Result<Header> {
+        Err(died())
+    }
+
+    fn next_record(&mut self) -> Result<Option<MediaRecord>> {
+        if std::mem::replace(&mut self.0, true) {
+            return Err(died());
+        }
+        let rows = Stream::new(std::iter::once_with(|| Err(died())));
+        let schema = vec![ColumnSpec { name: "n".into(), kind: ColumnType::Int64 }];
+        Ok(Some(MediaRecord::new(Table { schema, declared_rows: None, truncated: false, rows })))
     }
 }
 

@@ -266,15 +266,18 @@ fn a_worker_that_dies_is_one_row_and_is_tried_again() {
     }
     bench.put("bad.doc", "DOC1\ntext\n---\ndie\n---\ntext\n");
     bench.put("worse.doc", "DOC1\ndie\n");
+    bench.put("worst.flow", "FLOW die\n");
     let registry = registry_with_plugin("doc 1.0.0", "aa");
     let summary = bench.run_with(&registry);
-    assert_eq!((summary.ok, summary.failed, summary.records), (3, 2, 4), "{summary:#?}");
+    assert_eq!((summary.ok, summary.failed, summary.records), (3, 3, 4), "{summary:#?}");
     let worse = bench.row("worse.doc");
     assert_eq!((worse.error_code.as_deref(), worse.format.as_deref()), (Some("worker"), Some("doc")));
 
+    assert_eq!(bench.row("worst.flow").error_code.as_deref(), Some("worker"), "one row, though its record was begun");
+
     // It is tried again, and says the same: no new row.
     let summary = bench.run_with(&registry);
-    assert_eq!((summary.ok, summary.skipped, summary.known_failures, summary.rows), (0, 3, 2, 0), "{summary:#?}");
+    assert_eq!((summary.ok, summary.skipped, summary.known_failures, summary.rows), (0, 3, 3, 0), "{summary:#?}");
     bench.assert_whole();
 }
 
