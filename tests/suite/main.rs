@@ -15,6 +15,7 @@ mod header;
 mod ingest;
 mod licences;
 mod malformed;
+mod plugin_examples;
 mod registry;
 mod roundtrip;
 mod store;
