@@ -16,6 +16,7 @@ mod ingest;
 mod licences;
 mod malformed;
 mod plugin_cli;
+mod plugin_examples;
 mod plugin_traps;
 mod registry;
 mod roundtrip;
