@@ -7,7 +7,7 @@ use mediary::record::{ColumnData, Media, Samples};
 use mediary::{ErrorKind, MediaRecord, Output, ReadOptions, Registry, Result, Source, WriteOptions};
 use mediary_loader::{Isolation, Plugins, Search, inspect};
 
-use crate::common::{data, root};
+use crate::common::{data, mediary, root};
 
 fn run(command: &mut Command) {
     let output = command.output().unwrap();
@@ -28,8 +28,27 @@ fn rust_plugin() -> PathBuf {
         cargo.arg("--release");
     }
     run(&mut cargo);
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    folder.join(format!("{prefix}mediary_example_farbfeld{suffix}"))
+    folder.join(file_name())
+}
+
+/// The same, unoptimised and by another compiler; `None` where there is no nightly toolchain.
+fn rust_plugin_by_nightly() -> Option<PathBuf> {
+    let toolchains = Command::new("rustup").args(["toolchain", "list"]).output().ok()?;
+    if !String::from_utf8_lossy(&toolchains.stdout).lines().any(|line| line.starts_with("nightly")) {
+        return None;
+    }
+    let folder = built().parent().unwrap().join("nightly");
+    let mut cargo = Command::new("rustup");
+    cargo.current_dir(root()).args(["run", "nightly", "cargo", "build", "--locked", "-p", "mediary-example-farbfeld"]);
+    for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "RUSTFLAGS"] {
+        cargo.env_remove(name);
+    }
+    run(cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").arg("--target-dir").arg(&folder));
+    Some(folder.join("debug").join(file_name()))
+}
+
+fn file_name() -> String {
+    format!("{}mediary_example_farbfeld{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
 fn c_plugin(folder: &Path) -> PathBuf {
@@ -91,9 +110,8 @@ fn the_example_in_rust_reads_and_writes_farbfeld() {
         .collect();
     assert_eq!(image.samples(), &Samples::U16(expected.into()));
 
-    let format = registry.get("farbfeld").unwrap();
     let mut out = Output::memory();
-    registry.write(&mut record, format, &mut out, &WriteOptions::default()).unwrap();
+    registry.write(&mut record, "farbfeld", &mut out, &WriteOptions::default()).unwrap();
     assert_eq!(out.finish().unwrap().bytes, std::fs::read(path).unwrap(), "the sample itself");
     assert!(record.loss.is_empty());
 
@@ -108,6 +126,20 @@ fn the_example_in_rust_reads_and_writes_farbfeld() {
 }
 
 #[test]
+fn a_plugin_of_another_compiler_does_what_the_same_of_this_one_does() {
+    let Some(plugin) = rust_plugin_by_nightly() else { return };
+    let path = sample("rust-minimal", "gradient.ff");
+    for isolate in ["auto", "none"] {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("copy.ff");
+        let mut command = mediary();
+        command.args(["convert", "--isolate", isolate, "--plugin"]).arg(&plugin).arg(&path).arg(&copy);
+        run(&mut command);
+        assert!(std::fs::read(copy).unwrap() == std::fs::read(&path).unwrap(), "{isolate}");
+    }
+}
+
+#[test]
 fn the_example_in_rust_takes_what_built_in_formats_read() {
     let registry = registry(rust_plugin());
     let png = crate::common::files_below(&data("png"))
@@ -118,7 +150,7 @@ fn the_example_in_rust_takes_what_built_in_formats_read() {
     let Media::Image(image) = &record.media else { panic!("{record:?}") };
     let (width, height) = (image.width(), image.height());
     let mut out = Output::memory();
-    registry.write(&mut record, registry.get("farbfeld").unwrap(), &mut out, &WriteOptions::default()).unwrap();
+    registry.write(&mut record, "farbfeld", &mut out, &WriteOptions::default()).unwrap();
     let bytes = out.finish().unwrap().bytes;
     assert_eq!(bytes.len() as u64, 16 + 8 * u64::from(width) * u64::from(height));
     assert_eq!(bytes[8..16], [width.to_be_bytes(), height.to_be_bytes()].concat());

@@ -66,7 +66,8 @@ impl Shell {
 fn share_target(folder: &Path) {
     let own = folder.join("target");
     if folder.join("Cargo.toml").is_file() && own.symlink_metadata().is_err() {
-        let shared = root().join("target/tutorial");
+        let program = PathBuf::from(mediary().get_program());
+        let shared = program.ancestors().nth(2).unwrap().join("tutorial");
         fs::create_dir_all(&shared).unwrap();
         std::os::unix::fs::symlink(shared, own).unwrap();
     }

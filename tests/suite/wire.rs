@@ -37,8 +37,10 @@ fn samples_cross_the_boundary_unchanged() {
             for (direct, sent) in direct.zip(sent) {
                 let (mut direct, mut sent) = (direct.unwrap(), sent.unwrap());
                 let mut back = there_and_back(&mut sent);
-                let (direct, back) =
-                    (common::fingerprint(&mut direct).unwrap(), common::fingerprint(&mut back).unwrap());
+                let (direct, back) = (
+                    mediary_conformance::fingerprint(&mut direct).unwrap(),
+                    mediary_conformance::fingerprint(&mut back).unwrap(),
+                );
                 assert!(direct == back, "{shown}:\n{direct:.2000}\n{back:.2000}");
                 crossed += 1;
             }

@@ -168,8 +168,8 @@ static int32_t parse(reader *self, char *properties) {
 /* Reads the file and makes room for as many rows as it has lines. */
 static int32_t load(reader *self) {
     static const char head[] =
-        "{\"kind\":\"table\",\"stream\":true,\"media\":{\"schema\":[{\"name\":\"r\",\"kind\":\"int64\"},"
-        "{\"name\":\"g\",\"kind\":\"int64\"},{\"name\":\"b\",\"kind\":\"int64\"},{\"name\":\"name\",\"kind\":\"text\"}]},"
+        "{\"kind\":\"table\",\"stream\":true,\"media\":{\"schema\":[{\"name\":\"r\",\"type\":\"int64\"},"
+        "{\"name\":\"g\",\"type\":\"int64\"},{\"name\":\"b\",\"type\":\"int64\"},{\"name\":\"name\",\"type\":\"text\"}]},"
         "\"properties\":{";
     int32_t status = MEDIARY_STATUS_OK;
     size_t len = (size_t)self->len, lines = 1, at;
