@@ -1,6 +1,6 @@
 //! The command line: what the flags are, how their values are spelled, and where a value in force comes from.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,6 +76,23 @@ pub(crate) struct Global {
     /// Option of a format; `mediary formats ID` explains them
     #[arg(short, long = "option", global = true, value_parser = parse_option, value_name = "FORMAT.NAME=VALUE")]
     pub(crate) option: Vec<(String, String)>,
+    /// Load the formats of this plugin too; may be given several times
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) plugin: Vec<PathBuf>,
+    /// Use no plugins but those named with --plugin
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) no_plugins: bool,
+    /// What runs in worker processes, where it can do no harm
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "MEDIARY_ISOLATE",
+        value_name = "HOW",
+        hide_short_help = true
+    )]
+    pub(crate) isolate: Isolate,
     /// What to do after an input failed
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHAT", hide_short_help = true)]
     pub(crate) on_error: OnError,
@@ -122,6 +139,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Check a store; exit code 4 when it is damaged
     Verify(VerifyArgs),
+    /// Plugins: formats from files of their own
+    Plugin(PluginArgs),
     /// What this build is and which settings are in force
     Doctor,
     /// Print a completion script
@@ -226,6 +245,67 @@ pub(crate) struct VerifyArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PluginArgs {
+    #[command(subcommand)]
+    pub(crate) command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// The plugins found, and those refused; loads none
+    List(PluginListArgs),
+    /// Copy a plugin into your plugin folder, to be used from now on
+    Add(PluginAddArgs),
+    /// Remove a plugin from your plugin folder
+    Remove(PluginRemoveArgs),
+    /// Hold the formats of a plugin to what they declare
+    Check(PluginCheckArgs),
+    /// Write a crate with a plugin that builds and works, to start from
+    New(PluginNewArgs),
+    /// Print the C header of the plugin interface
+    Header,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginListArgs {
+    /// Say why a plugin is refused, and everything else that its file tells
+    #[arg(long)]
+    pub(crate) why: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginAddArgs {
+    /// The plugin
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginRemoveArgs {
+    /// Name of the plugin, as `mediary plugin list` shows it
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginCheckArgs {
+    /// The plugin
+    pub(crate) file: PathBuf,
+    /// Good files of its formats, or folders of such; otherwise the folder `samples` near the plugin
+    pub(crate) samples: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginNewArgs {
+    /// Name of the crate, and of the folder that is made for it
+    pub(crate) name: String,
+    /// Id of the format; otherwise the name, without a leading `mediary-`
+    #[arg(long, value_name = "ID")]
+    pub(crate) format: Option<String>,
+    /// Folder of the crate mediary-core to build with
+    #[arg(long, value_name = "PATH")]
+    pub(crate) core: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// Shell
     #[arg(value_enum)]
@@ -266,6 +346,17 @@ impl Preset {
             Self::Untrusted => Limits::untrusted(),
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Isolate {
+    /// Plugins
+    #[default]
+    Auto,
+    /// Plugins and the built-in formats
+    Process,
+    /// Nothing
+    None,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -336,6 +427,7 @@ pub(crate) struct Origins {
     pub(crate) jobs: &'static str,
     pub(crate) memory: &'static str,
     pub(crate) limits: &'static str,
+    pub(crate) isolate: &'static str,
 }
 
 /// A limit with its value and where that comes from.
@@ -362,10 +454,10 @@ pub(crate) fn command(registry: &Registry) -> clap::Command {
 /// Parses the process's arguments.
 pub(crate) fn parse(
     registry: &Registry,
-    arguments: impl IntoIterator<Item = OsString>,
+    early: &Early,
+    arguments: Vec<OsString>,
 ) -> Result<(Cli, Origins), clap::Error> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let mut command = command(registry).color(early_color(&arguments));
+    let mut command = command(registry).color(early.choice());
     let matches = command.try_get_matches_from_mut(arguments)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     let origin = |id, env, flag| origin(&matches, id, env, flag);
@@ -374,6 +466,7 @@ pub(crate) fn parse(
         jobs: origin("jobs", "MEDIARY_JOBS", "--jobs"),
         memory: origin("memory", "MEDIARY_MEMORY", "--memory"),
         limits: origin("limits", "MEDIARY_LIMITS", "--limits"),
+        isolate: origin("isolate", "MEDIARY_ISOLATE", "--isolate"),
     };
     Ok((cli, origins))
 }
@@ -386,19 +479,71 @@ fn origin(matches: &ArgMatches, id: &str, env: &'static str, flag: &'static str)
     }
 }
 
-/// `--color` as far as it is needed before the rest is parsed: for the parser's own errors.
-fn early_color(arguments: &[OsString]) -> clap::ColorChoice {
-    let mut choice = clap::ColorChoice::Auto;
-    let mut words = arguments.iter().filter_map(|word| word.to_str());
-    while let Some(word) = words.next() {
-        let value = if word == "--color" { words.next() } else { word.strip_prefix("--color=") };
-        match value {
-            Some("never") => choice = clap::ColorChoice::Never,
-            Some("always") => choice = clap::ColorChoice::Always,
-            _ => {}
+/// What has to be known before the rest is parsed: the parser's own errors have colours, and its help names formats, those
+/// of plugins too. What is wrong here the parser will say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Early {
+    pub(crate) color: Color,
+    pub(crate) plugins: Vec<PathBuf>,
+    pub(crate) no_plugins: bool,
+    pub(crate) isolate: Isolate,
+    /// The environment names no plugins when files may come from anywhere.
+    pub(crate) untrusted: bool,
+    pub(crate) quiet: bool,
+}
+
+impl Early {
+    pub(crate) fn scan(arguments: &[OsString], variable: impl Fn(&str) -> Option<String>) -> Self {
+        let word_of = |text: &str| Isolate::from_str(text, false).unwrap_or_default();
+        let mut early = Self {
+            isolate: variable("MEDIARY_ISOLATE").map_or(Isolate::default(), |text| word_of(&text)),
+            untrusted: variable("MEDIARY_LIMITS").as_deref() == Some("untrusted"),
+            ..Self::default()
+        };
+        let mut words = arguments.iter().skip(1).take_while(|word| *word != "--");
+        while let Some(word) = words.next() {
+            let Some(word) = word.to_str() else {
+                // A file whose name is no text: `--plugin=FILE` in one word.
+                early.plugins.extend(plugin_of(word));
+                continue;
+            };
+            let (flag, given) = match word.split_once('=') {
+                Some((flag, value)) => (flag, Some(OsString::from(value))),
+                None => (word, None),
+            };
+            let mut value = || given.clone().or_else(|| words.next().cloned()).unwrap_or_default();
+            match flag {
+                "--plugin" => early.plugins.push(value().into()),
+                "--isolate" => early.isolate = word_of(&value().to_string_lossy()),
+                "--limits" => early.untrusted = value() == "untrusted",
+                "--color" => early.color = Color::from_str(&value().to_string_lossy(), false).unwrap_or(early.color),
+                "--no-plugins" => early.no_plugins = true,
+                "--quiet" | "-q" => early.quiet = true,
+                _ => {}
+            }
+        }
+        early
+    }
+
+    fn choice(&self) -> clap::ColorChoice {
+        match self.color {
+            Color::Auto => clap::ColorChoice::Auto,
+            Color::Always => clap::ColorChoice::Always,
+            Color::Never => clap::ColorChoice::Never,
         }
     }
-    choice
+}
+
+/// The file of `--plugin=FILE` in bytes that are no text.
+#[cfg(unix)]
+fn plugin_of(word: &OsStr) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    word.as_bytes().strip_prefix(b"--plugin=").map(|file| OsStr::from_bytes(file).into())
+}
+
+#[cfg(not(unix))]
+fn plugin_of(_: &OsStr) -> Option<PathBuf> {
+    None
 }
 
 fn option_help(registry: &Registry) -> String {
@@ -538,7 +683,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<(Cli, Origins), clap::Error> {
-        parse(&Registry::empty(), line.split(' ').map(OsString::from))
+        parse(&Registry::empty(), &Early::default(), line.split(' ').map(OsString::from).collect())
     }
 
     #[test]
@@ -630,10 +775,24 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_known_before_parsing() {
-        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
-        assert_eq!(early_color(&words("mediary --color never info")), clap::ColorChoice::Never);
-        assert_eq!(early_color(&words("mediary info --color=always")), clap::ColorChoice::Always);
-        assert_eq!(early_color(&words("mediary info --color")), clap::ColorChoice::Auto);
+    fn what_the_parser_depends_on_is_known_before_parsing() {
+        let early = |line: &str, variables: &[(&str, &str)]| {
+            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+            Early::scan(&words, |name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(early("mediary --color never info", &[]).choice(), clap::ColorChoice::Never);
+        assert_eq!(early("mediary info --color=always", &[]).choice(), clap::ColorChoice::Always);
+        assert_eq!(early("mediary info --color", &[]).choice(), clap::ColorChoice::Auto);
+        let found = early("mediary --plugin a.so info -q --plugin=b=c.so --no-plugins --isolate none x", &[]);
+        assert_eq!(found.plugins, [PathBuf::from("a.so"), "b=c.so".into()]);
+        assert!(found.no_plugins && found.quiet && !found.untrusted);
+        assert_eq!(found.isolate, Isolate::None);
+        assert_eq!(early("mediary info", &[("MEDIARY_ISOLATE", "process")]).isolate, Isolate::Process);
+        assert_eq!(early("mediary --isolate auto", &[("MEDIARY_ISOLATE", "process")]).isolate, Isolate::Auto);
+        assert!(early("mediary info", &[("MEDIARY_LIMITS", "untrusted")]).untrusted);
+        assert!(!early("mediary info --limits desktop", &[("MEDIARY_LIMITS", "untrusted")]).untrusted);
+        assert_eq!(early("mediary info -- --no-plugins --plugin x", &[]), Early::default());
     }
 }

@@ -8,6 +8,7 @@ mod commands;
 mod inputs;
 mod interrupt;
 mod output;
+mod plugins;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +17,10 @@ use std::process::ExitCode;
 
 use mediary::{Error, ErrorKind, Limits, ReadOptions, Registry, WriteOptions};
 
-use args::{Cli, Command, Global, Origins};
+use args::{Cli, Command, Early, Global, Origins};
 use interrupt::Interrupt;
 use output::{Screen, error_to_stderr, text::Paint};
+use plugins::Plugins;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ impl std::error::Error for Usage {}
 /// What every command works with.
 pub(crate) struct Session {
     pub(crate) registry: Registry,
+    pub(crate) plugins: Plugins,
     pub(crate) global: Global,
     pub(crate) origins: Origins,
     pub(crate) limits: Limits,
@@ -92,6 +95,7 @@ impl Session {
 const DEFECT: u8 = 101;
 
 fn main() -> ExitCode {
+    mediary_loader::worker::serve_if_asked();
     let verbose = std::env::args_os().any(|word| word == "-v" || word == "--verbose" || word == "-vv");
     // Core turns panics of format code into errors of their input, `start` does so with those of the command itself. The
     // default hook would print a trace for each of them first.
@@ -111,24 +115,29 @@ fn main() -> ExitCode {
 }
 
 fn start() -> ExitCode {
-    let registry = Registry::builtin();
-    let (cli, origins) = match args::parse(&registry, std::env::args_os()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let early = Early::scan(&arguments, |name| std::env::var(name).ok());
+    let mut registry = Registry::builtin();
+    let plugins = Plugins::find(&mut registry, &early);
+    let (cli, origins) = match args::parse(&registry, &early, arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
+            // An id may be unknown because its plugin was refused.
+            plugins.warnings().for_each(|warning| output::warning_to_stderr(Paint(false), &warning));
             // Help and version end here too. A closed stdout is no reason to complain.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
         }
     };
     let mut screen = Screen::new(&cli.global);
-    ExitCode::from(execute(registry, cli, origins, &mut screen) as u8)
+    ExitCode::from(execute(registry, plugins, cli, origins, &mut screen) as u8)
 }
 
 /// Runs a parsed command line to its end, with its failure told.
-fn execute(registry: Registry, cli: Cli, origins: Origins, screen: &mut Screen) -> Exit {
+fn execute(registry: Registry, plugins: Plugins, cli: Cli, origins: Origins, screen: &mut Screen) -> Exit {
     let Cli { global, command } = cli;
     let (limits, _) = args::limits_in_force(&global, &origins);
-    let session = Session { registry, global, origins, limits, interrupt: Interrupt::install() };
+    let session = Session { registry, plugins, global, origins, limits, interrupt: Interrupt::install() };
     let done = run(&session, command, screen).and_then(|exit| {
         screen.flush()?;
         Ok(exit)
@@ -137,6 +146,13 @@ fn execute(registry: Registry, cli: Cli, origins: Origins, screen: &mut Screen) 
 }
 
 fn run(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
+    if !matches!(command, Command::Plugin(_)) {
+        if let Some(refusal) = session.plugins.failure() {
+            screen.error(refusal)?;
+            return Ok(Exit::Failed);
+        }
+        session.plugins.warnings().for_each(|warning| screen.warning(&warning));
+    }
     session.registry.check_options(&session.global.option)?;
     match command {
         Command::Info(args) => commands::info::run(session, &args, screen),
@@ -147,6 +163,7 @@ fn run(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Resu
         Command::Ls(args) => commands::ls::run(&args, screen),
         Command::Show(args) => commands::show::run(&args, screen),
         Command::Verify(args) => commands::verify::run(&args, screen),
+        Command::Plugin(args) => commands::plugin::run(session, &args, screen),
         Command::Doctor => commands::doctor::run(session, screen),
         Command::Completions(args) => commands::completions::run(session, &args, screen),
         Command::Man(args) => commands::man::run(session, &args, screen),

@@ -155,10 +155,10 @@ fn run_to(stdout: Box<dyn Write>, arguments: &[&str]) -> Exit {
     for format in [&Lines as &'static dyn Format, &One, &Broken] {
         registry.add(format).unwrap();
     }
-    let line = ["mediary"].iter().chain(arguments).map(OsString::from);
-    let (cli, origins) = args::parse(&registry, line).unwrap();
+    let line = ["mediary"].iter().chain(arguments).map(OsString::from).collect();
+    let (cli, origins) = args::parse(&registry, &Early::default(), line).unwrap();
     let mut screen = Screen::to(stdout, &cli.global);
-    execute(registry, cli, origins, &mut screen)
+    execute(registry, Plugins::default(), cli, origins, &mut screen)
 }
 
 /// Exit and stdout of a command line.

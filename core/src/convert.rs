@@ -59,7 +59,7 @@ fn points_of(scene: &Scene, cx: &Context) -> Result<PointCloud> {
     cx.lose("materials", scene.materials.len() as u64, "materials");
     cx.lose("textures", scene.textures.len() as u64, "textures");
     cx.lose("animations", scene.animations.len() as u64, "animations");
-    let attributes = if colored { vec![AttributeData::F32(colors)] } else { Vec::new() };
+    let attributes = if colored { vec![AttributeData::F32(colors.into())] } else { Vec::new() };
     let declared = positions.len() as u64;
     let chunk = PointChunk::new(positions, attributes, &schema)?;
     let mut cloud = PointCloud::new(schema, Stream::from_chunks(vec![chunk]));
@@ -114,8 +114,8 @@ fn scene_of(mut cloud: PointCloud, cx: &Context) -> Result<Scene> {
     cx.lose("vectors", cloud.vectors.len() as u64, "vectors");
     let primitive = Primitive {
         topology: Topology::Points,
-        positions,
-        colors: if color.is_some() { vec![colors] } else { Vec::new() },
+        positions: positions.into(),
+        colors: if color.is_some() { vec![colors.into()] } else { Vec::new() },
         ..Primitive::default()
     };
     let mut scene = Scene::of_meshes(vec![Mesh { primitives: vec![primitive], ..Mesh::default() }]);

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Location;
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing; nothing was changed.
@@ -20,7 +20,7 @@ pub enum Severity {
 }
 
 /// One finding. Equal codes are counted, not repeated: the location is that of the first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
@@ -58,7 +58,7 @@ impl Diagnostic {
 }
 
 /// What a conversion could not carry over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// Stable code, `<format>.<what>`, e.g. `stl.materials`.
     pub code: Cow<'static, str>,
@@ -95,6 +95,11 @@ impl Diagnostics {
         self.lock().clone()
     }
 
+    /// The findings so far, which are taken out.
+    pub(crate) fn take(&self) -> Vec<Diagnostic> {
+        std::mem::take(&mut *self.lock())
+    }
+
     /// The worst severity so far.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
@@ -124,6 +129,11 @@ impl Losses {
             Some(known) => known.count = known.count.saturating_add(count),
             None => list.push(Loss { code, message: message.into(), count }),
         }
+    }
+
+    /// The losses so far, which are taken out.
+    pub(crate) fn take(&self) -> Vec<Loss> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A copy of the losses so far.

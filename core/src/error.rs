@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -63,7 +63,8 @@ impl fmt::Display for ErrorKind {
 }
 
 /// A place in an input. Every part is optional; lines and columns count from 1, bytes from 0.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Location {
     /// Byte offset from the start of the input.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,8 +150,16 @@ struct Inner {
     message: String,
     hint: Option<String>,
     path: Option<String>,
-    limit: Option<&'static str>,
+    limit: Option<Hit>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A limit that was hit.
+#[derive(Clone, Copy, Debug)]
+struct Hit {
+    name: &'static str,
+    wanted: u64,
+    allowed: u64,
 }
 
 impl Error {
@@ -194,7 +203,7 @@ impl Error {
     pub fn limit(name: &'static str, wanted: u64, allowed: u64) -> Self {
         let mut error = Self::new(ErrorKind::Limit, format!("{name}: {wanted} wanted, the limit is {allowed}"))
             .with_hint(format!("raise it with --limit {name}={wanted}"));
-        error.0.limit = Some(name);
+        error.0.limit = Some(Hit { name, wanted, allowed });
         error
     }
 
@@ -297,7 +306,20 @@ impl Error {
     /// The name of the limit, for [`ErrorKind::Limit`].
     #[must_use]
     pub fn limit_name(&self) -> Option<&'static str> {
-        self.0.limit
+        self.0.limit.map(|hit| hit.name)
+    }
+
+    /// How much was wanted and how much is allowed, for [`ErrorKind::Limit`].
+    #[must_use]
+    pub fn limit_amounts(&self) -> Option<(u64, u64)> {
+        self.0.limit.map(|hit| (hit.wanted, hit.allowed))
+    }
+
+    /// With other words.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
     }
 
     /// The JSON object of DESIGN: `{"type":"error","path","code","format","message","location","hint"}`.

@@ -1,6 +1,6 @@
 //! The traits a format implements, and its static descriptor, from which tables, help, completions and tests derive.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ impl Signature {
 }
 
 /// How far a format's support has got. Better tiers win a tie of detection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Held against independent tools on real files, and fuzzed.
@@ -41,6 +41,18 @@ pub enum Tier {
     Standard,
     /// Works, little tested; or generic (any text, any JSON).
     Fallback,
+}
+
+impl Tier {
+    /// The word in manifests and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Preferred => "preferred",
+            Self::Standard => "standard",
+            Self::Fallback => "fallback",
+        }
+    }
 }
 
 /// Content that a writer keeps: what is written and read again is equal in these respects. What a writer does not declare,
@@ -109,6 +121,79 @@ pub enum Feature {
     Nulls,
     /// Bytes in cells.
     Binary,
+}
+
+impl Feature {
+    /// All features.
+    pub const ALL: &'static [Self] = &[
+        Self::NodeTree,
+        Self::MeshNames,
+        Self::Polygons,
+        Self::Lines,
+        Self::Points,
+        Self::Normals,
+        Self::Texcoords,
+        Self::Colors,
+        Self::Materials,
+        Self::Textures,
+        Self::Animations,
+        Self::Cameras,
+        Self::Attributes,
+        Self::Categories,
+        Self::Boxes,
+        Self::DoublePrecision,
+        Self::Residues,
+        Self::Bonds,
+        Self::Models,
+        Self::Cell,
+        Self::Charges,
+        Self::Altlocs,
+        Self::Alpha,
+        Self::SixteenBit,
+        Self::Float,
+        Self::ColorProfile,
+        Self::Integer,
+        Self::ColumnTypes,
+        Self::Nulls,
+        Self::Binary,
+    ];
+
+    /// The word in manifests and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NodeTree => "node-tree",
+            Self::MeshNames => "mesh-names",
+            Self::Polygons => "polygons",
+            Self::Lines => "lines",
+            Self::Points => "points",
+            Self::Normals => "normals",
+            Self::Texcoords => "texcoords",
+            Self::Colors => "colors",
+            Self::Materials => "materials",
+            Self::Textures => "textures",
+            Self::Animations => "animations",
+            Self::Cameras => "cameras",
+            Self::Attributes => "attributes",
+            Self::Categories => "categories",
+            Self::Boxes => "boxes",
+            Self::DoublePrecision => "double-precision",
+            Self::Residues => "residues",
+            Self::Bonds => "bonds",
+            Self::Models => "models",
+            Self::Cell => "cell",
+            Self::Charges => "charges",
+            Self::Altlocs => "altlocs",
+            Self::Alpha => "alpha",
+            Self::SixteenBit => "sixteen-bit",
+            Self::Float => "float",
+            Self::ColorProfile => "color-profile",
+            Self::Integer => "integer",
+            Self::ColumnTypes => "column-types",
+            Self::Nulls => "nulls",
+            Self::Binary => "binary",
+        }
+    }
 }
 
 /// When a format is the canonical asset of a kind.

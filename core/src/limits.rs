@@ -1,5 +1,6 @@
 //! Limits with numbers, and the byte budget that every reader draws on before it allocates.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -112,17 +113,31 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Account>);
 
-#[derive(Debug)]
 struct Account {
     allowed: u64,
     taken: AtomicU64,
+    reserve: Option<Reserve>,
+}
+
+/// Who is asked too: for more with a positive number of bytes, told of less with a negative one.
+type Reserve = Box<dyn Fn(i64) -> Result<()> + Send + Sync>;
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} bytes", self.taken.load(Ordering::Relaxed), self.allowed)
+    }
 }
 
 impl Budget {
     /// A budget of `allowed` bytes.
     #[must_use]
     pub fn new(allowed: u64) -> Self {
-        Self(Arc::new(Account { allowed, taken: AtomicU64::new(0) }))
+        Self(Arc::new(Account { allowed, taken: AtomicU64::new(0), reserve: None }))
+    }
+
+    /// A budget whose every change goes to `reserve` too: the host's, for a plugin.
+    pub(crate) fn asking(allowed: u64, reserve: impl Fn(i64) -> Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Account { allowed, taken: AtomicU64::new(0), reserve: Some(Box::new(reserve)) }))
     }
 
     /// Takes `bytes` before they are allocated.
@@ -136,12 +151,22 @@ impl Budget {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
                 taken.checked_add(bytes).filter(|&sum| sum <= account.allowed)
             })
-            .map(drop)
-            .map_err(|taken| Error::limit("alloc_bytes", taken.saturating_add(bytes), account.allowed))
+            .map_err(|taken| Error::limit("alloc_bytes", taken.saturating_add(bytes), account.allowed))?;
+        let Some(reserve) = &account.reserve else { return Ok(()) };
+        reserve(i64::try_from(bytes).unwrap_or(i64::MAX)).inspect_err(|_| self.forget(bytes))
     }
 
     /// Gives back what a finished chunk or a scratch buffer had taken.
     pub fn give_back(&self, bytes: u64) {
+        self.forget(bytes);
+        if let Some(reserve) = &self.0.reserve {
+            // Less is never refused.
+            let _ = reserve(i64::try_from(bytes).map_or(i64::MIN, i64::wrapping_neg));
+        }
+    }
+
+    /// Takes `bytes` off the count, without a word to whoever else is asked.
+    pub(crate) fn forget(&self, bytes: u64) {
         let _ =
             self.0.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| Some(taken.saturating_sub(bytes)));
     }

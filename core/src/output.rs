@@ -298,6 +298,13 @@ impl Output {
         }
     }
 
+    /// A file beside the output that was opened with [`sibling`](Self::sibling), to write more of it; `None` when there is
+    /// none of this name.
+    pub fn sibling_mut(&mut self, name: &str) -> Option<&mut dyn Write> {
+        let (_, target) = self.siblings.iter_mut().rfind(|(known, _)| known == name)?;
+        Some(target)
+    }
+
     /// Flushes the output and closes its files, which wait under their temporary names for [`Closed::finish`]: for
     /// conversions of many outputs that are to appear together.
     ///

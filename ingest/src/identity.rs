@@ -1,8 +1,8 @@
 //! When is an input up to date? When its idempotency key and the files beside it are what they were.
 //!
-//! The key covers what decides the result: the source's bytes, the format, the version of mediary, and the options that
-//! concern the format or the canonical format of its kinds, spelled out and sorted, so that `yes` and `true` and the default
-//! left out are one. Limits, memory, threads and durability are no part of it: they decide whether a result is reached, not
+//! The key covers what decides the result: the source's bytes, the format, the version of mediary, and of the format and the
+//! canonical formats of its kinds the plugin they come from, to the byte, and the options, spelled out and sorted, so that
+//! `yes` and `true` and the default left out are one. Limits, memory, threads and durability are no part of it: they decide whether a result is reached, not
 //! which. What failed for a limit or the environment is tried again by every run.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use mediary_core::{
-    FolderSiblings, FormatInfo, Limits, OptionType, OptionUse, Options, Registry, Result, Siblings, Source, Strictness,
-    hex,
+    FolderSiblings, FormatInfo, Limits, OptionType, OptionUse, Options, Origin, Registry, Result, Siblings, Source,
+    Strictness, hex,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -46,6 +46,9 @@ pub(crate) fn settings(
             format.id == info.id || format.canonical.iter().any(|canonical| info.kinds.contains(&canonical.kind))
         });
         if concerned {
+            if let Some(Origin::Plugin { name, sha256, .. }) = registry.origin(format.id) {
+                lines.push(format!("plugin {}={name:?} {sha256}", format.id));
+            }
             lines.extend(spelled_out(registry, format, &options.read.options)?);
         }
     }

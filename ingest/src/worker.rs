@@ -469,7 +469,11 @@ impl<'i> Worker<'_, 'i> {
                 let stored = self.store_record(&mut record, loaded, info, &budget, &mut pending);
                 // What a writer left of a stream is read, so that the next record can be.
                 let drained = if stored.is_err() { record.media.drain() } else { Ok(()) };
-                stop |= drained.is_err();
+                // A reader's process that died takes the rest of its input with it: that is one failure, not one a record.
+                stop |= drained.is_err()
+                    || stored
+                        .as_ref()
+                        .is_err_and(|error| error.kind() == ErrorKind::Worker && error.format() == Some(info.id));
                 stored.map(|()| record)
             });
             match result {

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use mediary::record::AudioChunk;
-use mediary::record::{Media, PointChunk, TableChunk, VideoFrame};
-use mediary::{Error, FormatInfo, MediaRecord, ReadOptions, Registry, Result, Source};
+use mediary::FormatInfo;
+pub(crate) use mediary_conformance::read_all;
 use serde_json::Value;
 
 /// The root of the checkout.
@@ -46,11 +45,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// The good samples of a format: the files of its folder that carry one of its extensions.
 pub(crate) fn samples(info: &FormatInfo) -> Vec<PathBuf> {
-    let files = files_below(&data(info.id)).into_iter();
-    files
-        .filter(|path| !path.components().any(|part| part.as_os_str() == "malformed"))
-        .filter(|path| info.claims(&path.file_name().unwrap().to_string_lossy()))
-        .collect()
+    mediary_conformance::samples(info, &data(info.id))
 }
 
 /// The malformed samples of a format.
@@ -60,62 +55,21 @@ pub(crate) fn malformed(info: &FormatInfo) -> Vec<PathBuf> {
     files
 }
 
-/// The bulk of a record, collected.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Bulk {
-    None,
-    Points(Vec<PointChunk>),
-    Audio(Vec<AudioChunk>),
-    Frames(Vec<VideoFrame>),
-    Rows(Vec<TableChunk>),
-}
-
-/// Takes the bulk out of a record; its facts are complete afterwards.
-pub(crate) fn collect(record: &mut MediaRecord) -> Result<Bulk> {
-    let budget = mediary::Budget::new(u64::MAX);
-    Ok(match &mut record.media {
-        Media::PointCloud(cloud) => Bulk::Points(cloud.points.collect(&budget)?),
-        Media::Audio(audio) => Bulk::Audio(audio.samples.collect(&budget)?),
-        Media::Table(table) => Bulk::Rows(table.rows.collect(&budget)?),
-        Media::Video(video) => match &mut video.frames {
-            Some(frames) => Bulk::Frames(frames.collect(&budget)?),
-            None => Bulk::None,
-        },
-        _ => Bulk::None,
-    })
-}
-
-/// Everything about a record that must not change from run to run.
-pub(crate) fn fingerprint(record: &mut MediaRecord) -> Result<String> {
-    let bulk = collect(record)?;
-    Ok(format!("{}\n{:?}\n{bulk:?}", record.to_json(), record.media))
-}
-
-/// Reads all records of an input to their ends.
-pub(crate) fn read_all(registry: &Registry, source: &Source, options: &ReadOptions) -> Result<Vec<MediaRecord>> {
-    registry
-        .open(source, options)?
-        .map(|record| {
-            let mut record = record?;
-            record.media.drain()?;
-            Ok(record)
-        })
-        .collect()
-}
-
-/// Whether an error is a caught panic: always a defect.
-pub(crate) fn is_panic(error: &Error) -> bool {
-    error.message().contains("the decoder gave up")
-}
-
 /// The program under test.
 pub(crate) fn mediary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mediary"));
-    command.current_dir(root()).stdin(Stdio::null()).env("NO_COLOR", "1");
-    for name in ["MEDIARY_LIMITS", "MEDIARY_MEMORY", "MEDIARY_JOBS", "CLICOLOR_FORCE"] {
+    command.current_dir(root()).stdin(Stdio::null()).env("NO_COLOR", "1").env("XDG_DATA_HOME", no_data());
+    for name in
+        ["MEDIARY_LIMITS", "MEDIARY_MEMORY", "MEDIARY_JOBS", "MEDIARY_ISOLATE", "MEDIARY_PLUGIN_PATH", "CLICOLOR_FORCE"]
+    {
         command.env_remove(name);
     }
     command
+}
+
+/// A data folder without plugins: those of who runs the tests are not asked.
+pub(crate) fn no_data() -> PathBuf {
+    root().join("target/no-plugins")
 }
 
 /// Runs the program.

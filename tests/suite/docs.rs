@@ -92,6 +92,7 @@ fn check(document: &str, folder: &std::path::Path, command: &str, expected: &str
         .env("PATH", path)
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
+        .env("XDG_DATA_HOME", crate::common::no_data())
         .output()
         .unwrap();
     let found = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -102,7 +103,7 @@ fn check(document: &str, folder: &std::path::Path, command: &str, expected: &str
     assert!(same, "{document}: $ {command}\nprints\n{found}\nnot\n{}", expected.join("\n"));
 }
 
-fn fits(expected: &str, found: &str) -> bool {
+pub(crate) fn fits(expected: &str, found: &str) -> bool {
     let mut parts = expected.split('…');
     let Some(mut rest) = found.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<_> = parts.collect();

@@ -1,13 +1,14 @@
 //! `mediary detect`: which format an input has, and how that was decided.
 
-use mediary::{Candidate, Detection, Source, Strictness};
+use mediary::{Candidate, Detection, Origin, Registry, Source, Strictness};
 use serde_json::{Value, json};
 
+use super::formats::add_origins;
 use super::{Stop, each_input};
 use crate::args::DetectArgs;
 use crate::inputs::Input;
 use crate::output::text::Paint;
-use crate::output::{Screen, text};
+use crate::output::{self, Screen, text};
 use crate::{Exit, Session};
 
 pub(crate) fn run(session: &Session, args: &DetectArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
@@ -29,19 +30,22 @@ fn detect(
     let winner = detection.winner(session.global.strictness() == Strictness::Strict);
     let shown = input.shown();
     if screen.json {
-        screen.json(&to_json(&shown, winner.as_ref().ok().copied(), &detection))?;
+        screen.json(&to_json(&session.registry, &shown, winner.as_ref().ok().copied(), &detection))?;
     } else if args.explain {
-        screen.text(&explain(screen.paint, &shown, &detection))?;
+        screen.text(&explain(screen.paint, &session.registry, &shown, &detection))?;
     } else if let Ok(winner) = &winner {
         screen.text(&format!("{}: {winner}\n", text::clean(&shown)))?;
     }
     winner.map(drop).map_err(Stop::from)
 }
 
-fn to_json(shown: &str, winner: Option<&str>, detection: &Detection) -> Value {
+fn to_json(registry: &Registry, shown: &str, winner: Option<&str>, detection: &Detection) -> Value {
     let mut json = json!({ "type": "detection", "path": shown, "format": winner, "decided_by": decided_by(detection) });
     if let (Value::Object(json), Ok(Value::Object(detection))) = (&mut json, serde_json::to_value(detection)) {
         json.extend(detection);
+    }
+    for (index, candidate) in detection.candidates.iter().enumerate() {
+        json["candidates"][index]["origin"] = output::json::origin(origin(registry, candidate.format));
     }
     json
 }
@@ -72,8 +76,17 @@ fn first_difference(first: &Candidate, second: &Candidate) -> &'static str {
     }
 }
 
-fn explain(paint: Paint, shown: &str, detection: &Detection) -> String {
+fn origin<'r>(registry: &'r Registry, id: &str) -> &'r Origin {
+    registry.origin(id).unwrap_or(&Origin::BuiltIn)
+}
+
+fn explain(paint: Paint, registry: &Registry, shown: &str, detection: &Detection) -> String {
     let mut report = format!("{}\n", paint.title(&text::clean(shown)));
+    for failure in &detection.failures {
+        let origin = origin(registry, failure.format);
+        let told = format!("{} ({origin}) could not look at it: {}: {}", failure.format, failure.kind, failure.message);
+        report += &format!("{} {}\n", paint.bad("failed:"), text::clean(&told));
+    }
     if detection.candidates.is_empty() {
         let claim = match &detection.extension_mismatch[..] {
             [] => "and none claims the extension".to_owned(),
@@ -81,7 +94,7 @@ fn explain(paint: Paint, shown: &str, detection: &Detection) -> String {
         };
         return report + &format!("no format recognises the content, {claim}\n\n");
     }
-    let rows: Vec<Vec<String>> = detection
+    let mut rows: Vec<Vec<String>> = detection
         .candidates
         .iter()
         .map(|it| {
@@ -97,7 +110,10 @@ fn explain(paint: Paint, shown: &str, detection: &Detection) -> String {
             ]
         })
         .collect();
-    report += &text::table(paint, &["format", "score", "extension", "signature", "tier", "reason"], &rows);
+    let mut heading = vec!["format", "score", "extension", "signature", "tier", "reason"];
+    let origins = detection.candidates.iter().map(|candidate| origin(registry, candidate.format));
+    add_origins(&mut heading, &mut rows, "origin", origins);
+    report += &text::table(paint, &heading, &rows);
     report += &format!("decided by: {}\n", decided_by(detection));
     if !detection.extension_mismatch.is_empty() {
         report += &format!(
@@ -140,10 +156,10 @@ mod tests {
             forced: false,
             extension_mismatch: vec!["jpeg"],
         };
-        let report = explain(Paint(false), "a.jpg", &detection);
+        let report = explain(Paint(false), &Registry::empty(), "a.jpg", &detection);
         assert!(report.contains("png     200    no         8          standard  r\n"), "{report}");
         assert!(report.contains("decided by: it is the only candidate\nwarning: the name says jpeg"), "{report}");
-        let json = to_json("a.jpg", Some("png"), &detection);
+        let json = to_json(&Registry::empty(), "a.jpg", Some("png"), &detection);
         assert_eq!(json["candidates"][0]["score"], 200);
         assert_eq!(json["extension_mismatch"][0], "jpeg");
     }

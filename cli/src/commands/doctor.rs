@@ -84,11 +84,22 @@ fn rows(session: &Session) -> Vec<Row> {
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let target = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
     let color = format!("{:?}", session.global.color).to_lowercase();
+    let (plugins, refused) = session.plugins.tally();
+    let told = format!("{refused} refused, `mediary plugin list --why` says why");
+    let status = mediary_loader::worker::status();
+    let workers = if status.processes { "processes of their own" } else { "none: this system has no worker processes" };
+    let mut sandbox: Vec<String> = status.landlock.iter().map(|version| format!("landlock {version}")).collect();
+    sandbox.extend(status.seccomp.then(|| "seccomp".to_owned()));
+    let isolate = format!("{:?}", session.global.isolate).to_lowercase();
     vec![
         ("version", env!("CARGO_PKG_VERSION").into(), none()),
         ("build", build.into(), none()),
         ("target", target.into(), none()),
         ("formats", session.registry.formats().count().into(), none()),
+        ("plugins", plugins.into(), if refused == 0 { none() } else { told }),
+        ("isolate", isolate.into(), origins.isolate.into()),
+        ("workers", workers.into(), none()),
+        ("sandbox", sandbox.join(", ").into(), none()),
         ("cores", cores.into(), none()),
         ("jobs", session.global.jobs.map(NonZeroUsize::get).or(cores).into(), origins.jobs.into()),
         ("memory", memory().into(), "bytes of this machine".into()),
@@ -137,6 +148,13 @@ fn missing(session: &Session) -> Vec<String> {
         if reads == 0 {
             lines.push(format!("no format of kind {kind} can be read"));
         }
+    }
+    let status = mediary_loader::worker::status();
+    if status.processes && status.landlock.is_none() {
+        lines.push("no landlock: worker processes can open files".into());
+    }
+    if status.processes && !status.seccomp {
+        lines.push("no seccomp: worker processes can reach the network".into());
     }
     if tempfile::tempfile().is_err() {
         lines.push("the folder for temporary files is not writable: long streams cannot be read".into());

@@ -1,6 +1,6 @@
 //! `mediary formats`: what the descriptors say.
 
-use mediary::{Canonical, Feature, FormatInfo, Signature};
+use mediary::{Canonical, Feature, FormatInfo, Origin, Signature};
 use serde_json::Value;
 
 use crate::args::FormatsArgs;
@@ -9,26 +9,52 @@ use crate::output::{Screen, json, text};
 use crate::{Exit, Session};
 
 pub(crate) fn run(session: &Session, args: &FormatsArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let origin = |info: &FormatInfo| session.registry.origin(info.id).unwrap_or(&Origin::BuiltIn);
     let formats: Vec<&FormatInfo> = match &args.id {
         Some(id) => vec![session.registry.get(id)?.info()],
         None => session.registry.formats().collect(),
     };
     if screen.json {
         for info in &formats {
-            screen.json(&json::format(info))?;
+            let mut json = json::format(info);
+            json["origin"] = json::origin(origin(info));
+            screen.json(&json)?;
         }
     } else if args.markdown {
-        let rows: Vec<_> = formats.iter().map(|info| markdown_row(info)).collect();
-        let heading =
-            ["Id", "Name", "Kinds", "Extensions", "Read", "Write", "Records", "Tier", "Survives a round trip"];
+        let mut rows: Vec<_> = formats.iter().map(|info| markdown_row(info)).collect();
+        let mut heading =
+            vec!["Id", "Name", "Kinds", "Extensions", "Read", "Write", "Records", "Tier", "Survives a round trip"];
+        add_origins(&mut heading, &mut rows, "Origin", formats.iter().map(|info| origin(info)));
         screen.text(&text::markdown(&heading, &rows))?;
     } else if let (Some(_), [info]) = (&args.id, &formats[..]) {
-        screen.text(&details(screen.paint, info))?;
+        screen.text(&details(screen.paint, info, origin(info)))?;
     } else {
-        let rows: Vec<_> = formats.iter().map(|info| row(info)).collect();
-        screen.text(&text::table(screen.paint, &["id", "name", "kinds", "extensions", "can", "tier"], &rows))?;
+        let mut rows: Vec<_> = formats.iter().map(|info| row(info)).collect();
+        let mut heading = vec!["id", "name", "kinds", "extensions", "can", "tier"];
+        add_origins(&mut heading, &mut rows, "origin", formats.iter().map(|info| origin(info)));
+        screen.text(&text::table(screen.paint, &heading, &rows))?;
     }
     Ok(Exit::Good)
+}
+
+/// A column that says where formats come from, when not all are built in.
+pub(crate) fn add_origins<'o>(
+    heading: &mut Vec<&str>,
+    rows: &mut [Vec<String>],
+    name: &'static str,
+    origins: impl Iterator<Item = &'o Origin>,
+) {
+    let origins: Vec<_> = origins.collect();
+    if origins.iter().all(|origin| **origin == Origin::BuiltIn) {
+        return;
+    }
+    heading.push(name);
+    for (row, origin) in rows.iter_mut().zip(origins) {
+        row.push(match origin {
+            Origin::Plugin { name, .. } => format!("plugin {}", text::clean(name)),
+            other => other.to_string(),
+        });
+    }
 }
 
 fn kinds(info: &FormatInfo) -> String {
@@ -76,7 +102,7 @@ fn features(features: &[Feature]) -> String {
     features.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
-fn details(paint: Paint, info: &FormatInfo) -> String {
+fn details(paint: Paint, info: &FormatInfo, origin: &Origin) -> String {
     let mut rows = vec![
         ("kinds", kinds(info)),
         ("extensions", info.extensions.iter().map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(" ")),
@@ -86,6 +112,9 @@ fn details(paint: Paint, info: &FormatInfo) -> String {
         ("tier", word(info.tier)),
         ("specification", info.spec.into()),
     ];
+    if *origin != Origin::BuiltIn {
+        rows.push(("origin", text::clean(&origin.to_string()).into()));
+    }
     if info.siblings {
         rows.push(("siblings", "refers to files beside it".into()));
     }
@@ -160,7 +189,7 @@ mod tests {
 
     #[test]
     fn everything_about_a_format_is_shown() {
-        let page = details(Paint(false), &INFO);
+        let page = details(Paint(false), &INFO, &Origin::BuiltIn);
         for part in [
             "\"O\\xff?\" at byte 1",
             "scene (float samples)",

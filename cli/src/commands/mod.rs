@@ -9,6 +9,7 @@ pub(crate) mod info;
 pub(crate) mod ingest;
 pub(crate) mod ls;
 pub(crate) mod man;
+pub(crate) mod plugin;
 pub(crate) mod show;
 pub(crate) mod verify;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use mediary::{Canonical, FormatInfo, OptionType, OptionUse, Signature, hex};
+use mediary::{Canonical, FormatInfo, OptionType, OptionUse, Origin, Signature, hex};
 use serde_json::{Value, json};
 
 /// One object and a line feed.
@@ -38,6 +38,17 @@ pub(crate) fn format(info: &FormatInfo) -> Value {
         "spec": info.spec,
         "tier": info.tier,
     })
+}
+
+/// Where a format comes from.
+pub(crate) fn origin(origin: &Origin) -> Value {
+    match origin {
+        Origin::BuiltIn => json!({ "type": "built-in" }),
+        Origin::Plugin { name, path, sha256 } => {
+            json!({ "type": "plugin", "name": name, "path": path.display().to_string(), "sha256": sha256 })
+        }
+        _ => json!({ "type": "added" }),
+    }
 }
 
 fn canonical(canonical: &Canonical) -> Value {

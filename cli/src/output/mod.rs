@@ -111,6 +111,13 @@ impl Screen {
         }
     }
 
+    /// Something that is not as it should be, on stderr, unless quiet.
+    pub(crate) fn warning(&self, text: &str) {
+        if !self.quiet {
+            warning_to_stderr(self.paint_stderr, text);
+        }
+    }
+
     /// A finding on stderr, unless quiet.
     pub(crate) fn diagnostic(&self, diagnostic: &Diagnostic) {
         if !self.quiet {
@@ -140,6 +147,11 @@ pub(crate) fn error_to_stderr(paint: Paint, message: &str, hint: Option<&str>) {
         text += &format!("{} {}\n", paint.key("hint:"), clean(hint));
     }
     to_stderr(&text);
+}
+
+/// `warning: …`
+pub(crate) fn warning_to_stderr(paint: Paint, text: &str) {
+    to_stderr(&format!("{} {}\n", paint.odd("warning:"), clean(text)));
 }
 
 /// Writes in one piece; a closed stderr is no failure.

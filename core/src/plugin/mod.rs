@@ -1,3 +1,12 @@
 //! Formats as dynamically loaded crates: the binary interface and what a plugin's author uses.
 
 pub mod abi;
+pub mod export;
+pub mod failure;
+mod host;
+mod manifest;
+pub mod raw;
+#[cfg(test)]
+mod tests;
+
+pub use manifest::{Declaration, Manifest, Need};

@@ -1,14 +1,15 @@
 //! What people or models say about an image: boxes and masks in named layers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::buffer::Buffer;
 use crate::error::{Error, Result};
 
 /// Boxes and masks of one layer, e.g. `predictions` or `ground_truth`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Layer {
     /// Class names by id. An id without a name is called `class_<id>`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -30,29 +31,47 @@ impl Layer {
 }
 
 /// A box in pixels: (0, 0) is the top left corner of the image, x to the right, y down. It may reach beyond the image.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Box2 {
     /// `[min_x, min_y, max_x, max_y]` in pixels.
+    #[serde(with = "crate::wire::number")]
     pub pixels: [f64; 4],
     /// Class.
     pub class_id: i64,
     /// Text beside the box.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption: Option<String>,
     /// Scores by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "crate::wire::number")]
     pub scores: BTreeMap<String, f64>,
 }
 
 /// A raster of class ids, row-major from the top left corner.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "MaskParts")]
 pub struct Mask {
     /// Pixels across.
     pub width: u32,
     /// Pixels down.
     pub height: u32,
-    #[serde(skip)]
-    classes: Arc<[u16]>,
+    // Bulk is no part of the record JSON.
+    #[serde(skip_serializing_if = "crate::wire::outside")]
+    classes: Buffer<u16>,
+}
+
+#[derive(Deserialize)]
+struct MaskParts {
+    width: u32,
+    height: u32,
+    classes: Buffer<u16>,
+}
+
+impl TryFrom<MaskParts> for Mask {
+    type Error = Error;
+
+    fn try_from(parts: MaskParts) -> Result<Self> {
+        Self::new(parts.width, parts.height, parts.classes)
+    }
 }
 
 impl Mask {
@@ -60,7 +79,7 @@ impl Mask {
     ///
     /// # Errors
     /// `Malformed` when the number of ids is not `width * height`.
-    pub fn new(width: u32, height: u32, classes: impl Into<Arc<[u16]>>) -> Result<Self> {
+    pub fn new(width: u32, height: u32, classes: impl Into<Buffer<u16>>) -> Result<Self> {
         let classes = classes.into();
         let expected = u64::from(width) * u64::from(height);
         if classes.len() as u64 != expected {
@@ -70,6 +89,11 @@ impl Mask {
             )));
         }
         Ok(Self { width, height, classes })
+    }
+
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        let _ = self.classes.share();
     }
 
     /// Class ids, `[y * width + x]`.

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::buffer::Buffer;
 use super::facts::AudioFacts;
 use super::stream::{Chunk, Stream};
 
 /// Samples of one stretch of time, interleaved by channel: `samples[frame * channels + channel]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AudioChunk {
     /// Signed integers, right aligned: full scale is `-(1 << (bits - 1))..1 << (bits - 1)`.
     Int {
         /// Interleaved samples.
-        samples: Vec<i32>,
+        samples: Buffer<i32>,
         /// Channels.
         channels: u16,
         /// Bits a sample, 1 to 32.
@@ -21,13 +25,21 @@ pub enum AudioChunk {
     /// Floats, full scale is -1 to 1; values beyond are kept.
     Float {
         /// Interleaved samples.
-        samples: Vec<f32>,
+        samples: Buffer<f32>,
         /// Channels.
         channels: u16,
     },
 }
 
 impl AudioChunk {
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        match self {
+            Self::Int { samples, .. } => drop(samples.share()),
+            Self::Float { samples, .. } => drop(samples.share()),
+        }
+    }
+
     /// Samples a channel.
     #[must_use]
     pub fn frames(&self) -> usize {
@@ -93,14 +105,20 @@ impl Chunk for AudioChunk {
     }
 }
 
+/// The speaker names, in the order of the bits of the channel mask that WAVE and FLAC share (`dwChannelMask`).
+pub const SPEAKERS: [&str; 18] = [
+    "FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR", "TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR",
+];
+
 /// Sound: its shape, and its samples as a stream.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Audio {
     /// Samples a second and channel.
     pub sample_rate: u32,
     /// Channels, at least 1, in WAVE order (front left, front right, centre, LFE, …) unless `layout` says otherwise.
     pub channels: u16,
-    /// Speaker names by channel, if the source states them: `FL`, `FR`, `FC`, `LFE`, `BL`, `BR` …
+    /// Speaker names by channel, if the source states them, each one of [`SPEAKERS`].
+    #[serde(default, deserialize_with = "crate::wire::words::speakers", skip_serializing_if = "Vec::is_empty")]
     pub layout: Vec<&'static str>,
     /// Whether chunks are integers ([`AudioChunk::Int`]) or floats.
     pub integer: bool,
@@ -109,10 +127,13 @@ pub struct Audio {
     /// Codec name: `pcm_s16`, `pcm_f32`, `flac`, `mp3` …
     pub codec: String,
     /// Samples a channel as the header announces them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_frames: Option<u64>,
     /// Title, artist and the like, as the source spells the keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// The samples.
+    #[serde(skip)]
     pub samples: Stream<AudioChunk>,
 }
 

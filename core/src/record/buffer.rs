@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// Values in a row, immutable where they are shared. What a plugin or a worker process made is used in place, without a copy;
-/// a `Vec` becomes one without a copy either. Reads as a slice.
+/// a `Vec` becomes one without a copy either. Reads as a slice. With serde it is the index of a buffer of a
+/// [`Parcel`](crate::wire::Parcel), and an error anywhere else.
 pub struct Buffer<T>(Values<T>);
 
 enum Values<T> {
@@ -20,12 +21,28 @@ impl<T> Buffer<T> {
         Self(Values::Shared(values))
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
     /// The values.
     #[must_use]
     pub fn as_slice(&self) -> &[T] {
         match &self.0 {
             Values::Owned(values) => values,
             Values::Shared(values) => (**values).as_ref(),
+        }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Buffer<T> {
+    /// A handle of the values: copied unless they are [shared](Self::share) already.
+    pub(crate) fn handle(&self) -> Arc<dyn AsRef<[T]> + Send + Sync> {
+        match &self.0 {
+            Values::Owned(values) => Arc::new(values.clone()),
+            Values::Shared(values) => Arc::clone(values),
         }
     }
 }
@@ -86,6 +103,12 @@ impl<T> From<Vec<T>> for Buffer<T> {
     }
 }
 
+impl<T: Send + Sync + 'static> From<Arc<[T]>> for Buffer<T> {
+    fn from(values: Arc<[T]>) -> Self {
+        Self(Values::Shared(Arc::new(values)))
+    }
+}
+
 impl<T, const N: usize> From<[T; N]> for Buffer<T> {
     fn from(values: [T; N]) -> Self {
         Self(Values::Owned(values.into()))
@@ -95,6 +118,15 @@ impl<T, const N: usize> From<[T; N]> for Buffer<T> {
 impl<T> FromIterator<T> for Buffer<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         Self(Values::Owned(values.into_iter().collect()))
+    }
+}
+
+impl<T: Clone> IntoIterator for Buffer<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.into_vec().into_iter()
     }
 }
 

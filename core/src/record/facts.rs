@@ -1,15 +1,17 @@
 //! Facts: what is true of the media, by names that never change. One struct a kind; an absent value is not known yet.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{Kind, Word};
 
 /// An axis-aligned box in the unit of the media, `[x, y, z]` each.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
     /// Smallest coordinates.
+    #[serde(with = "crate::wire::number")]
     pub min: [f64; 3],
     /// Largest coordinates.
+    #[serde(with = "crate::wire::number")]
     pub max: [f64; 3],
 }
 
@@ -37,20 +39,26 @@ impl Bounds {
 }
 
 /// A column as facts show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnFact {
     /// Header text.
     pub name: String,
     /// Type name, absent while it is not known.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<&'static str>,
+    #[serde(
+        default,
+        rename = "type",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::wire::words::column"
+    )]
+    pub kind: Option<Word>,
 }
 
 macro_rules! facts {
     ($( $(#[$doc:meta])* $name:ident { $( $(#[$field_doc:meta])* $field:ident: $type:ty, )* } )*) => {
         $(
             $(#[$doc])*
-            #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+            #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+            #[serde(default)]
             pub struct $name {
                 $( $(#[$field_doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>, )*
             }
@@ -70,9 +78,11 @@ facts! {
         /// Bits a sample, as stored in the source.
         bit_depth: u8,
         /// `uint` or `float`.
-        sample_format: &'static str,
+        #[serde(deserialize_with = "crate::wire::words::sample_format")]
+        sample_format: Word,
         /// `srgb`, `linear`, `icc` or `unknown`.
-        color_space: &'static str,
+        #[serde(deserialize_with = "crate::wire::words::color_space")]
+        color_space: Word,
         /// Whether there is an alpha channel.
         has_alpha: bool,
         /// Pictures in the source: 1, or the number of frames of an animation.
@@ -101,7 +111,8 @@ facts! {
         /// World bounds through the node tree, in scene units.
         bounds: Bounds,
         /// `x`, `y` or `z`; absent when the format does not say.
-        up_axis: &'static str,
+        #[serde(deserialize_with = "crate::wire::words::axis")]
+        up_axis: Word,
     }
     /// Facts of a point cloud.
     PointCloudFacts {
@@ -137,6 +148,7 @@ facts! {
         /// Sum formula in Hill order.
         formula: String,
         /// Unit cell `[a, b, c, alpha, beta, gamma]` in angstrom and degrees.
+        #[serde(with = "crate::wire::number")]
         cell: [f64; 6],
         /// Whether any atom has a position.
         has_coordinates: bool,
@@ -152,14 +164,17 @@ facts! {
         /// Samples a channel, as decoded.
         frames: u64,
         /// Frames over sample rate.
+        #[serde(with = "crate::wire::number")]
         duration_seconds: f64,
         /// Bits a sample of the coded audio.
         bit_depth: u8,
         /// Codec name, e.g. `pcm_s16`, `flac`.
         codec: String,
         /// Largest absolute sample, 1 is full scale. Known after decoding.
+        #[serde(with = "crate::wire::number")]
         peak: f64,
         /// Root mean square of all samples of all channels, 1 is full scale. Known after decoding.
+        #[serde(with = "crate::wire::number")]
         rms: f64,
     }
     /// Facts of video.
@@ -169,10 +184,12 @@ facts! {
         /// Coded pixels down of the first video track.
         height: u32,
         /// Average frames a second of the first video track.
+        #[serde(with = "crate::wire::number")]
         frame_rate: f64,
         /// Frames of the first video track.
         frames: u64,
         /// Duration of the presentation.
+        #[serde(with = "crate::wire::number")]
         duration_seconds: f64,
         /// Codec of the first video track, e.g. `h264`.
         codec: String,
@@ -186,10 +203,13 @@ facts! {
         /// Bins.
         bins: u64,
         /// Left edge of the first bin.
+        #[serde(with = "crate::wire::number")]
         min: f64,
         /// Right edge of the last bin.
+        #[serde(with = "crate::wire::number")]
         max: f64,
         /// Sum of the counts.
+        #[serde(with = "crate::wire::number")]
         count: f64,
     }
     /// Facts of a table.

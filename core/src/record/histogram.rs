@@ -1,13 +1,34 @@
 //! Counts over bins.
 
+use serde::{Deserialize, Serialize};
+
 use super::facts::HistogramFacts;
 use crate::error::{Error, Result};
 
 /// A histogram: bin `i` holds `counts[i]` values of `edges[i]..edges[i + 1]`, the last bin closed on the right.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "HistogramParts")]
 pub struct Histogram {
+    #[serde(with = "crate::wire::columns::numbers")]
     edges: Vec<f64>,
+    #[serde(with = "crate::wire::columns::numbers")]
     counts: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct HistogramParts {
+    #[serde(with = "crate::wire::columns::numbers")]
+    edges: Vec<f64>,
+    #[serde(with = "crate::wire::columns::numbers")]
+    counts: Vec<f64>,
+}
+
+impl TryFrom<HistogramParts> for Histogram {
+    type Error = Error;
+
+    fn try_from(parts: HistogramParts) -> Result<Self> {
+        Self::new(parts.edges, parts.counts)
+    }
 }
 
 impl Histogram {

@@ -1,18 +1,22 @@
 //! Pixels.
 
+use serde::{Deserialize, Serialize};
+
+use super::buffer::Buffer;
 use super::facts::ImageFacts;
 use crate::error::{Error, Result};
 
 /// Samples of all pixels, interleaved by channel.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Samples {
     /// 0 to 255.
-    U8(Vec<u8>),
+    U8(Buffer<u8>),
     /// 0 to 65535.
-    U16(Vec<u16>),
+    U16(Buffer<u16>),
     /// Linear or display-referred floats; 0 to 1 is the displayable range.
-    F32(Vec<f32>),
+    F32(Buffer<f32>),
 }
 
 impl Samples {
@@ -44,7 +48,8 @@ impl Samples {
 }
 
 /// What the samples mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ColorSpace {
     /// sRGB primaries and transfer curve.
@@ -73,7 +78,8 @@ impl ColorSpace {
 
 /// An image. Row-major from the top left corner, `samples[(y * width + x) * channels + c]`, upright (orientation applied),
 /// alpha not premultiplied.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ImageParts")]
 pub struct Image {
     width: u32,
     height: u32,
@@ -82,6 +88,7 @@ pub struct Image {
     /// What the samples mean.
     pub color_space: ColorSpace,
     /// ICC profile as embedded in the source.
+    #[serde(with = "crate::wire::columns::optional_bytes", skip_serializing_if = "Option::is_none")]
     pub icc: Option<Vec<u8>>,
     /// Bits a sample in the source; may be less than in memory (1, 2, 4).
     pub source_bits: u8,
@@ -89,6 +96,39 @@ pub struct Image {
     pub frames: u64,
     /// Whether the source had an orientation other than upright, which the pixels now have applied.
     pub orientation_applied: bool,
+}
+
+/// An image as it crosses a boundary: what is absent is as in [`Image::new`].
+#[derive(Deserialize)]
+struct ImageParts {
+    width: u32,
+    height: u32,
+    channels: u8,
+    samples: Samples,
+    #[serde(default)]
+    color_space: ColorSpace,
+    #[serde(default, with = "crate::wire::columns::optional_bytes")]
+    icc: Option<Vec<u8>>,
+    source_bits: Option<u8>,
+    frames: Option<u64>,
+    #[serde(default)]
+    orientation_applied: bool,
+}
+
+impl TryFrom<ImageParts> for Image {
+    type Error = Error;
+
+    fn try_from(parts: ImageParts) -> Result<Self> {
+        let image = Self::new(parts.width, parts.height, parts.channels, parts.samples)?;
+        Ok(Self {
+            color_space: parts.color_space,
+            icc: parts.icc,
+            source_bits: parts.source_bits.unwrap_or(image.source_bits),
+            frames: parts.frames.unwrap_or(image.frames),
+            orientation_applied: parts.orientation_applied,
+            ..image
+        })
+    }
 }
 
 impl Image {
@@ -146,6 +186,15 @@ impl Image {
     #[must_use]
     pub fn samples(&self) -> &Samples {
         &self.samples
+    }
+
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        match &mut self.samples {
+            Samples::U8(samples) => drop(samples.share()),
+            Samples::U16(samples) => drop(samples.share()),
+            Samples::F32(samples) => drop(samples.share()),
+        }
     }
 
     /// Gives the samples away.

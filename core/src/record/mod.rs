@@ -15,7 +15,7 @@ pub mod stream;
 pub mod table;
 pub mod video;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use annotations::{Annotations, Box2, Layer, Mask};
@@ -36,11 +36,14 @@ use crate::diagnostic::{Diagnostics, Loss};
 use crate::error::Result;
 use crate::source::SiblingUse;
 
+/// A word of a closed list, named so that no derive takes it for text borrowed from its input.
+pub(crate) type Word = &'static str;
+
 /// The version of the record JSON.
 pub const SCHEMA: &str = "mediary.record/1";
 
 /// What a record holds. Kinds are closed, formats are open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
@@ -172,6 +175,16 @@ impl Media {
         }
     }
 
+    /// Shares the bulk that is not in a stream, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        match self {
+            Self::Image(image) => image.share(),
+            Self::Scene(scene) => scene.share(),
+            Self::Molecule(molecule) => molecule.share(),
+            _ => {}
+        }
+    }
+
     /// Tells streams whose errors they report.
     pub(crate) fn set_origin(&mut self, origin: stream::Origin) {
         match self {
@@ -209,7 +222,8 @@ macro_rules! from_typed {
 from_typed!(Image, Scene, PointCloud, Molecule, Audio, Video, Histogram, Table, Html);
 
 /// Where a record comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SourceInfo {
     /// File name without its folder.
     pub name: String,

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::Word;
+use super::buffer::Buffer;
 use super::elements::{HYDROGEN, SYMBOLS};
 use super::facts::MoleculeFacts;
 use crate::error::{Error, Result};
@@ -70,37 +73,53 @@ pub enum Chirality {
 
 /// Columns of atoms. `elements`, `names` and `residues` have one entry an atom; every other column has one an atom or is
 /// empty, which means its default for all.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Atoms {
     /// Elements.
+    #[serde(with = "crate::wire::columns::codes", skip_serializing_if = "Vec::is_empty")]
     pub elements: Vec<Element>,
     /// Names, e.g. `CA`; may be empty.
+    #[serde(with = "crate::wire::columns::strings", skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<SmolStr>,
     /// Indices into [`Molecule::residues`].
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub residues: Vec<u32>,
     /// Serial numbers of the source.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub serials: Vec<i64>,
     /// Alternate location labels; NUL for none.
+    #[serde(with = "crate::wire::columns::codes", skip_serializing_if = "Vec::is_empty")]
     pub altlocs: Vec<char>,
     /// Occupancies; default 1.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub occupancies: Vec<f32>,
     /// Isotropic B factors in Å²; default 0.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub b_factors: Vec<f32>,
     /// Formal charges in units of e; default 0.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub formal_charges: Vec<i8>,
     /// Partial charges in units of e.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub partial_charges: Vec<f32>,
     /// Radii in Å.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub radii: Vec<f32>,
     /// Mass numbers; 0 for the natural mixture.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub isotopes: Vec<u16>,
     /// Atom types of a force field.
+    #[serde(with = "crate::wire::columns::strings", skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<SmolStr>,
     /// Implicit hydrogens.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub hydrogens: Vec<u8>,
     /// Whether the atom is aromatic.
+    #[serde(with = "crate::wire::columns::codes", skip_serializing_if = "Vec::is_empty")]
     pub aromatic: Vec<bool>,
     /// Handedness.
+    #[serde(with = "crate::wire::columns::codes", skip_serializing_if = "Vec::is_empty")]
     pub chirality: Vec<Chirality>,
 }
 
@@ -143,13 +162,16 @@ pub struct Residue {
 }
 
 /// A chain.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Chain {
     /// Author's id; may be empty.
     pub name: SmolStr,
     /// mmCIF `label_asym_id`; may be empty.
+    #[serde(skip_serializing_if = "SmolStr::is_empty")]
     pub label: SmolStr,
     /// mmCIF entity id; may be empty.
+    #[serde(skip_serializing_if = "SmolStr::is_empty")]
     pub entity: SmolStr,
 }
 
@@ -224,64 +246,80 @@ pub struct Bond {
 }
 
 /// Positions of all atoms at one time or in one solution.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Model {
     /// Number in the source.
     pub number: i64,
     /// Title or comment of the frame; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub title: String,
     /// `[x, y, z]` in Å, one an atom, or empty without coordinates.
-    pub positions: Vec<[f64; 3]>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub positions: Buffer<[f64; 3]>,
     /// `[x, y, z]` in Å/ps, one an atom, or empty.
-    pub velocities: Vec<[f64; 3]>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub velocities: Buffer<[f64; 3]>,
     /// Cell of this frame where it differs from that of the molecule.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cell: Option<Cell>,
 }
 
 /// A unit cell.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// Edges a, b, c in Å.
+    #[serde(with = "crate::wire::number")]
     pub lengths: [f64; 3],
     /// Angles alpha, beta, gamma in degrees.
+    #[serde(with = "crate::wire::number")]
     pub angles: [f64; 3],
 }
 
 /// A stretch of secondary structure, between two residues of one chain.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SecondaryStructure {
     /// `helix` or `sheet`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "crate::wire::words::secondary")]
+    pub kind: Word,
     /// First residue, index into [`Molecule::residues`].
     pub start: u32,
     /// Last residue.
     pub end: u32,
     /// Class as the source numbers it (PDB helix class, strand sense).
+    #[serde(default)]
     pub class: i32,
     /// Identifier in the source.
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
     pub id: SmolStr,
 }
 
 /// A molecule or an assembly: what one entry of a file holds.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Molecule {
     /// Name or identifier.
     pub name: String,
     /// Atoms of the first model; all models have the same.
     pub atoms: Atoms,
     /// Residues in file order; a file without residues has one without a name.
+    #[serde(with = "crate::wire::columns::residues", skip_serializing_if = "Vec::is_empty")]
     pub residues: Vec<Residue>,
     /// Chains in file order.
     pub chains: Vec<Chain>,
     /// Bonds.
+    #[serde(with = "crate::wire::columns::bonds", skip_serializing_if = "Vec::is_empty")]
     pub bonds: Vec<Bond>,
     /// Models or frames; at least one.
     pub models: Vec<Model>,
     /// Unit cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cell: Option<Cell>,
     /// Space group, Hermann–Mauguin symbol.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub space_group: Option<String>,
     /// Helices and sheets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secondary: Vec<SecondaryStructure>,
 }
 
@@ -358,6 +396,13 @@ impl Molecule {
         Ok(())
     }
 
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        for model in &mut self.models {
+            drop((model.positions.share(), model.velocities.share()));
+        }
+    }
+
     /// Sum formula in Hill order: carbon, hydrogen, then the others by symbol; by symbol alone without carbon. Implicit
     /// hydrogens count; unknown elements and alternate locations after the first do not.
     #[must_use]
@@ -411,7 +456,7 @@ impl Molecule {
     /// The facts of this molecule.
     #[must_use]
     pub fn facts(&self) -> MoleculeFacts {
-        let positions = self.models.first().map_or(&[][..], |model| &model.positions);
+        let positions = self.models.first().map_or(&[][..], |model| &*model.positions);
         let flat = positions.iter().all(|position| position[2] == 0.0);
         let mut chains: Vec<&str> = self.chains.iter().map(|chain| chain.name.as_str()).collect();
         chains.sort_unstable();

@@ -1,11 +1,15 @@
 //! Points.
 
+use serde::{Deserialize, Serialize};
+
+use super::buffer::Buffer;
 use super::facts::{Bounds, PointCloudFacts};
 use super::stream::{Chunk, Stream};
 use crate::error::{Error, Result};
 
 /// Number type of an attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ScalarType {
     /// Signed 8 bit.
@@ -28,7 +32,7 @@ pub enum ScalarType {
 
 /// Name, number type and width of an attribute. Names with a fixed meaning: `color` (3 or 4 components; u8 0 to 255, u16 0 to
 /// 65535, floats 0 to 1), `category` (1 component), `intensity` (1), `normal` (3, unit length), `time` (1, seconds).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributeSpec {
     /// Lower-case name.
     pub name: String,
@@ -47,25 +51,26 @@ impl AttributeSpec {
 }
 
 /// Values of one attribute in one chunk, interleaved: `values[point * components + component]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AttributeData {
     /// Of [`ScalarType::I8`].
-    I8(Vec<i8>),
+    I8(Buffer<i8>),
     /// Of [`ScalarType::U8`].
-    U8(Vec<u8>),
+    U8(Buffer<u8>),
     /// Of [`ScalarType::I16`].
-    I16(Vec<i16>),
+    I16(Buffer<i16>),
     /// Of [`ScalarType::U16`].
-    U16(Vec<u16>),
+    U16(Buffer<u16>),
     /// Of [`ScalarType::I32`].
-    I32(Vec<i32>),
+    I32(Buffer<i32>),
     /// Of [`ScalarType::U32`].
-    U32(Vec<u32>),
+    U32(Buffer<u32>),
     /// Of [`ScalarType::F32`].
-    F32(Vec<f32>),
+    F32(Buffer<f32>),
     /// Of [`ScalarType::F64`].
-    F64(Vec<f64>),
+    F64(Buffer<f64>),
 }
 
 /// Runs `$body` with `$values` bound to the vector of any variant.
@@ -89,14 +94,14 @@ impl AttributeData {
     #[must_use]
     pub fn with_capacity(scalar: ScalarType, count: usize) -> Self {
         match scalar {
-            ScalarType::I8 => Self::I8(Vec::with_capacity(count)),
-            ScalarType::U8 => Self::U8(Vec::with_capacity(count)),
-            ScalarType::I16 => Self::I16(Vec::with_capacity(count)),
-            ScalarType::U16 => Self::U16(Vec::with_capacity(count)),
-            ScalarType::I32 => Self::I32(Vec::with_capacity(count)),
-            ScalarType::U32 => Self::U32(Vec::with_capacity(count)),
-            ScalarType::F32 => Self::F32(Vec::with_capacity(count)),
-            ScalarType::F64 => Self::F64(Vec::with_capacity(count)),
+            ScalarType::I8 => Self::I8(Vec::with_capacity(count).into()),
+            ScalarType::U8 => Self::U8(Vec::with_capacity(count).into()),
+            ScalarType::I16 => Self::I16(Vec::with_capacity(count).into()),
+            ScalarType::U16 => Self::U16(Vec::with_capacity(count).into()),
+            ScalarType::I32 => Self::I32(Vec::with_capacity(count).into()),
+            ScalarType::U32 => Self::U32(Vec::with_capacity(count).into()),
+            ScalarType::F32 => Self::F32(Vec::with_capacity(count).into()),
+            ScalarType::F64 => Self::F64(Vec::with_capacity(count).into()),
         }
     }
 
@@ -131,14 +136,14 @@ impl AttributeData {
     pub fn push(&mut self, value: f64) {
         #[expect(clippy::cast_possible_truncation, reason = "saturation is the documented behaviour")]
         match self {
-            Self::I8(values) => values.push(value.round() as i8),
-            Self::U8(values) => values.push(value.round() as u8),
-            Self::I16(values) => values.push(value.round() as i16),
-            Self::U16(values) => values.push(value.round() as u16),
-            Self::I32(values) => values.push(value.round() as i32),
-            Self::U32(values) => values.push(value.round() as u32),
-            Self::F32(values) => values.push(value as f32),
-            Self::F64(values) => values.push(value),
+            Self::I8(values) => values.to_mut().push(value.round() as i8),
+            Self::U8(values) => values.to_mut().push(value.round() as u8),
+            Self::I16(values) => values.to_mut().push(value.round() as i16),
+            Self::U16(values) => values.to_mut().push(value.round() as u16),
+            Self::I32(values) => values.to_mut().push(value.round() as i32),
+            Self::U32(values) => values.to_mut().push(value.round() as u32),
+            Self::F32(values) => values.to_mut().push(value as f32),
+            Self::F64(values) => values.to_mut().push(value),
         }
     }
 
@@ -160,6 +165,10 @@ impl AttributeData {
         }
     }
 
+    fn share(&mut self) {
+        each!(self, values => drop(values.share()));
+    }
+
     fn bytes(&self) -> u64 {
         fn size<T>(values: &[T]) -> u64 {
             size_of_val(values) as u64
@@ -169,9 +178,10 @@ impl AttributeData {
 }
 
 /// A stretch of points.
-#[derive(Clone, Debug, PartialEq)]
+/// Crosses a boundary as it is; who takes it in checks it with [`PointChunk::new`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PointChunk {
-    positions: Vec<[f64; 3]>,
+    positions: Buffer<[f64; 3]>,
     attributes: Vec<AttributeData>,
 }
 
@@ -180,18 +190,32 @@ impl PointChunk {
     ///
     /// # Errors
     /// `Malformed` when an attribute has another type than the schema or another length than the positions.
-    pub fn new(positions: Vec<[f64; 3]>, attributes: Vec<AttributeData>, schema: &[AttributeSpec]) -> Result<Self> {
+    pub fn new(
+        positions: impl Into<Buffer<[f64; 3]>>,
+        attributes: Vec<AttributeData>,
+        schema: &[AttributeSpec],
+    ) -> Result<Self> {
+        let positions = positions.into();
         if attributes.len() != schema.len() {
             return Err(Error::malformed(format!("expected {} attributes, found {}", schema.len(), attributes.len())));
         }
         for (data, spec) in attributes.iter().zip(schema) {
-            let expected = positions.len() * spec.components;
-            if data.len() != expected || data.scalar() != spec.scalar {
-                return Err(Error::malformed(format!("expected {expected} values, found {}", data.len()))
-                    .at_element(format!("attribute {:?}", spec.name)));
+            let wrong = |message| Err(Error::malformed(message).at_element(format!("attribute {:?}", spec.name)));
+            if data.scalar() != spec.scalar {
+                return wrong(format!("expected values of type {:?}, found {:?}", spec.scalar, data.scalar()));
+            }
+            let expected = positions.len().saturating_mul(spec.components);
+            if data.len() != expected {
+                return wrong(format!("expected {expected} values, found {}", data.len()));
             }
         }
         Ok(Self { positions, attributes })
+    }
+
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        drop(self.positions.share());
+        self.attributes.iter_mut().for_each(AttributeData::share);
     }
 
     /// Positions `[x, y, z]` in the unit of the source, without the cloud's offset.
@@ -246,45 +270,58 @@ impl Chunk for PointChunk {
 }
 
 /// A labelled box of 8 corners, in any order the source gives them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Box3 {
     /// Corners `[x, y, z]`.
+    #[serde(with = "crate::wire::number")]
     pub corners: [[f64; 3]; 8],
     /// Text of the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// RGB, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub color: Option<[f64; 3]>,
     /// Confidence as given.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub score: Option<f64>,
 }
 
 /// An arrow.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Vector3 {
     /// Where it starts.
+    #[serde(with = "crate::wire::number")]
     pub start: [f64; 3],
     /// Where it ends.
+    #[serde(with = "crate::wire::number")]
     pub end: [f64; 3],
     /// RGB, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub color: Option<[f64; 3]>,
 }
 
 /// A point cloud: attributes by name, points as a stream, boxes and vectors whole.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct PointCloud {
     /// The attributes every chunk has, in order.
     pub schema: Vec<AttributeSpec>,
     /// Points as the header announces them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_points: Option<u64>,
     /// The points.
+    #[serde(skip)]
     pub points: Stream<PointChunk>,
     /// Boxes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boxes: Vec<Box3>,
     /// Vectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vectors: Vec<Vector3>,
     /// Scene type as the source names it, e.g. `lidar/beta`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scene_type: Option<String>,
     /// Coordinate reference system as the source states it (WKT or an EPSG code).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crs: Option<String>,
 }
 

@@ -2,13 +2,17 @@
 //! positions are relative to a world offset in double precision.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::Word;
+use super::buffer::Buffer;
 use super::facts::{Bounds, SceneFacts};
 use crate::error::{Error, Result};
 
 /// How the vertices of a primitive are joined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Topology {
     /// Single points.
@@ -23,52 +27,69 @@ pub enum Topology {
 }
 
 /// Vertices with one material. All vertex arrays are as long as `positions` or empty.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Primitive {
     /// How vertices are joined.
     pub topology: Topology,
     /// `[x, y, z]` in scene units, relative to the node and to [`Scene::world_offset`].
-    pub positions: Vec<[f32; 3]>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub positions: Buffer<[f32; 3]>,
     /// Unit normals `[x, y, z]`.
-    pub normals: Vec<[f32; 3]>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub normals: Buffer<[f32; 3]>,
     /// Unit tangents `[x, y, z, handedness]`.
-    pub tangents: Vec<[f32; 4]>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub tangents: Buffer<[f32; 4]>,
     /// Texture coordinate sets `[u, v]`; (0, 0) is the upper left corner of the picture, as in glTF.
-    pub texcoords: Vec<Vec<[f32; 2]>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub texcoords: Vec<Buffer<[f32; 2]>>,
     /// Colour sets, RGBA 0 to 1, linear, alpha not premultiplied.
-    pub colors: Vec<Vec<[f32; 4]>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub colors: Vec<Buffer<[f32; 4]>>,
     /// Joint sets: indices into the skin's joints.
-    pub joints: Vec<Vec<[u16; 4]>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub joints: Vec<Buffer<[u16; 4]>>,
     /// Weight sets, as many as joint sets.
-    pub weights: Vec<Vec<[f32; 4]>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<Buffer<[f32; 4]>>,
     /// Corner indices into the vertex arrays; `None` means 0, 1, 2, …
-    pub indices: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub indices: Option<Buffer<u32>>,
     /// Corners of each face, for [`Topology::Polygons`]; empty otherwise.
-    pub face_sizes: Vec<u32>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub face_sizes: Buffer<u32>,
     /// Index into [`Scene::materials`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub material: Option<u32>,
     /// Morph targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<MorphTarget>,
 }
 
 /// Displacements of one morph target; arrays are empty or as long as the primitive's positions.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MorphTarget {
     /// Name, if any.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Added to positions at weight 1.
-    pub positions: Vec<[f32; 3]>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub positions: Buffer<[f32; 3]>,
     /// Added to normals at weight 1.
-    pub normals: Vec<[f32; 3]>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub normals: Buffer<[f32; 3]>,
     /// Added to tangents at weight 1.
-    pub tangents: Vec<[f32; 3]>,
+    #[serde(skip_serializing_if = "Buffer::is_empty")]
+    pub tangents: Buffer<[f32; 3]>,
 }
 
 impl Primitive {
     /// Number of corners: indices, or vertices where there are none.
     #[must_use]
     pub fn corners(&self) -> usize {
-        self.indices.as_ref().map_or(self.positions.len(), Vec::len)
+        self.indices.as_ref().map_or(self.positions.len(), |indices| indices.len())
     }
 
     /// Triangles after triangulation.
@@ -78,6 +99,18 @@ impl Primitive {
             Topology::Triangles => self.corners() as u64 / 3,
             Topology::Polygons => self.face_sizes.iter().map(|&size| u64::from(size.saturating_sub(2))).sum(),
             Topology::Points | Topology::Lines => 0,
+        }
+    }
+
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    fn share(&mut self) {
+        drop((self.positions.share(), self.normals.share(), self.tangents.share(), self.face_sizes.share()));
+        self.texcoords.iter_mut().for_each(|set| drop(set.share()));
+        self.joints.iter_mut().for_each(|set| drop(set.share()));
+        self.colors.iter_mut().chain(&mut self.weights).for_each(|set| drop(set.share()));
+        self.indices.iter_mut().for_each(|indices| drop(indices.share()));
+        for target in &mut self.targets {
+            drop((target.positions.share(), target.normals.share(), target.tangents.share()));
         }
     }
 
@@ -94,10 +127,10 @@ impl Primitive {
         if !same(self.tangents.len()) {
             return wrong("tangents", self.tangents.len());
         }
-        let sets = (self.texcoords.iter().map(Vec::len).map(|n| ("texcoords", n)))
-            .chain(self.colors.iter().map(Vec::len).map(|n| ("colors", n)))
-            .chain(self.joints.iter().map(Vec::len).map(|n| ("joints", n)))
-            .chain(self.weights.iter().map(Vec::len).map(|n| ("weights", n)));
+        let sets = (self.texcoords.iter().map(|set| ("texcoords", set.len())))
+            .chain(self.colors.iter().map(|set| ("colors", set.len())))
+            .chain(self.joints.iter().map(|set| ("joints", set.len())))
+            .chain(self.weights.iter().map(|set| ("weights", set.len())));
         for (what, length) in sets {
             if length != vertices {
                 return wrong(what, length);
@@ -148,28 +181,35 @@ impl Primitive {
 }
 
 /// Primitives under one name.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Mesh {
     /// Name, may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Its parts.
     pub primitives: Vec<Primitive>,
     /// Default weights of the morph targets.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "crate::wire::number")]
     pub weights: Vec<f32>,
 }
 
 /// Placement of a node in its parent.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Transform {
     /// Column-major 4 x 4: element `[column * 4 + row]`.
-    Matrix([f64; 16]),
+    Matrix(#[serde(with = "crate::wire::number")] [f64; 16]),
     /// Applied scale first, then rotation, then translation.
     Trs {
         /// Translation `[x, y, z]`.
+        #[serde(with = "crate::wire::number")]
         translation: [f64; 3],
         /// Unit quaternion `[x, y, z, w]`.
+        #[serde(with = "crate::wire::number")]
         rotation: [f64; 4],
         /// Scale `[x, y, z]`.
+        #[serde(with = "crate::wire::number")]
         scale: [f64; 3],
     },
 }
@@ -230,73 +270,100 @@ pub fn transform_point(m: &[f64; 16], [x, y, z]: [f64; 3]) -> [f64; 3] {
 }
 
 /// A node of the tree.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Node {
     /// Name, may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Placement in the parent.
     pub transform: Transform,
     /// Indices of children in [`Scene::nodes`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<u32>,
     /// Index into [`Scene::meshes`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mesh: Option<u32>,
     /// Index into [`Scene::skins`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub skin: Option<u32>,
     /// Index into [`Scene::cameras`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub camera: Option<u32>,
     /// Index into [`Scene::lights`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub light: Option<u32>,
     /// Weights of the morph targets, over the mesh's own.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "crate::wire::number")]
     pub weights: Vec<f32>,
 }
 
 /// How a texture is used by a material.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextureUse {
     /// Index into [`Scene::textures`].
     pub texture: u32,
     /// Which set of texture coordinates.
+    #[serde(default)]
     pub texcoord: u32,
     /// `[u, v]` offset, then `[u, v]` scale, then rotation in radians, counter-clockwise (KHR_texture_transform).
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub transform: Option<([f32; 2], [f32; 2], f32)>,
     /// Normal scale or occlusion strength; 1 elsewhere.
+    #[serde(default = "one", with = "crate::wire::number")]
     pub factor: f32,
 }
 
+fn one() -> f32 {
+    1.0
+}
+
 /// How alpha is used.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AlphaMode {
     /// Alpha is ignored.
     #[default]
     Opaque,
     /// Opaque from this alpha on, else invisible.
-    Mask(f32),
+    Mask(#[serde(with = "crate::wire::number")] f32),
     /// Blended.
     Blend,
 }
 
 /// A metallic-roughness material. What its source said in other terms (Phong and the like) is kept in `original`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Material {
     /// Name, may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Linear RGBA, 0 to 1.
+    #[serde(with = "crate::wire::number")]
     pub base_color: [f32; 4],
     /// Base colour texture (sRGB).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub base_color_texture: Option<TextureUse>,
     /// 0 to 1.
+    #[serde(with = "crate::wire::number")]
     pub metallic: f32,
     /// 0 to 1.
+    #[serde(with = "crate::wire::number")]
     pub roughness: f32,
     /// Roughness in G, metalness in B (linear).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metallic_roughness_texture: Option<TextureUse>,
     /// Tangent-space normals (linear).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub normal_texture: Option<TextureUse>,
     /// Occlusion in R (linear).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub occlusion_texture: Option<TextureUse>,
     /// Linear RGB.
+    #[serde(with = "crate::wire::number")]
     pub emissive: [f32; 3],
     /// Emission texture (sRGB).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub emissive_texture: Option<TextureUse>,
     /// How alpha is used.
     pub alpha: AlphaMode,
@@ -305,6 +372,7 @@ pub struct Material {
     /// Shown without light (KHR_materials_unlit).
     pub unlit: bool,
     /// Values as the source wrote them, by the source's own keys, e.g. `Ks` → `0.5 0.5 0.5`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub original: BTreeMap<String, String>,
 }
 
@@ -346,7 +414,8 @@ impl Material {
 }
 
 /// What happens outside 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Wrap {
     /// Tiles.
     #[default]
@@ -358,37 +427,48 @@ pub enum Wrap {
 }
 
 /// A picture file as it is, never decoded, with its sampler.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Texture {
     /// Name, may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Relative file name in the source, if it was a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// Media type, e.g. `image/png`; empty if it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub media_type: String,
     /// The file's bytes; empty when it was missing (a diagnostic says so).
-    pub bytes: Arc<[u8]>,
+    #[serde(default, skip_serializing_if = "Buffer::is_empty")]
+    pub bytes: Buffer<u8>,
     /// Wrapping in u and v.
+    #[serde(default)]
     pub wrap: [Wrap; 2],
     /// `true` for nearest, `false` for linear filtering.
+    #[serde(default)]
     pub nearest: bool,
 }
 
 /// A skeleton.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Skin {
     /// Name, may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Nodes that are joints.
     pub joints: Vec<u32>,
     /// Column-major, one a joint, or empty for identity.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub inverse_bind_matrices: Vec<[f32; 16]>,
     /// Root node of the skeleton.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<u32>,
 }
 
 /// What an animation moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AnimatedProperty {
     /// 3 values a key.
@@ -402,7 +482,8 @@ pub enum AnimatedProperty {
 }
 
 /// How values between keys are made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Interpolation {
     /// Linear, spherical for rotations.
     #[default]
@@ -414,77 +495,99 @@ pub enum Interpolation {
 }
 
 /// One track of an animation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Channel {
     /// Node it moves.
     pub node: u32,
     /// What it moves.
     pub property: AnimatedProperty,
     /// How values between keys are made.
+    #[serde(default)]
     pub interpolation: Interpolation,
     /// Key times in seconds, rising.
+    #[serde(with = "crate::wire::columns::numbers")]
     pub times: Vec<f32>,
     /// Values, end to end.
+    #[serde(with = "crate::wire::columns::numbers")]
     pub values: Vec<f32>,
 }
 
 /// Channels under one name.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Animation {
     /// Name, may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Its tracks.
     pub channels: Vec<Channel>,
 }
 
 /// A camera; looks along −z of its node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Camera {
     /// Perspective.
     Perspective {
         /// Vertical field of view in radians.
+        #[serde(with = "crate::wire::number")]
         yfov: f64,
         /// Width over height.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
         aspect: Option<f64>,
         /// Distance of the near plane.
+        #[serde(with = "crate::wire::number")]
         near: f64,
         /// Distance of the far plane, `None` for infinity.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
         far: Option<f64>,
     },
     /// Orthographic.
     Orthographic {
         /// Half the width.
+        #[serde(with = "crate::wire::number")]
         xmag: f64,
         /// Half the height.
+        #[serde(with = "crate::wire::number")]
         ymag: f64,
         /// Distance of the near plane.
+        #[serde(with = "crate::wire::number")]
         near: f64,
         /// Distance of the far plane.
+        #[serde(with = "crate::wire::number")]
         far: f64,
     },
 }
 
 /// A light (KHR_lights_punctual); shines along −z of its node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Light {
     /// Name, may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// `directional`, `point` or `spot`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "crate::wire::words::light")]
+    pub kind: Word,
     /// Linear RGB.
+    #[serde(with = "crate::wire::number")]
     pub color: [f32; 3],
     /// Candela (point, spot) or lux (directional).
+    #[serde(with = "crate::wire::number")]
     pub intensity: f32,
     /// Reach in scene units, `None` for unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub range: Option<f32>,
     /// Inner and outer cone angle in radians, of a spot.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub cone: Option<[f32; 2]>,
 }
 
 /// A scene. The root nodes are those no other node has as a child, unless `roots` says otherwise.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Scene {
     /// Name, may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// All nodes.
     pub nodes: Vec<Node>,
@@ -493,22 +596,31 @@ pub struct Scene {
     /// All meshes.
     pub meshes: Vec<Mesh>,
     /// All materials.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub materials: Vec<Material>,
     /// All textures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub textures: Vec<Texture>,
     /// All skins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skins: Vec<Skin>,
     /// All animations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub animations: Vec<Animation>,
     /// All cameras.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cameras: Vec<Camera>,
     /// All lights.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lights: Vec<Light>,
     /// `x`, `y` or `z`; `None` when the format does not say.
-    pub up_axis: Option<&'static str>,
+    #[serde(deserialize_with = "crate::wire::words::axis", skip_serializing_if = "Option::is_none")]
+    pub up_axis: Option<Word>,
     /// Metres a scene unit; `None` when the format does not say.
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub unit_meters: Option<f64>,
     /// Added to every position in world space; not zero where coordinates are too large for single precision.
+    #[serde(with = "crate::wire::number")]
     pub world_offset: [f64; 3],
 }
 
@@ -633,6 +745,12 @@ impl Scene {
             bounds.max[axis] += self.world_offset[axis];
         }
         Some(bounds)
+    }
+
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        self.meshes.iter_mut().flat_map(|mesh| &mut mesh.primitives).for_each(Primitive::share);
+        self.textures.iter_mut().for_each(|texture| drop(texture.bytes.share()));
     }
 
     /// All primitives of all meshes.

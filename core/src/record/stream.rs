@@ -127,6 +127,13 @@ impl<C: Chunk> Stream<C> {
     }
 }
 
+/// A stream of nothing.
+impl<C: Chunk> Default for Stream<C> {
+    fn default() -> Self {
+        Self::new(std::iter::empty())
+    }
+}
+
 impl<C: Chunk> std::fmt::Debug for Stream<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Stream(finished: {})", self.finished)

@@ -1,11 +1,15 @@
 //! Rows and columns.
 
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::buffer::Buffer;
 use super::facts::{ColumnFact, TableFacts};
 use super::stream::{Chunk, Stream};
 use crate::error::{Error, Result};
 
 /// Type of a column. Maps one to one to Arrow: `Null`, `Boolean`, `Int64`, `Float64`, `LargeUtf8`, `LargeBinary`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ColumnType {
     /// Every cell is null.
@@ -38,32 +42,71 @@ impl ColumnType {
 }
 
 /// A column's name and type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnSpec {
     /// Header text; duplicates are kept.
     pub name: String,
     /// Type of all its cells.
+    #[serde(rename = "type")]
     pub kind: ColumnType,
 }
 
 /// Variable-length cells, end to end: cell `i` is `bytes[offsets[i]..offsets[i + 1]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "VarBytesParts")]
 pub struct VarBytes {
-    offsets: Vec<u64>,
-    bytes: Vec<u8>,
+    offsets: Buffer<u64>,
+    #[serde(default, skip_serializing_if = "Buffer::is_empty")]
+    bytes: Buffer<u8>,
+}
+
+#[derive(Deserialize)]
+struct VarBytesParts {
+    offsets: Buffer<u64>,
+    #[serde(default)]
+    bytes: Buffer<u8>,
+}
+
+impl TryFrom<VarBytesParts> for VarBytes {
+    type Error = Error;
+
+    fn try_from(parts: VarBytesParts) -> Result<Self> {
+        Self::new(parts.offsets, parts.bytes)
+    }
 }
 
 impl Default for VarBytes {
     fn default() -> Self {
-        Self { offsets: vec![0], bytes: Vec::new() }
+        Self { offsets: [0].into(), bytes: Buffer::default() }
     }
 }
 
 impl VarBytes {
+    /// Cells of which cell `i` is `bytes[offsets[i]..offsets[i + 1]]`.
+    ///
+    /// # Errors
+    /// `Malformed` unless the offsets start at 0, never fall, and end at the length of `bytes`.
+    pub fn new(offsets: impl Into<Buffer<u64>>, bytes: impl Into<Buffer<u8>>) -> Result<Self> {
+        let (offsets, bytes) = (offsets.into(), bytes.into());
+        if offsets.first() != Some(&0) || !offsets.is_sorted() || offsets.last() != Some(&(bytes.len() as u64)) {
+            return Err(Error::malformed(format!("expected offsets that rise from 0 to {}", bytes.len())));
+        }
+        Ok(Self { offsets, bytes })
+    }
+
+    /// Whether every cell is UTF-8.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        let inside = |text: &str| self.offsets.iter().all(|&offset| text.is_char_boundary(offset as usize));
+        std::str::from_utf8(&self.bytes).is_ok_and(inside)
+    }
+
     /// Adds a cell.
     pub fn push(&mut self, cell: &[u8]) {
-        self.bytes.extend_from_slice(cell);
-        self.offsets.push(self.bytes.len() as u64);
+        let bytes = self.bytes.to_mut();
+        bytes.extend_from_slice(cell);
+        let end = bytes.len() as u64;
+        self.offsets.to_mut().push(end);
     }
 
     /// Number of cells.
@@ -87,6 +130,12 @@ impl VarBytes {
         &self.bytes[self.offsets[index] as usize..self.offsets[index + 1] as usize]
     }
 
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        drop(self.offsets.share());
+        drop(self.bytes.share());
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn byte_len(&self) -> u64 {
@@ -95,21 +144,27 @@ impl VarBytes {
 }
 
 /// Cells of one column in one chunk. A null cell has a placeholder value (0, false, empty) here and `false` in `valid`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ColumnData {
     /// As many nulls.
     Null(usize),
     /// Of [`ColumnType::Bool`].
-    Bool(Vec<bool>),
+    Bool(#[serde(with = "crate::wire::columns::codes")] Vec<bool>),
     /// Of [`ColumnType::Int64`].
-    Int64(Vec<i64>),
+    Int64(Buffer<i64>),
     /// Of [`ColumnType::Float64`]; NaN and infinities are kept.
-    Float64(Vec<f64>),
+    Float64(Buffer<f64>),
     /// Of [`ColumnType::Text`]; valid UTF-8.
-    Text(VarBytes),
+    Text(#[serde(deserialize_with = "text")] VarBytes),
     /// Of [`ColumnType::Binary`].
     Binary(VarBytes),
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VarBytes, D::Error> {
+    let cells = VarBytes::deserialize(deserializer)?;
+    if cells.is_text() { Ok(cells) } else { Err(serde::de::Error::custom("a text column is not UTF-8")) }
 }
 
 impl ColumnData {
@@ -119,8 +174,8 @@ impl ColumnData {
         match kind {
             ColumnType::Null => Self::Null(0),
             ColumnType::Bool => Self::Bool(Vec::new()),
-            ColumnType::Int64 => Self::Int64(Vec::new()),
-            ColumnType::Float64 => Self::Float64(Vec::new()),
+            ColumnType::Int64 => Self::Int64(Buffer::default()),
+            ColumnType::Float64 => Self::Float64(Buffer::default()),
             ColumnType::Text => Self::Text(VarBytes::default()),
             ColumnType::Binary => Self::Binary(VarBytes::default()),
         }
@@ -159,11 +214,12 @@ impl ColumnData {
 }
 
 /// Cells of one column in one chunk.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// The cells.
     pub data: ColumnData,
     /// `false` where a cell is null, one a cell; `None` when no cell is null.
+    #[serde(default, with = "crate::wire::columns::optional_bools", skip_serializing_if = "Option::is_none")]
     pub valid: Option<Vec<bool>>,
 }
 
@@ -177,10 +233,25 @@ impl Column {
 }
 
 /// A stretch of rows: every column has as many cells.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "TableChunkParts")]
 pub struct TableChunk {
     columns: Vec<Column>,
     rows: usize,
+}
+
+#[derive(Deserialize)]
+struct TableChunkParts {
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+impl TryFrom<TableChunkParts> for TableChunk {
+    type Error = Error;
+
+    fn try_from(parts: TableChunkParts) -> Result<Self> {
+        Self::new(parts.columns, parts.rows)
+    }
 }
 
 impl TableChunk {
@@ -203,6 +274,18 @@ impl TableChunk {
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Shares the bulk, so that it crosses a boundary without a copy.
+    pub(crate) fn share(&mut self) {
+        for column in &mut self.columns {
+            match &mut column.data {
+                ColumnData::Int64(cells) => drop(cells.share()),
+                ColumnData::Float64(cells) => drop(cells.share()),
+                ColumnData::Text(cells) | ColumnData::Binary(cells) => cells.share(),
+                ColumnData::Null(_) | ColumnData::Bool(_) => {}
+            }
+        }
     }
 
     /// Rows of this chunk.
@@ -255,15 +338,18 @@ impl Chunk for TableChunk {
 }
 
 /// A table: its schema, and its rows as a stream of chunks in order.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Table {
     /// Columns in order.
     pub schema: Vec<ColumnSpec>,
     /// Rows as the header announces them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_rows: Option<u64>,
     /// Whether rows were left out on purpose.
+    #[serde(default)]
     pub truncated: bool,
     /// The rows.
+    #[serde(skip)]
     pub rows: Stream<TableChunk>,
 }
 

@@ -1,13 +1,13 @@
 //! Moving pictures.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::facts::VideoFacts;
 use super::image::Image;
 use super::stream::{Chunk, Stream};
 
 /// What a track carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum TrackKind {
@@ -22,7 +22,7 @@ pub enum TrackKind {
 }
 
 /// One track of a container. Absent values do not apply to its kind or are not stated.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Track {
     /// Track number as the container counts.
     pub id: u64,
@@ -37,7 +37,7 @@ pub struct Track {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// Duration of the track.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub duration_seconds: Option<f64>,
     /// Coded pixels across.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub struct Track {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
     /// Average frames a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub frame_rate: Option<f64>,
     /// Frames, or packets of a track that is not video.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,11 +85,12 @@ impl Track {
 }
 
 /// A decoded frame and how long it is shown.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VideoFrame {
     /// The picture, upright.
     pub image: Image,
     /// How long it is shown.
+    #[serde(with = "crate::wire::number")]
     pub duration_seconds: f64,
 }
 
@@ -116,17 +117,21 @@ impl Chunk for VideoFrame {
 }
 
 /// A clip: its container and tracks probed; its frames as a stream where a decoder is present.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Video {
     /// Container name: `mp4`, `mov`, `gif` …
     pub container: String,
     /// Every track, in the order of the container.
+    #[serde(default)]
     pub tracks: Vec<Track>,
     /// Duration of the presentation.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::wire::number")]
     pub duration_seconds: Option<f64>,
     /// Whether browsers play the source as it is, so that its bytes are the canonical asset.
+    #[serde(default)]
     pub playable: bool,
     /// Decoded frames; `None` where no decoder is built in.
+    #[serde(skip)]
     pub frames: Option<Stream<VideoFrame>>,
 }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 
 /// A sibling an input opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiblingUse {
     /// Name relative to the input's folder, with `/` separators.
     pub name: String,

@@ -1,9 +1,6 @@
-//! Speaker names and the channel mask that WAVE and FLAC share (`dwChannelMask`).
+//! The channel mask that WAVE and FLAC share (`dwChannelMask`).
 
-/// Speakers by bit of the mask.
-const SPEAKERS: [&str; 18] = [
-    "FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR", "TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR",
-];
+use mediary_core::record::audio::SPEAKERS;
 
 /// The speakers of `channels` channels by a mask; `None` when it does not name as many.
 pub(crate) fn speakers(mask: u32, channels: u16) -> Option<Vec<&'static str>> {

@@ -53,7 +53,7 @@ fn codes(record: &MediaRecord) -> Vec<String> {
 fn record(bits: Option<u8>, channels: u16, frames: usize, sample: impl Fn(usize) -> i32) -> MediaRecord {
     let all: Vec<i32> = (0..frames * usize::from(channels)).map(sample).collect();
     let chunks = all.chunks(777 * usize::from(channels)).map(|samples| match bits {
-        Some(bits) => AudioChunk::Int { samples: samples.to_vec(), channels, bits },
+        Some(bits) => AudioChunk::Int { samples: samples.to_vec().into(), channels, bits },
         None => AudioChunk::Float { samples: samples.iter().map(|&s| s as f32 / 1e9).collect(), channels },
     });
     MediaRecord::new(Audio {

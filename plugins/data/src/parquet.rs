@@ -260,8 +260,8 @@ mod tests {
                 vec![
                     column(ColumnData::Null(2), &None),
                     column(ColumnData::Bool(vec![true, false]), &None),
-                    column(ColumnData::Int64(vec![i64::MIN, 0]), &valid),
-                    column(ColumnData::Float64(vec![0.1, f64::NAN]), &None),
+                    column(ColumnData::Int64(vec![i64::MIN, 0].into()), &valid),
+                    column(ColumnData::Float64(vec![0.1, f64::NAN].into()), &None),
                     column(ColumnData::Text(text.clone()), &None),
                     column(ColumnData::Text(text.clone()), &valid),
                     column(ColumnData::Binary(text.clone()), &valid),

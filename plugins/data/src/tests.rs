@@ -319,7 +319,7 @@ fn npy_arrays_become_what_they_are_of() {
     let record = read("npy/bool_2d.npy");
     assert_eq!(codes(&record), ["npy.bool-values"]);
     let Media::Image(image) = record.media else { panic!() };
-    assert_eq!(image.samples(), &Samples::U8(vec![1, 0, 1]));
+    assert_eq!(image.samples(), &Samples::U8(vec![1, 0, 1].into()));
 
     let mut record = read("npy/structured_dtype_points.npy");
     let chunk = points(&mut record);
@@ -345,9 +345,12 @@ fn npy_arrays_become_what_they_are_of() {
 
     assert_eq!(points(&mut read("npy/big_endian_f8.npy")).positions(), [[1.5, -2.0, 3.0], [4.0, 5.0, 6.25]]);
     let chunk = points(&mut read("npy/f2_n4.npy"));
-    assert_eq!((chunk.positions()[1], &chunk.attributes()[0]), ([1.0, 2.0, 3.0], &AttributeData::I32(vec![1, 2])));
+    assert_eq!(
+        (chunk.positions()[1], &chunk.attributes()[0]),
+        ([1.0, 2.0, 3.0], &AttributeData::I32(vec![1, 2].into()))
+    );
     let chunk = points(&mut read("npy/rgb_n6.npy"));
-    assert_eq!(chunk.attributes()[0], AttributeData::U8(vec![255, 0, 1, 4, 5, 6]));
+    assert_eq!(chunk.attributes()[0], AttributeData::U8(vec![255, 0, 1, 4, 5, 6].into()));
 
     let mut record = read("npy/clip_tchw.npy");
     let Media::Video(clip) = &mut record.media else { panic!() };
@@ -410,13 +413,13 @@ fn npy_float_colors_keep_their_look() {
         (name, points(&mut record).attributes()[0].clone(), codes(&record))
     };
     let (name, data, notes) = cloud("'<f4'", "(1, 6)", &[1.0, 2.0, 3.0, 54.0 / 255.0, 0.0, 1.0]);
-    assert_eq!((name.as_str(), data, notes.len()), ("color", AttributeData::U8(vec![54, 0, 255]), 0));
+    assert_eq!((name.as_str(), data, notes.len()), ("color", AttributeData::U8(vec![54, 0, 255].into()), 0));
     let (name, data, notes) = cloud("'<f4'", "(1, 6)", &[1.0, 2.0, 3.0, 0.2117, 0.0, 1.0]);
     assert_eq!((name.as_str(), notes), ("color", vec!["npy.linear-colors".to_owned()]));
     assert!((mediary_core::convert::linear_to_srgb(data.get(0)) - 0.2117).abs() < 1e-6 && data.get(2) == 1.0);
     let (name, data, _) =
         cloud("[('xyz', '<f4', (3,)), ('color', '<f4', (3,))]", "(1,)", &[1.0, 2.0, 3.0, 0.5, 0.5, 7.0]);
-    assert_eq!((name.as_str(), data), ("rgb", AttributeData::F32(vec![0.5, 0.5, 7.0])));
+    assert_eq!((name.as_str(), data), ("rgb", AttributeData::F32(vec![0.5, 0.5, 7.0].into())));
 }
 
 #[test]

@@ -406,7 +406,7 @@ impl Textures {
             name: name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned(),
             media_type: media_type(&bytes, name).to_owned(),
             uri: Some(uri),
-            bytes,
+            bytes: bytes.into(),
             wrap: [wrap; 2],
             nearest: false,
         });
@@ -519,14 +519,14 @@ pub(crate) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<Str
 
 fn write_textures(scene: &Scene, stem: &str, out: &mut Output, cx: &Context) -> Result<Vec<String>> {
     let mut taken = HashMap::new();
-    let mut known: HashMap<(&str, &Arc<[u8]>), String> = HashMap::new();
+    let mut known: HashMap<(&str, &[u8]), String> = HashMap::new();
     let mut files = Vec::new();
     for (index, texture) in scene.textures.iter().enumerate() {
         let mirrored = texture.wrap.contains(&Wrap::Mirror) || texture.wrap[0] != texture.wrap[1];
         cx.lose("samplers", u64::from(mirrored || texture.nearest), "wrapping or filtering of textures");
         let uri = texture.uri.as_deref().unwrap_or("");
         // One picture used with two samplers is one file.
-        if let Some(file) = known.get(&(uri, &texture.bytes)) {
+        if let Some(file) = known.get(&(uri, &*texture.bytes)) {
             files.push(file.clone());
             continue;
         }

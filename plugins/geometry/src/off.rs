@@ -23,8 +23,8 @@ use std::io::Write as _;
 use std::iter;
 
 use mediary_core::convert::{linear_to_srgb, srgb_to_linear};
-use mediary_core::record::Scene;
 use mediary_core::record::scene::{Mesh, Primitive, Topology};
+use mediary_core::record::{Buffer, Scene};
 use mediary_core::{
     Confidence, Context, Error, Feature, Format, FormatInfo, FormatReader, Kind, Location, Media, MediaRecord, Output,
     Probe, Result, Severity, Source, whole,
@@ -288,8 +288,8 @@ impl Reader<'_> {
         if !sizes.is_empty() {
             let all_triangles = sizes.iter().all(|&size| size == 3);
             primitive.topology = if all_triangles { Topology::Triangles } else { Topology::Polygons };
-            primitive.face_sizes = if all_triangles { Vec::new() } else { sizes };
-            primitive.indices = Some(indices);
+            primitive.face_sizes = if all_triangles { Buffer::default() } else { sizes.into() };
+            primitive.indices = Some(indices.into());
         }
         Ok(())
     }

@@ -12,16 +12,17 @@ const TESTS: u64 = 100_000_000;
 /// The faces of a [`Topology::Polygons`](mediary_core::record::scene::Topology::Polygons) primitive as triangles. The
 /// primitive must be valid. Faces of fewer than three corners have none.
 pub(crate) fn primitive(primitive: &Primitive) -> Vec<u32> {
+    let (positions, indices) = (&*primitive.positions, primitive.indices.as_deref());
     let mut triangles = Vec::with_capacity(usize::try_from(primitive.triangles()).unwrap_or(0) * 3);
     let mut points = Vec::new();
     let mut start = 0;
     for &size in &primitive.face_sizes {
-        let corner = |at: usize| match &primitive.indices {
+        let corner = |at: usize| match indices {
             Some(indices) => indices[start + at],
             None => (start + at) as u32,
         };
         points.clear();
-        points.extend((0..size as usize).map(|at| primitive.positions[corner(at) as usize].map(f64::from)));
+        points.extend((0..size as usize).map(|at| positions[corner(at) as usize].map(f64::from)));
         polygon(&points, |triangle| triangles.extend(triangle.map(corner)));
         start += size as usize;
     }

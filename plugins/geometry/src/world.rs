@@ -122,7 +122,8 @@ pub(crate) fn report_non_finite(positions: &[[f64; 3]], cx: &Context) {
 
 /// Calls `visit` with the corners of every face, wound counter-clockwise in world space. `corners` is scratch.
 pub(crate) fn faces(primitive: &Primitive, mirrors: bool, mut visit: impl FnMut(&[u32])) {
-    let corner = |at: usize| primitive.indices.as_ref().map_or(at as u32, |indices| indices[at]);
+    let indices = primitive.indices.as_deref();
+    let corner = |at: usize| indices.map_or(at as u32, |indices| indices[at]);
     let mut corners = Vec::new();
     let mut at = 0;
     let mut face = |size: usize| {

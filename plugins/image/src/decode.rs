@@ -57,9 +57,9 @@ pub(crate) fn upright(
     }
     let size = [width as usize, height as usize];
     let samples = match samples {
-        Samples::U8(samples) => Samples::U8(turn(cx, &samples, size, channels, orientation)?),
-        Samples::U16(samples) => Samples::U16(turn(cx, &samples, size, channels, orientation)?),
-        Samples::F32(samples) => Samples::F32(turn(cx, &samples, size, channels, orientation)?),
+        Samples::U8(samples) => Samples::U8(turn(cx, &samples, size, channels, orientation)?.into()),
+        Samples::U16(samples) => Samples::U16(turn(cx, &samples, size, channels, orientation)?.into()),
+        Samples::F32(samples) => Samples::F32(turn(cx, &samples, size, channels, orientation)?.into()),
         _ => return Err(Error::unsupported("samples of a new type cannot be turned")),
     };
     let (width, height) = oriented(width, height, orientation);
@@ -146,9 +146,9 @@ mod tests {
         ];
         let cx = Context::new("test");
         for (index, (width, height, pixels)) in stored.into_iter().enumerate() {
-            let image = upright(&cx, width, height, 1, Samples::U8(pixels.to_vec()), index as u8 + 1).unwrap();
+            let image = upright(&cx, width, height, 1, Samples::U8(pixels.to_vec().into()), index as u8 + 1).unwrap();
             assert_eq!((image.width(), image.height()), (2, 3), "orientation {}", index + 1);
-            assert_eq!(image.samples(), &Samples::U8(upright_pixels.clone()), "orientation {}", index + 1);
+            assert_eq!(image.samples(), &Samples::U8(upright_pixels.clone().into()), "orientation {}", index + 1);
             assert_eq!(image.orientation_applied, index > 0);
         }
     }

@@ -61,7 +61,7 @@ pub(crate) fn image(record: &MediaRecord) -> &Image {
 /// Pixels as 8-bit RGBA; of 16 bits the upper 8, as Pillow takes them.
 pub(crate) fn rgba8(image: &Image) -> Vec<u8> {
     let samples: Vec<u8> = match image.samples() {
-        Samples::U8(samples) => samples.clone(),
+        Samples::U8(samples) => samples.to_vec(),
         Samples::U16(samples) => samples.iter().map(|sample| (sample >> 8) as u8).collect(),
         other => panic!("{} bits", other.bits()),
     };

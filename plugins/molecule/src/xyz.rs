@@ -23,8 +23,8 @@
 
 use std::io::Write as _;
 
-use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Cell, Chain, Element, Model, Residue};
+use mediary_core::record::{Buffer, Molecule};
 use mediary_core::{
     Confidence, Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Media, MediaRecord,
     OptionSpec, OptionType, Output, Probe, Result, Source, SourceBytes,
@@ -360,8 +360,8 @@ impl Reader {
             molecule.models.push(Model {
                 number: molecule.models.len() as i64 + 1,
                 title: frame.title,
-                positions: frame.positions,
-                velocities: Vec::new(),
+                positions: frame.positions.into(),
+                velocities: Buffer::default(),
                 cell: frame.cell.filter(|cell| Some(*cell) != molecule.cell),
             });
         }
@@ -523,7 +523,7 @@ fn molecule(frame: &Frame, findings: &mut Findings, cx: &Context) -> Result<Mole
     molecule.models.push(Model {
         number: 1,
         title: frame.title.clone(),
-        positions: frame.positions.clone(),
+        positions: frame.positions.clone().into(),
         ..Model::default()
     });
     Ok(molecule)

@@ -1,17 +1,17 @@
 //! Formats for the tests.
 //!
 //! `doc`: `DOC1`, then records divided by a line `---`; each line of a record is text or one of
-//! `include NAME`, `broken`, `panic`, `alloc BYTES`, `fill BYTES SEED`. `one`: `ONE1` and text, already canonical.
+//! `include NAME`, `broken`, `panic`, `die`, `alloc BYTES`, `fill BYTES SEED`. `one`: `ONE1` and text, already canonical.
 //! `pic`: `PIC1` and `broken` or `warn`, read whole by its header, or `size BYTES`, announced and taken.
-//! `flow`: `FLOW CHUNKS`, a table made on the fly, one MiB a chunk. `page` and `cells` are the canonical formats.
+//! `flow`: `FLOW CHUNKS`, a table made on the fly, one MiB a chunk, or `FLOW die`, whose process dies in the first. `page` and `cells` are the canonical formats.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mediary::record::{Column, ColumnData, ColumnSpec, ColumnType, Html, Image, Samples, Stream, Table, TableChunk};
 use mediary::{
-    Canonical, Context, Error, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
-    OptionSpec, OptionType, Output, Registry, Result, Signature, Source, single, whole,
+    Canonical, Context, Error, ErrorKind, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
+    OptionSpec, OptionType, Origin, Output, Registry, Result, Signature, Source, single, whole,
 };
 
 macro_rules! magic {
@@ -68,6 +68,17 @@ pub(crate) fn registry() -> Registry {
     registry
 }
 
+/// The same, with `doc` from a plugin whose file has this hash.
+pub(crate) fn registry_with_plugin(name: &str, sha256: &str) -> Registry {
+    let mut registry = Registry::empty();
+    let origin = Origin::Plugin { name: name.into(), path: "libdoc.so".into(), sha256: sha256.into() };
+    registry.add_from(&Doc, origin).unwrap();
+    for format in [&One as &'static dyn Format, &Pic, &Flow, &Page, &Cells] {
+        registry.add(format).unwrap();
+    }
+    registry
+}
+
 fn html(text: String) -> Html {
     Html { text, title: String::new(), has_external_refs: false }
 }
@@ -114,6 +125,7 @@ impl FormatReader for DocReader {
                         .at(Location::line(number as u64 + 2))
                         .with_hint("mend it"));
                 }
+                ["die"] => return Err(Error::new(ErrorKind::Worker, "the worker process died: signal 11")),
                 ["panic"] => panic!("as asked"),
                 ["alloc", bytes] => self.cx.budget().take(bytes.parse().unwrap())?,
                 ["fill", bytes, seed] => {
@@ -156,7 +168,7 @@ impl Format for Pic {
 
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
         let text = text_of(source, cx)?;
-        let image = || Image::new(1, 1, 1, Samples::U8(vec![7])).map(MediaRecord::new);
+        let image = || Image::new(1, 1, 1, Samples::U8(vec![7].into())).map(MediaRecord::new);
         let cx = cx.clone();
         if let Some(size) = text.strip_prefix("PIC1\nsize ") {
             let memory = size.trim().parse::<u64>().unwrap();
@@ -183,6 +195,9 @@ impl Format for Flow {
 
     fn open(&self, source: &Source, _: &Context) -> Result<Box<dyn FormatReader>> {
         let text = String::from_utf8_lossy(source.head()).into_owned();
+        if text.trim() == "FLOW die" {
+            return Ok(Box::new(Dying(false)));
+        }
         let count = text["FLOW ".len()..].trim().parse::<i64>().map_err(|error| Error::malformed(error.to_string()))?;
         let table = move || {
             let column = |chunk: i64| {
@@ -197,6 +212,28 @@ impl Format for Flow {
             }
         };
         Ok(single(move || Ok(Header::single(Media::from(table()).facts())), move || Ok(MediaRecord::new(table()))))
+    }
+}
+
+fn died() -> Error {
+    Error::new(ErrorKind::Worker, "the worker process died: signal 11")
+}
+
+/// A record whose stream ends with its process, and then nothing more.
+struct Dying(bool);
+
+impl FormatReader for Dying {
+    fn header(&mut self) -> Result<Header> {
+        Err(died())
+    }
+
+    fn next_record(&mut self) -> Result<Option<MediaRecord>> {
+        if std::mem::replace(&mut self.0, true) {
+            return Err(died());
+        }
+        let rows = Stream::new(std::iter::once_with(|| Err(died())));
+        let schema = vec![ColumnSpec { name: "n".into(), kind: ColumnType::Int64 }];
+        Ok(Some(MediaRecord::new(Table { schema, declared_rows: None, truncated: false, rows })))
     }
 }
 

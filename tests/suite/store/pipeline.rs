@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mediary::Limits;
+use mediary::{Limits, Registry};
 use mediary_ingest::{AssetPolicy, Event, IngestOptions, Outcome, Row, Store, Summary, ingest, verify};
 
-use super::formats::registry;
+use super::formats::{registry, registry_with_plugin};
 
 /// The default options, changed.
 pub(crate) fn with(change: impl FnOnce(&mut IngestOptions)) -> IngestOptions {
@@ -51,6 +51,11 @@ impl Bench {
     fn run_on(&self, inputs: &[PathBuf], options: &IngestOptions) -> Summary {
         let store = Store::create_or_open(self.store()).unwrap();
         ingest(&store, &registry(), inputs, options, &|_| {}).unwrap()
+    }
+
+    fn run_with(&self, registry: &Registry) -> Summary {
+        let store = Store::create_or_open(self.store()).unwrap();
+        ingest(&store, registry, &[self.input("")], &IngestOptions::default(), &|_| {}).unwrap()
     }
 
     pub(crate) fn rows(&self) -> Vec<Row> {
@@ -234,6 +239,45 @@ fn what_changes_is_done_again() {
     assert_eq!(bench.run(&spelled).rows, 0);
     spelled.force = true;
     assert_eq!(bench.run(&spelled).ok, 3);
+    bench.assert_whole();
+}
+
+#[test]
+fn another_plugin_is_another_result() {
+    let bench = Bench::new();
+    bench.put("a.doc", "DOC1\ntext\n");
+    bench.put("b.one", "ONE1\ntext\n");
+    let converted = |registry: &Registry| bench.run_with(registry).ok;
+    assert_eq!(converted(&registry_with_plugin("doc 1.0.0", "aa")), 2);
+    assert_eq!(converted(&registry_with_plugin("doc 1.0.0", "aa")), 0);
+    for (name, sha256) in [("doc 1.0.0", "bb"), ("doc 1.0.1", "bb")] {
+        assert_eq!(converted(&registry_with_plugin(name, sha256)), 1, "only what the plugin reads: {name} {sha256}");
+        assert_eq!(converted(&registry_with_plugin(name, sha256)), 0);
+    }
+    assert_eq!(converted(&registry()), 1);
+    bench.assert_whole();
+}
+
+#[test]
+fn a_worker_that_dies_is_one_row_and_is_tried_again() {
+    let bench = Bench::new();
+    for name in ["a", "b", "c"] {
+        bench.put(&format!("{name}.doc"), format!("DOC1\n{name}\n"));
+    }
+    bench.put("bad.doc", "DOC1\ntext\n---\ndie\n---\ntext\n");
+    bench.put("worse.doc", "DOC1\ndie\n");
+    bench.put("worst.flow", "FLOW die\n");
+    let registry = registry_with_plugin("doc 1.0.0", "aa");
+    let summary = bench.run_with(&registry);
+    assert_eq!((summary.ok, summary.failed, summary.records), (3, 3, 4), "{summary:#?}");
+    let worse = bench.row("worse.doc");
+    assert_eq!((worse.error_code.as_deref(), worse.format.as_deref()), (Some("worker"), Some("doc")));
+
+    assert_eq!(bench.row("worst.flow").error_code.as_deref(), Some("worker"), "one row, though its record was begun");
+
+    // It is tried again, and says the same: no new row.
+    let summary = bench.run_with(&registry);
+    assert_eq!((summary.ok, summary.skipped, summary.known_failures, summary.rows), (0, 3, 3, 0), "{summary:#?}");
     bench.assert_whole();
 }
 

@@ -340,7 +340,7 @@ impl Frames {
         if let Some(md5) = &mut self.md5 {
             hash(md5, &frame.samples, bits, &mut self.bytes);
         }
-        Ok(AudioChunk::Int { samples: frame.samples, channels, bits })
+        Ok(AudioChunk::Int { samples: frame.samples.into(), channels, bits })
     }
 
     /// Compares the totals.

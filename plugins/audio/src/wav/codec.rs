@@ -119,7 +119,7 @@ impl Decoder {
     pub(super) fn blocks(&mut self, bytes: &[u8], room: usize) -> Result<AudioChunk> {
         let channels = self.channels;
         if let Codec::Float { bytes: width, big } = self.codec {
-            return Ok(AudioChunk::Float { samples: floats(bytes, width, big), channels });
+            return Ok(AudioChunk::Float { samples: floats(bytes, width, big).into(), channels });
         }
         let mut samples = Vec::with_capacity(room);
         match &self.codec {
@@ -146,7 +146,7 @@ impl Decoder {
             }
             Codec::Float { .. } => {}
         }
-        Ok(AudioChunk::Int { samples, channels, bits: self.codec.bits() })
+        Ok(AudioChunk::Int { samples: samples.into(), channels, bits: self.codec.bits() })
     }
 }
 

@@ -411,8 +411,8 @@ impl Building {
     fn new(kind: ColumnType, rows: usize) -> Self {
         let data = match kind {
             ColumnType::Bool => ColumnData::Bool(Vec::with_capacity(rows)),
-            ColumnType::Int64 => ColumnData::Int64(Vec::with_capacity(rows)),
-            ColumnType::Float64 => ColumnData::Float64(Vec::with_capacity(rows)),
+            ColumnType::Int64 => ColumnData::Int64(Vec::with_capacity(rows).into()),
+            ColumnType::Float64 => ColumnData::Float64(Vec::with_capacity(rows).into()),
             ColumnType::Null => ColumnData::Null(0),
             _ => ColumnData::Text(VarBytes::default()),
         };
@@ -428,8 +428,8 @@ impl Building {
         match (&mut self.data, text) {
             (ColumnData::Null(count), None) => *count += 1,
             (ColumnData::Bool(cells), text) => cells.push(text.map_or(Some(false), parse_bool)?),
-            (ColumnData::Int64(cells), text) => cells.push(text.map_or(Some(0), parse_int)?),
-            (ColumnData::Float64(cells), text) => cells.push(text.map_or(Some(0.0), parse_float)?),
+            (ColumnData::Int64(cells), text) => cells.to_mut().push(text.map_or(Some(0), parse_int)?),
+            (ColumnData::Float64(cells), text) => cells.to_mut().push(text.map_or(Some(0.0), parse_float)?),
             (ColumnData::Text(cells), text) => cells.push(text.unwrap_or_default()),
             _ => return None,
         }

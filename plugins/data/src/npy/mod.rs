@@ -162,12 +162,12 @@ fn image(array: &Array, raster: &Raster, frame: usize, cx: &Context) -> Result<I
         Scalar::Bool | Scalar::U8 => {
             let mut samples = Vec::with_capacity(capacity);
             samples.extend(at.map(|at| array.int(at, scalar, big) as u8));
-            Samples::U8(samples)
+            Samples::U8(samples.into())
         }
         Scalar::U16 => {
             let mut samples = Vec::with_capacity(capacity);
             samples.extend(at.map(|at| array.int(at, scalar, big) as u16));
-            Samples::U16(samples)
+            Samples::U16(samples.into())
         }
         _ => {
             let mut samples = Vec::with_capacity(capacity);
@@ -190,7 +190,7 @@ fn image(array: &Array, raster: &Raster, frame: usize, cx: &Context) -> Result<I
                 changed,
             );
             cx.report_times(Severity::Info, "non-finite", "samples that are NaN or infinite", None, odd);
-            Samples::F32(samples)
+            Samples::F32(samples.into())
         }
     };
     let mut image = Image::new(raster.width, raster.height, raster.channels, samples)?;
@@ -248,7 +248,7 @@ fn cloud(array: Array, mut points: Points, cx: &Context) -> Result<PointCloud> {
     let chunks = chunks(count, array.header.item.max(24)).map(move |range| {
         cx.checkpoint()?;
         let offsets = range.clone().map(|index| points.step.map_or_else(|| array.offset(index), |step| index * step));
-        let positions =
+        let positions: Vec<_> =
             offsets.clone().map(|at| points.axes.each_ref().map(|axis| array.of_field(at, axis, 0))).collect();
         let mut attributes = Vec::with_capacity(points.attributes.len());
         for (spec, fields) in &points.attributes {

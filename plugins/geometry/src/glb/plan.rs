@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Arc;
 
 use mediary_core::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -25,7 +24,7 @@ pub(super) enum Data<'a> {
     U32(Cow<'a, [u32]>, u64),
     /// Written as integers of 1 or 2 bytes: the smallest that fit.
     U16(&'a [u16], u64),
-    Bytes(Arc<[u8]>),
+    Bytes(&'a [u8]),
 }
 
 impl Data<'_> {
@@ -175,7 +174,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Adds the bytes of a file and returns the index of their buffer view.
-    pub(super) fn file(&mut self, bytes: Arc<[u8]>) -> u64 {
+    pub(super) fn file(&mut self, bytes: &'a [u8]) -> u64 {
         let data = Data::Bytes(bytes);
         let view = self.place(&data, 0);
         self.entries.push(Entry { data, index: view });

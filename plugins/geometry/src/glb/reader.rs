@@ -425,18 +425,18 @@ fn read_primitive(
         return Ok(primitive);
     };
     let at = |name: &str| format!("{path}.attributes.{name}");
-    primitive.positions = accessors.floats(position, &["VEC3"], [0.0; 3], &at("POSITION"))?;
+    primitive.positions = accessors.floats(position, &["VEC3"], [0.0; 3], &at("POSITION"))?.into();
     if let Some(&normal) = object.attributes.get("NORMAL") {
-        primitive.normals = accessors.floats(normal, &["VEC3"], [0.0; 3], &at("NORMAL"))?;
+        primitive.normals = accessors.floats(normal, &["VEC3"], [0.0; 3], &at("NORMAL"))?.into();
     }
     if let Some(&tangent) = object.attributes.get("TANGENT") {
-        primitive.tangents = accessors.floats(tangent, &["VEC4"], [0.0; 4], &at("TANGENT"))?;
+        primitive.tangents = accessors.floats(tangent, &["VEC4"], [0.0; 4], &at("TANGENT"))?.into();
     }
     for set in sets(object, "TEXCOORD") {
-        primitive.texcoords.push(accessors.floats(set, &["VEC2"], [0.0; 2], &at("TEXCOORD"))?);
+        primitive.texcoords.push(accessors.floats(set, &["VEC2"], [0.0; 2], &at("TEXCOORD"))?.into());
     }
     for set in sets(object, "COLOR") {
-        primitive.colors.push(accessors.floats(set, &["VEC3", "VEC4"], [1.0; 4], &at("COLOR"))?);
+        primitive.colors.push(accessors.floats(set, &["VEC3", "VEC4"], [1.0; 4], &at("COLOR"))?.into());
     }
     for (joints, weights) in sets(object, "JOINTS").zip(sets(object, "WEIGHTS")) {
         let joints = accessors.integers::<4>(joints, &["VEC4"], &at("JOINTS"))?;
@@ -444,7 +444,7 @@ fn read_primitive(
             return Err(Error::malformed("joints: expected 8 or 16-bit integers").at_element(at("JOINTS")));
         }
         primitive.joints.push(joints.iter().map(|joints| joints.map(|joint| joint as u16)).collect());
-        primitive.weights.push(accessors.floats(weights, &["VEC4"], [0.0; 4], &at("WEIGHTS"))?);
+        primitive.weights.push(accessors.floats(weights, &["VEC4"], [0.0; 4], &at("WEIGHTS"))?.into());
     }
     let used = 1
         + usize::from(!primitive.normals.is_empty())
@@ -468,13 +468,18 @@ fn read_primitive(
         cx.report_times(Severity::Warning, "target-attribute", message, Some(place()), left as u64);
         let name = names.and_then(|names| names.get(t)).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (positions, normals, tangents) = (delta("POSITION")?, delta("NORMAL")?, delta("TANGENT")?);
-        primitive.targets.push(MorphTarget { name, positions, normals, tangents });
+        primitive.targets.push(MorphTarget {
+            name,
+            positions: positions.into(),
+            normals: normals.into(),
+            tangents: tangents.into(),
+        });
     }
     let indices = match object.indices {
         None => None,
         Some(index) => Some(accessors.integers::<1>(index, &["SCALAR"], &format!("{path}.indices"))?.into_flattened()),
     };
-    primitive.indices = as_list(mode, indices, primitive.positions.len(), cx)?;
+    primitive.indices = as_list(mode, indices, primitive.positions.len(), cx)?.map(Into::into);
     check_corners(&mut primitive, path, cx)?;
     let broken = primitive.positions.iter().filter(|p| !p.iter().all(|value| value.is_finite())).count() as u64;
     cx.report_times(Severity::Warning, "non-finite", "positions that are not finite", Some(place()), broken);
@@ -513,7 +518,7 @@ fn check_corners(primitive: &mut Primitive, path: &str, cx: &Context) -> Result<
         cx.tolerate("corners", message, Location::element(path))?;
         let whole = u32::try_from(corners - corners % size).unwrap_or(u32::MAX);
         match &mut primitive.indices {
-            Some(indices) => indices.truncate(whole as usize),
+            Some(indices) => indices.to_mut().truncate(whole as usize),
             None => primitive.indices = Some((0..whole).collect()),
         }
     }
@@ -633,6 +638,7 @@ fn image_of(texture: &TextureObject) -> Option<Int> {
 struct Picture {
     uri: Option<String>,
     media_type: String,
+    /// Shared, so that textures of one picture cost it once.
     bytes: Arc<[u8]>,
 }
 
@@ -677,7 +683,7 @@ fn read_textures(accessors: &Accessors<'_>, source: &Source) -> Result<Vec<Textu
             name: if object.name.is_empty() { image_name.to_owned() } else { object.name.clone() },
             uri: picture.and_then(|picture| picture.uri.clone()).or_else(own_uri),
             media_type: picture.map(|picture| picture.media_type.clone()).unwrap_or_default(),
-            bytes: picture.map_or_else(|| Arc::from([]), |picture| Arc::clone(&picture.bytes)),
+            bytes: picture.map(|picture| Arc::clone(&picture.bytes).into()).unwrap_or_default(),
             wrap: [wrap(sampler.and_then(|it| it.wrap_s))?, wrap(sampler.and_then(|it| it.wrap_t))?],
             nearest: sampler.and_then(|sampler| sampler.mag_filter).is_some_and(|filter| filter.0 == 9728),
         });

@@ -155,12 +155,13 @@ fn rich_scene() -> Scene {
         original: [("Ks".to_owned(), "0.5 0.5 0.5".to_owned())].into(),
         ..Material::default()
     };
-    let line = Primitive { topology: Topology::Lines, positions: vec![[0.0; 3], [1.0; 3]], ..Primitive::default() };
+    let line =
+        Primitive { topology: Topology::Lines, positions: vec![[0.0; 3], [1.0; 3]].into(), ..Primitive::default() };
     let quad = Primitive {
-        positions: vec![[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [2.0, 2.0, 0.0], [0.0, 2.0, 0.0]],
-        colors: vec![vec![[0.1, 0.2, 0.3, 0.4]; 4]],
-        texcoords: vec![vec![[0.5, 0.25]; 4]; 2],
-        indices: Some(vec![0, 1, 2, 0, 2, 3]),
+        positions: vec![[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [2.0, 2.0, 0.0], [0.0, 2.0, 0.0]].into(),
+        colors: vec![vec![[0.1, 0.2, 0.3, 0.4]; 4].into()],
+        texcoords: vec![vec![[0.5, 0.25]; 4].into(); 2],
+        indices: Some(vec![0, 1, 2, 0, 2, 3].into()),
         material: Some(0),
         ..Primitive::default()
     };
@@ -171,7 +172,7 @@ fn rich_scene() -> Scene {
         name: "t".into(),
         uri: Some("tex/a.png".into()),
         media_type: "image/png".into(),
-        bytes: b"\x89PNG\r\n\x1A\n-".as_slice().into(),
+        bytes: (*b"\x89PNG\r\n\x1A\n-").into(),
         wrap: [Wrap::Mirror, Wrap::Clamp],
         nearest: true,
     }];
@@ -231,11 +232,11 @@ fn viewers_see_a_z_up_scene_upright_and_in_metres() {
 fn polygons_and_forbidden_values_are_repaired_and_reported() {
     let primitive = Primitive {
         topology: Topology::Polygons,
-        positions: vec![[0.0; 3], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [f32::NAN, 0.0, 0.0]],
-        normals: vec![[0.0, 0.0, 2.0], [0.0; 3], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]],
-        colors: vec![vec![[2.0, 0.0, 0.0, 1.0]; 5]],
-        indices: Some(vec![0, 1, 2, 3, 0, 1, 2]),
-        face_sizes: vec![4, 3],
+        positions: vec![[0.0; 3], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [f32::NAN, 0.0, 0.0]].into(),
+        normals: vec![[0.0, 0.0, 2.0], [0.0; 3], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]].into(),
+        colors: vec![vec![[2.0, 0.0, 0.0, 1.0]; 5].into()],
+        indices: Some(vec![0, 1, 2, 3, 0, 1, 2].into()),
+        face_sizes: vec![4, 3].into(),
         ..Primitive::default()
     };
     let empty = Primitive::default();

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::sync::Arc;
 
 use mediary_core::record::scene::{
     AlphaMode, AnimatedProperty, Animation, Camera, Interpolation, Light, Material, Node, Primitive, Scene, Skin,
@@ -364,7 +363,7 @@ impl<'a> Writer<'a> {
         }
         self.cx.lose("joint-weights", broken, "joint weights that do not add up to 1 were scaled");
         let clean = |weight: f32| if weight.is_finite() { f64::from(weight.max(0.0)) } else { 0.0 };
-        let mut sets: Vec<Vec<[f32; 4]>> = primitive.weights.clone();
+        let mut sets: Vec<Vec<[f32; 4]>> = primitive.weights.iter().map(|set| set.to_vec()).collect();
         for vertex in 0..primitive.positions.len() {
             if is_good(vertex) {
                 continue;
@@ -574,7 +573,7 @@ impl<'a> Writer<'a> {
     /// Images, samplers and textures; equal images and samplers are written once.
     fn textures(&mut self) -> (Vec<Value>, Vec<Value>, Vec<Value>) {
         let (mut images, mut samplers, mut textures) = (Vec::new(), Vec::<Value>::new(), Vec::new());
-        let mut known: Vec<(Arc<[u8]>, usize, &str)> = Vec::new();
+        let mut known: Vec<(&'a [u8], usize, &str)> = Vec::new();
         for texture in &self.scene.textures {
             let mut object = Map::new();
             put_name(&mut object, &texture.name);
@@ -592,12 +591,13 @@ impl<'a> Writer<'a> {
                     self.cx.lose("image-format", 1, message);
                 }
                 Some(media_type) => {
-                    let same = |bytes: &Arc<[u8]>| Arc::ptr_eq(bytes, &texture.bytes) || *bytes == texture.bytes;
+                    let bytes = &*texture.bytes;
+                    let same = |known: &[u8]| std::ptr::eq(known, bytes) || known == bytes;
                     let index = known.iter().find(|(bytes, ..)| same(bytes)).map(|(_, index, _)| *index);
                     let index = index.unwrap_or_else(|| {
-                        let view = self.plan.file(Arc::clone(&texture.bytes));
+                        let view = self.plan.file(bytes);
                         images.push(json!({ "bufferView": view, "mimeType": media_type }));
-                        known.push((Arc::clone(&texture.bytes), images.len() - 1, media_type));
+                        known.push((bytes, images.len() - 1, media_type));
                         images.len() - 1
                     });
                     match IMAGE_EXTENSIONS.iter().find(|(_, kind)| *kind == media_type) {

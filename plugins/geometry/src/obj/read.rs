@@ -547,9 +547,9 @@ fn assemble(
         cx.report_times(mediary_core::Severity::Warning, "partial-colors", message, None, missing);
     }
     if primitive.topology == Topology::Polygons {
-        primitive.face_sizes = part.sizes;
+        primitive.face_sizes = part.sizes.into();
     }
-    primitive.indices = Some(part.indices);
+    primitive.indices = Some(part.indices.into());
     Ok(primitive)
 }
 

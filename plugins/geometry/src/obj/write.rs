@@ -78,7 +78,7 @@ impl Text<'_> {
                 self.bytes.push(b'\n');
                 self.flush_if_long()?;
             }
-            let texcoords = primitive.texcoords.first().map_or(&[][..], Vec::as_slice);
+            let texcoords = primitive.texcoords.first().map_or(&[][..], |set| set);
             for &[u, v] in texcoords {
                 self.bytes.extend_from_slice(b"vt ");
                 put_number(&mut self.bytes, u.into(), true);
@@ -133,7 +133,8 @@ impl Text<'_> {
                 (true, true) => write!(bytes, "/{}/{}", at(counts.texcoords), at(counts.normals)),
             };
         };
-        let index = |at: usize| primitive.indices.as_ref().map_or(at as u32, |indices| indices[at]);
+        let indices = primitive.indices.as_deref();
+        let index = |at: usize| indices.map_or(at as u32, |indices| indices[at]);
         match primitive.topology {
             Topology::Points => {
                 for at in 0..primitive.corners() {

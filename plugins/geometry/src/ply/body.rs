@@ -100,14 +100,14 @@ macro_rules! typed {
 pub(super) use typed;
 
 fn truncate(values: &mut AttributeData, count: usize) {
-    typed!(values, values: _T => values.truncate(count));
+    typed!(values, values: _T => values.to_mut().truncate(count));
 }
 
 /// Adds the number at `offset` of each of `rows`, which are `stride` long.
 fn gather(values: &mut AttributeData, rows: &[u8], stride: usize, offset: usize, big: bool) {
     typed!(values, values: T => {
         const SIZE: usize = size_of::<T>();
-        values.extend(rows.chunks_exact(stride).map(|row| {
+        values.to_mut().extend(rows.chunks_exact(stride).map(|row| {
             let mut bytes = [0; SIZE];
             bytes.copy_from_slice(&row[offset..offset + SIZE]);
             if big { T::from_be_bytes(bytes) } else { T::from_le_bytes(bytes) }

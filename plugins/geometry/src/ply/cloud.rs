@@ -98,7 +98,7 @@ impl Plan {
         };
         let [x, y, z] = self.position;
         let (x, y, z) = (scalars(x)?, scalars(y)?, scalars(z)?);
-        let positions = match (x, y, z) {
+        let positions: Vec<_> = match (x, y, z) {
             (AttributeData::F64(x), AttributeData::F64(y), AttributeData::F64(z)) => {
                 x.iter().zip(y).zip(z).map(|((&x, &y), &z)| [x, y, z]).collect()
             }
@@ -122,6 +122,7 @@ fn interleave(scalar: ScalarType, parts: &[&AttributeData], count: usize) -> Att
     match (&mut all, parts) {
         // By far the most frequent: 8-bit colours.
         (AttributeData::U8(all), [AttributeData::U8(r), AttributeData::U8(g), AttributeData::U8(b)]) => {
+            let all = all.to_mut();
             r.iter().zip(g).zip(b).for_each(|((&r, &g), &b)| all.extend_from_slice(&[r, g, b]));
         }
         (all, parts) => (0..count).for_each(|at| parts.iter().for_each(|part| all.push(part.get(at)))),

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::facts::SceneFacts;
 use mediary_core::record::scene::{Mesh, Primitive, Topology};
-use mediary_core::record::{AttributeData, Facts, ScalarType, Scene};
+use mediary_core::record::{AttributeData, Buffer, Facts, ScalarType, Scene};
 use mediary_core::{Context, Error, Location, MediaRecord, Output, Result, Severity, Source};
 
 use super::body::{Body, Column};
@@ -314,21 +314,21 @@ fn build(
     let mut primitive = Primitive {
         topology: if faces.sizes.iter().all(|&size| size == 3) { Topology::Triangles } else { Topology::Polygons },
         positions: positions.map(|position| [0, 1, 2].map(|axis| (position[axis] - offset[axis]) as f32)).collect(),
-        normals: vertices.normals,
+        normals: vertices.normals.into(),
         ..Primitive::default()
     };
     if !vertices.texcoords.is_empty() {
-        primitive.texcoords = vec![vertices.texcoords];
+        primitive.texcoords = vec![vertices.texcoords.into()];
     }
     if let Some((components, scalar)) = colors {
-        primitive.colors = vec![linear_colors(&vertices.colors, components, scalar, cx)];
+        primitive.colors = vec![linear_colors(&vertices.colors, components, scalar, cx).into()];
     }
     if faces.texcoords.len() == faces.indices.len() && !faces.texcoords.is_empty() {
         split(&mut primitive, &mut faces, cx)?;
     }
-    primitive.indices = Some(faces.indices);
+    primitive.indices = Some(faces.indices.into());
     if primitive.topology == Topology::Polygons {
-        primitive.face_sizes = faces.sizes;
+        primitive.face_sizes = faces.sizes.into();
     }
     Ok(primitive)
 }
@@ -349,7 +349,7 @@ fn split(primitive: &mut Primitive, faces: &mut Faces, cx: &Context) -> Result<(
             fresh
         });
     }
-    fn pick<T: Copy>(values: &mut Vec<T>, sources: &[usize]) {
+    fn pick<T: Copy>(values: &mut Buffer<T>, sources: &[usize]) {
         if !values.is_empty() {
             *values = sources.iter().map(|&source| values[source]).collect();
         }
@@ -357,7 +357,7 @@ fn split(primitive: &mut Primitive, faces: &mut Faces, cx: &Context) -> Result<(
     pick(&mut primitive.positions, &sources);
     pick(&mut primitive.normals, &sources);
     primitive.colors.iter_mut().for_each(|set| pick(set, &sources));
-    primitive.texcoords = vec![texcoords];
+    primitive.texcoords = vec![texcoords.into()];
     Ok(())
 }
 

@@ -84,7 +84,10 @@ fn properties_of_any_type_and_order_are_attributes() {
         [AttributeSpec::new("color", ScalarType::U8, 3), AttributeSpec::new("label", ScalarType::U16, 1)]
     );
     assert_eq!(chunks[0].positions(), [[-1.0, -300.0, 2.5]]);
-    assert_eq!(chunks[0].attributes(), [AttributeData::U8(vec![10, 20, 30]), AttributeData::U16(vec![515])]);
+    assert_eq!(
+        chunks[0].attributes(),
+        [AttributeData::U8(vec![10, 20, 30].into()), AttributeData::U16(vec![515].into())]
+    );
     assert_eq!(codes(&record), ["ply.ignored-property", "ply.ignored-element"]);
 }
 
@@ -145,14 +148,14 @@ fn cloud() -> PointCloud {
     ];
     let chunks = [0, 1].map(|chunk| {
         let attributes = vec![
-            AttributeData::U8(vec![255, 128, chunk, 1, 2, 3]),
-            AttributeData::F32(vec![0.0, 0.6, 0.8, 1.0, 0.0, 0.0]),
-            AttributeData::U16(vec![65_535, u16::from(chunk)]),
-            AttributeData::F64(vec![1e300, f64::NAN.abs()]),
-            AttributeData::I8(vec![-128, 127, 0, -1]),
-            AttributeData::I32(vec![i32::MIN, i32::MAX]),
-            AttributeData::U32(vec![u32::MAX, 7]),
-            AttributeData::I16(vec![i16::MIN, 3]),
+            AttributeData::U8(vec![255, 128, chunk, 1, 2, 3].into()),
+            AttributeData::F32(vec![0.0, 0.6, 0.8, 1.0, 0.0, 0.0].into()),
+            AttributeData::U16(vec![65_535, u16::from(chunk)].into()),
+            AttributeData::F64(vec![1e300, f64::NAN.abs()].into()),
+            AttributeData::I8(vec![-128, 127, 0, -1].into()),
+            AttributeData::I32(vec![i32::MIN, i32::MAX].into()),
+            AttributeData::U32(vec![u32::MAX, 7].into()),
+            AttributeData::I16(vec![i16::MIN, 3].into()),
         ];
         let positions = vec![[0.1, 2566.57, f64::from(chunk)], [1e-300, -4.25, 5_400_000.123_456_789]];
         PointChunk::new(positions, attributes, &schema).expect("a chunk")
@@ -238,7 +241,7 @@ fn names_may_be_the_same_and_comments_may_lie() {
     text += &format!("end_header\n{}\n", "1 ".repeat(4003));
     let (schema, chunks, _) = chunks(text.as_bytes());
     assert_eq!((schema.len(), &*schema[0].name, &*schema[3999].name), (4000, "a", "a_4000"));
-    assert_eq!(chunks[0].attributes()[3999], AttributeData::U8(vec![1]));
+    assert_eq!(chunks[0].attributes()[3999], AttributeData::U8(vec![1].into()));
     text = text.replace("property uchar a\n", "property uchar a\nproperty uchar b\n");
     let error = read_bytes("ply", text.as_bytes(), Strictness::Default).expect_err("too many");
     sound(&error, "8000 properties");

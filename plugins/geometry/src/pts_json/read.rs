@@ -405,9 +405,9 @@ impl Points {
             }
         }
         let attributes = match (self.width, self.exact_colors) {
-            (4, _) => vec![AttributeData::F64(categories)],
-            (6, false) => vec![AttributeData::U8(bytes)],
-            (6, true) => vec![AttributeData::U8(bytes), AttributeData::F64(exact)],
+            (4, _) => vec![AttributeData::F64(categories.into())],
+            (6, false) => vec![AttributeData::U8(bytes.into())],
+            (6, true) => vec![AttributeData::U8(bytes.into()), AttributeData::F64(exact.into())],
             _ => Vec::new(),
         };
         PointChunk::new(positions, attributes, &self.schema)

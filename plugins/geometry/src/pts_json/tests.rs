@@ -133,7 +133,7 @@ fn keys_stand_in_any_order_and_unknown_ones_are_kept() {
         "points": [[1,2,3,4], [1e0,-2.5,3E2,5]], "type": "lidar/v9"} "#;
     let (record, chunks) = read(text).unwrap();
     assert_eq!(chunks[0].positions(), [[1.0, 2.0, 3.0], [1.0, -2.5, 300.0]]);
-    assert_eq!(chunks[0].attributes(), [AttributeData::F64(vec![4.0, 5.0])]);
+    assert_eq!(chunks[0].attributes(), [AttributeData::F64(vec![4.0, 5.0].into())]);
     assert_eq!(record.properties["extra"], serde_json::json!({"a": [1, 2.5, null]}));
     assert_eq!(record.properties[COLOR_RANGE], UNIT_RANGE);
     let found = &cloud(&record).boxes[0];
@@ -146,8 +146,8 @@ fn keys_stand_in_any_order_and_unknown_ones_are_kept() {
 #[test]
 fn colours_keep_their_exact_values_beside_rounded_ones() {
     let (record, chunks) = read(b"[[0,0,0,76.5,127.73205080756887,300]]").unwrap();
-    let exact = AttributeData::F64(vec![76.5, 127.732_050_807_568_87, 300.0]);
-    assert_eq!(chunks[0].attributes(), [AttributeData::U8(vec![77, 128, 255]), exact]);
+    let exact = AttributeData::F64(vec![76.5, 127.732_050_807_568_87, 300.0].into());
+    assert_eq!(chunks[0].attributes(), [AttributeData::U8(vec![77, 128, 255].into()), exact]);
     assert_eq!(record.diagnostics.to_vec()[0].code, "pts.json.color");
     for byte in 0..=255 {
         assert_eq!(times_255(f64::from(byte) / 255.0), f64::from(byte));

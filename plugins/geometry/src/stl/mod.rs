@@ -29,10 +29,9 @@ use std::collections::HashMap;
 use std::io::Write as _;
 
 use mediary_core::convert::srgb_to_linear;
-use mediary_core::record::Facts;
-use mediary_core::record::Scene;
 use mediary_core::record::facts::SceneFacts;
 use mediary_core::record::scene::{Mesh, Primitive, Topology};
+use mediary_core::record::{Buffer, Facts, Scene};
 use mediary_core::{
     Confidence, Context, Error, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
     OptionSpec, OptionType, Output, Probe, Result, Severity, Source, single, whole,
@@ -211,11 +210,12 @@ impl Soup {
         if self.positions.is_empty() {
             return Ok(Mesh { name, ..Mesh::default() });
         }
-        let mut primitive = Primitive { positions: self.positions, normals: self.normals, ..Primitive::default() };
+        let mut primitive =
+            Primitive { positions: self.positions.into(), normals: self.normals.into(), ..Primitive::default() };
         if cx.options().bool("weld") {
             weld(&mut primitive, &colors, cx)?;
         } else if !colors.is_empty() {
-            primitive.colors = vec![colors];
+            primitive.colors = vec![colors.into()];
         }
         Ok(Mesh { name, primitives: vec![primitive], ..Mesh::default() })
     }
@@ -238,10 +238,10 @@ fn weld(primitive: &mut Primitive, colors: &[[f32; 4]], cx: &Context) -> Result<
         }
         indices.push(vertex);
     }
-    primitive.positions = positions;
-    primitive.normals = Vec::new();
-    primitive.colors = if kept_colors.is_empty() { Vec::new() } else { vec![kept_colors] };
-    primitive.indices = Some(indices);
+    primitive.positions = positions.into();
+    primitive.normals = Buffer::default();
+    primitive.colors = if kept_colors.is_empty() { Vec::new() } else { vec![kept_colors.into()] };
+    primitive.indices = Some(indices.into());
     Ok(())
 }
 
@@ -565,10 +565,11 @@ fn report_losses(scene: &Scene, ascii: bool, cx: &Context) {
 /// Calls `visit` with the normal and the corners of each triangle in world space.
 #[expect(clippy::cast_possible_truncation, reason = "STL is single precision")]
 fn each_triangle(mesh: &Placed<'_>, primitive: &Primitive, mut visit: impl FnMut([f32; 3], [[f32; 3]; 3])) {
+    let positions = &*primitive.positions;
     let mut points = Vec::new();
     world::faces(primitive, mesh.mirrors, |corners| {
         points.clear();
-        points.extend(corners.iter().map(|&corner| mesh.position(primitive.positions[corner as usize])));
+        points.extend(corners.iter().map(|&corner| mesh.position(positions[corner as usize])));
         triangulate::polygon(&points, |triangle| {
             let own = triangle.map(|at| points[at].map(|value| value as f32));
             let normals = triangle.map(|at| primitive.normals.get(corners[at] as usize).copied());

@@ -290,15 +290,16 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
 
 fn without_alpha(image: Image) -> Result<Image> {
     let (width, height) = (image.width(), image.height());
-    let Samples::U8(mut samples) = image.into_samples() else {
+    let Samples::U8(samples) = image.into_samples() else {
         return Err(Error::malformed("expected 8-bit samples"));
     };
+    let mut samples = samples.into_vec();
     let pixels = samples.len() / 4;
     for pixel in 1..pixels {
         samples.copy_within(pixel * 4..pixel * 4 + 3, pixel * 3);
     }
     samples.truncate(pixels * 3);
-    Image::new(width, height, 3, Samples::U8(samples))
+    Image::new(width, height, 3, Samples::U8(samples.into()))
 }
 
 /// Content that is read as far as it goes: an error when strict.

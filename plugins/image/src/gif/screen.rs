@@ -75,7 +75,7 @@ impl Painter {
         let decoded = self.decode(frame, data)?;
         self.draw(frame, area, decoded, global)?;
         let samples = self.screen.as_flattened().to_vec();
-        Image::new(self.width as u32, self.height as u32, 4, Samples::U8(samples))
+        Image::new(self.width as u32, self.height as u32, 4, Samples::U8(samples.into()))
     }
 
     fn fill(&mut self, area: Area) {

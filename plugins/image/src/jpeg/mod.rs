@@ -447,7 +447,7 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     drop(bytes);
     let exif = frame.exif(source, cx)?;
     exif.report(cx)?;
-    let samples = Samples::U8(samples);
+    let samples = Samples::U8(samples.into());
     let mut image = decode::upright(cx, frame.width, frame.height, frame.channels(), samples, exif.orientation)?;
     image.icc = frame.profile(source, cx)?;
     if image.icc.is_some() {

@@ -317,10 +317,10 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
 
     let (channels, depth, bits) = layout(&reader);
     let samples = match depth {
-        BitDepth::Sixteen => Samples::U16(decode::samples_16(cx, pixels)?),
-        _ if chunks.indexed && channels == 4 => Samples::U8(colors::<4>(reader.info(), &chunks, pixels, cx)?),
-        _ if chunks.indexed => Samples::U8(colors::<3>(reader.info(), &chunks, pixels, cx)?),
-        _ => Samples::U8(pixels),
+        BitDepth::Sixteen => Samples::U16(decode::samples_16(cx, pixels)?.into()),
+        _ if chunks.indexed && channels == 4 => Samples::U8(colors::<4>(reader.info(), &chunks, pixels, cx)?.into()),
+        _ if chunks.indexed => Samples::U8(colors::<3>(reader.info(), &chunks, pixels, cx)?.into()),
+        _ => Samples::U8(pixels.into()),
     };
     let exif = chunks.exif(source, cx)?;
     exif.report(cx)?;
@@ -625,10 +625,10 @@ mod tests {
         let palette = chunk(b"PLTE", &[10, 20, 30, 40, 50, 60]);
         let pixels = stored(&[0, 1, 0, 2]);
         let record = is_told(row(3, 3, &palette, &pixels), "png.palette");
-        assert_eq!(testing::image(&record).samples(), &Samples::U8(vec![40, 50, 60, 10, 20, 30, 0, 0, 0]));
+        assert_eq!(testing::image(&record).samples(), &Samples::U8(vec![40, 50, 60, 10, 20, 30, 0, 0, 0].into()));
         let transparent = [palette, chunk(b"tRNS", &[7])].concat();
         let record = testing::read("a.png", row(2, 3, &transparent, &stored(&[0, 1, 0]))).unwrap();
-        assert_eq!(testing::image(&record).samples(), &Samples::U8(vec![40, 50, 60, 255, 10, 20, 30, 7]));
+        assert_eq!(testing::image(&record).samples(), &Samples::U8(vec![40, 50, 60, 255, 10, 20, 30, 7].into()));
     }
 
     #[test]
@@ -768,10 +768,10 @@ mod tests {
 
     #[test]
     fn floats_are_rounded_with_a_loss() {
-        let samples = Samples::F32(vec![0.0, 0.5, 1.0, 2.0, f32::NAN, -1.0]);
+        let samples = Samples::F32(vec![0.0, 0.5, 1.0, 2.0, f32::NAN, -1.0].into());
         let mut record = MediaRecord::new(Image::new(3, 2, 1, samples).unwrap());
         let again = testing::read("a.png", testing::write(&mut record, "png", &[])).unwrap();
-        assert_eq!(testing::image(&again).samples(), &Samples::U16(vec![0, 32768, 65535, 65535, 0, 0]));
+        assert_eq!(testing::image(&again).samples(), &Samples::U16(vec![0, 32768, 65535, 65535, 0, 0].into()));
         let losses: Vec<_> = record.loss.iter().map(|loss| (loss.code.as_ref(), loss.count)).collect();
         assert_eq!(losses, [("png.float", 6), ("png.range", 3)]);
     }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{BondOrder, BondSource, Cell, Chain, Element, Model, Residue, SecondaryStructure};
+use mediary_core::record::{Buffer, Molecule};
 use mediary_core::{Context, Error, FormatReader, Media, MediaRecord, Result, Source};
 use serde_json::Map;
 use smol_str::SmolStr;
@@ -579,7 +579,7 @@ impl Build {
         if row.0[AROMATIC].is_some() {
             atoms.aromatic.push(row.get(AROMATIC) == b"Y");
         }
-        self.model.positions.push(position.unwrap_or_default());
+        self.model.positions.to_mut().push(position.unwrap_or_default());
         Ok(())
     }
 
@@ -647,7 +647,7 @@ impl Build {
             findings
                 .note("model-values", line, || "B factors differ between models: those of the first are kept".into());
         }
-        self.models.push(Model { number: model.number, positions: model.positions, ..Model::default() });
+        self.models.push(Model { number: model.number, positions: model.positions.into(), ..Model::default() });
     }
 
     fn finish(
@@ -670,8 +670,8 @@ impl Build {
         clear(&mut atoms.isotopes);
         let count = atoms.len() as u64;
         if self.missing == count {
-            self.model.positions = Vec::new();
-            self.models.iter_mut().for_each(|model| model.positions = Vec::new());
+            self.model.positions = Buffer::default();
+            self.models.iter_mut().for_each(|model| model.positions = Buffer::default());
         } else if self.missing > 0 {
             findings.warn("no-position", 0, || {
                 format!("{} of {count} atoms have no coordinates: 0, 0, 0 are taken", self.missing)

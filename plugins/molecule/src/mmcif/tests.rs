@@ -114,7 +114,7 @@ fn bonds_that_differ_are_written_one_by_one() {
             bond(4, 5, BondOrder::Single),
             bond(5, 6, BondOrder::Single),
         ],
-        models: vec![Model { number: 1, positions: vec![[0.1, -1e-7, 123_456.789]; 8], ..Model::default() }],
+        models: vec![Model { number: 1, positions: vec![[0.1, -1e-7, 123_456.789]; 8].into(), ..Model::default() }],
         ..Molecule::default()
     };
     molecule.validate().unwrap();

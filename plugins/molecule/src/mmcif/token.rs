@@ -53,7 +53,8 @@ impl Tokens {
                     self.lines += 1;
                     self.at += 1;
                 }
-                Some(b' ' | b'\t' | b'\r') => self.at += 1,
+                // A form feed is no character of CIF, but it ends words all the same.
+                Some(b' ' | b'\t' | b'\r' | b'\x0C') => self.at += 1,
                 Some(b'#') => {
                     self.at += bytes[self.at..].iter().position(|&b| b == b'\n').unwrap_or(bytes.len() - self.at)
                 }
@@ -126,6 +127,14 @@ fn word(text: &[u8]) -> Token<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_feed_separates_words() {
+        let mut tokens = Tokens::default();
+        let mut next = || tokens.next(b"\x0Ca\x0C\x0Cb").unwrap();
+        let value = |text: &'static [u8]| Some(Token::Value(Value { text, quoted: false }));
+        assert_eq!((next(), next(), next()), (value(b"a"), value(b"b"), None));
+    }
 
     #[test]
     fn tokens_are_those_of_the_grammar() {

@@ -230,7 +230,7 @@ impl Reader {
             });
         }
         let cell = build.next_cell.take();
-        build.models.push(Model { number, positions, cell, ..Model::default() });
+        build.models.push(Model { number, positions: positions.into(), cell, ..Model::default() });
         Ok(true)
     }
 }
@@ -582,7 +582,7 @@ impl Build {
             });
             0
         }));
-        self.model.positions.push(position);
+        self.model.positions.to_mut().push(position);
         self.starts.push(line.start);
         Ok(())
     }

@@ -1,0 +1,96 @@
+//! Written and read again: what a writer declares survives, and it says the same twice.
+
+use std::path::Path;
+
+use mediary_core::{
+    ErrorKind, Finished, FormatInfo, MediaRecord, MemorySiblings, Output, ReadOptions, Registry, Source, WriteOptions,
+};
+
+use crate::compare::compare;
+use crate::{Bulk, Checked, Subject, collect};
+
+/// A record read, with its bulk apart.
+pub(crate) struct Read {
+    pub(crate) record: MediaRecord,
+    pub(crate) bulk: Bulk,
+}
+
+/// The format written from its own samples.
+pub(crate) fn own(subject: &Subject<'_>, path: &Path) -> Checked {
+    let source = subject.open(path)?;
+    consumes(subject.registry, &source, subject.info)?;
+    repeats(subject.registry, &source, subject.info)?;
+    survives(subject.registry, &source, subject.info)?;
+    Ok(1)
+}
+
+fn read(registry: &Registry, source: &Source) -> Result<Vec<Read>, String> {
+    let reading = registry.open(source, &ReadOptions::default()).map_err(|error| error.to_string())?;
+    let records = reading.map(|record| {
+        let mut record = record?;
+        let bulk = collect(&mut record)?;
+        Ok(Read { record, bulk })
+    });
+    records.collect::<mediary_core::Result<_>>().map_err(|error| error.to_string())
+}
+
+fn first(mut records: Vec<Read>) -> Result<Read, String> {
+    if records.is_empty() { Err("no record".into()) } else { Ok(records.swap_remove(0)) }
+}
+
+/// Writes the first record of `source`; `None` when the format cannot express it, which it must say as a typed error.
+fn write(registry: &Registry, source: &Source, to: &FormatInfo) -> Result<Option<(MediaRecord, Finished)>, String> {
+    let reading = registry.open(source, &ReadOptions::default());
+    let record = reading.and_then(|mut reading| reading.next().transpose());
+    let mut record = record.map_err(|error| error.to_string())?.ok_or("no record")?;
+    let mut out = Output::memory();
+    match registry.write(&mut record, to.id, &mut out, &WriteOptions::default()) {
+        Ok(()) => Ok(Some((record, out.finish().map_err(|error| error.to_string())?))),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+        Err(error) => Err(format!("cannot be written: {error}")),
+    }
+}
+
+/// Writing the first record of `source` twice as `to` gives the same bytes.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn repeats(registry: &Registry, source: &Source, to: &FormatInfo) -> Result<(), String> {
+    let written = || Ok::<_, String>(write(registry, source, to)?.map(|(_, files)| (files.bytes, files.siblings)));
+    ensure!(written()? == written()?, "writing twice gives other bytes");
+    Ok(())
+}
+
+/// Writing the first record of `source` as `to` reads it to its end: its facts are complete.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn consumes(registry: &Registry, source: &Source, to: &FormatInfo) -> Result<(), String> {
+    let full = first(read(registry, source)?)?.record.facts();
+    if let Some((record, _)) = write(registry, source, to)? {
+        let facts = record.facts();
+        ensure!(facts == full, "the writer did not consume the record: {facts:?} is not {full:?}");
+    }
+    Ok(())
+}
+
+/// What `to` declares to keep of the first record of `source` is there when it is read again, and what else is gone was said.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn survives(registry: &Registry, source: &Source, to: &FormatInfo) -> Result<(), String> {
+    if !to.reads {
+        return Ok(());
+    }
+    let before = first(read(registry, source)?)?;
+    let Some((written, files)) = write(registry, source, to)? else { return Ok(()) };
+    let name = format!("again.{}", to.extension());
+    let siblings = files.siblings.into_iter();
+    let siblings = siblings.fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes));
+    let again = Source::from_bytes(name, files.bytes).with_siblings(siblings);
+    let again = read(registry, &again).map_err(|error| format!("cannot be read again: {error}"))?;
+    ensure!(again.len() == 1, "one record becomes {}", again.len());
+    let after = first(again)?;
+    let lost = |code: &str| written.loss.iter().any(|loss| loss.code.contains(code));
+    compare(to, &before, &after, &lost)
+}
