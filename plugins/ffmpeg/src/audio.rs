@@ -117,7 +117,7 @@ impl Chunks {
                 Raw::S16 => bytes.as_chunks().0.iter().map(|&b| i32::from(i16::from_le_bytes(b)) >> unused).collect(),
                 _ => bytes.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b) >> unused).collect(),
             };
-            AudioChunk::Int { samples, channels, bits: self.bits }
+            AudioChunk::Int { samples: samples.into(), channels, bits: self.bits }
         };
         match self.raw {
             Raw::S16 => whole(16),

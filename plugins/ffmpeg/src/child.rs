@@ -179,8 +179,9 @@ impl Running {
             return Error::new(ErrorKind::Worker, format!("{program} was ended by signal {signal}"));
         }
         if has(&["Unrecognized option", "Option not found", "No such filter", "Unknown encoder", "Missing argument"]) {
-            return Error::unsupported(format!("this {program} does not know what it was asked: {said}"))
-                .with_hint(format!("ffmpeg 5.1 or newer is needed, built with its usual parts; `{program} -version` tells"));
+            return Error::unsupported(format!("this {program} does not know what it was asked: {said}")).with_hint(
+                format!("ffmpeg 5.1 or newer is needed, built with its usual parts; `{program} -version` tells"),
+            );
         }
         if has(&["no decoder found", "Unknown decoder", "Decoder not found"]) {
             return Error::unsupported(format!("this {program} has no decoder for it: {said}"))
@@ -280,8 +281,10 @@ fn stamp(line: &str) -> Option<(u64, Option<f64>)> {
 fn plain(line: &str) -> String {
     let mut rest = line;
     let mut speakers = String::new();
-    while let Some((speaker, after)) =
-        rest.strip_prefix('[').and_then(|rest| rest.split_once(" @ 0x")).and_then(|(speaker, after)| Some((speaker, after.split_once(']')?.1)))
+    while let Some((speaker, after)) = rest
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(" @ 0x"))
+        .and_then(|(speaker, after)| Some((speaker, after.split_once(']')?.1)))
     {
         speakers.push_str(speaker);
         speakers.push_str(": ");
@@ -311,7 +314,9 @@ mod tests {
     fn times_and_complaints_are_told_apart_and_addresses_go() {
         let mut log = Log::default();
         log.take(b"frame:0    pts:0       pts_time:0\nmediary=1\nframe:1 pts:NOPTS pts_ti");
-        log.take(b"me:NOPTS\nmediary=1\n[h264 @ 0x55d] [dec @ 0x1f] frame:2 pts:2 pts_time:0.08\nerror while decoding\n");
+        log.take(
+            b"me:NOPTS\nmediary=1\n[h264 @ 0x55d] [dec @ 0x1f] frame:2 pts:2 pts_time:0.08\nerror while decoding\n",
+        );
         log.take(b"/dev/fd/0: Invalid data\n");
         log.take(&[b'x'; 5000]);
         log.end();

@@ -21,7 +21,6 @@
 //! (`ffmpeg.truncated`) are diagnostics, errors in strict mode. A decoder that gives up (`ffmpeg.damaged`) is an error,
 //! a diagnostic in lenient mode if there was something before.
 #![cfg(unix)]
-#![forbid(unsafe_code)]
 
 mod audio;
 mod child;
@@ -29,9 +28,6 @@ mod detect;
 mod input;
 mod probe;
 mod video;
-
-#[cfg(test)]
-mod tests;
 
 use std::ffi::OsString;
 
@@ -53,13 +49,14 @@ const CONTAINERS: &str = "3dostr,4xm,aa,aac,aax,ac3,act,adx,aea,aiff,amr,amrnb,a
 
 const INFO: FormatInfo = FormatInfo::new("ffmpeg", "Video and sound through ffmpeg", &[Kind::Video, Kind::Audio])
     .extensions(&[
-        "mkv", "webm", "avi", "mov", "mp4", "m4v", "mpg", "mpeg", "vob", "ts", "m2ts", "mts", "flv", "f4v", "wmv", "asf",
-        "ogv", "3gp", "3g2", "qt", "mxf", "rm", "rmvb", "ivf", "nut", "y4m", "mp3", "mp2", "m4a", "m4b", "aac", "ogg", "oga",
-        "opus", "spx", "wma", "aiff", "aif", "aifc", "ape", "wv", "tta", "ac3", "eac3", "dts", "amr", "caf", "au", "snd",
-        "mka", "mpc", "voc", "w64",
+        "mkv", "webm", "avi", "mov", "mp4", "m4v", "mpg", "mpeg", "vob", "ts", "m2ts", "mts", "flv", "f4v", "wmv",
+        "asf", "ogv", "3gp", "3g2", "qt", "mxf", "rm", "rmvb", "ivf", "nut", "y4m", "mp3", "mp2", "m4a", "m4b", "aac",
+        "ogg", "oga", "opus", "spx", "wma", "aiff", "aif", "aifc", "ape", "wv", "tta", "ac3", "eac3", "dts", "amr",
+        "caf", "au", "snd", "mka", "mpc", "voc", "w64",
     ])
     .media_types(&["video/x-matroska", "video/webm", "video/x-msvideo", "audio/mpeg", "audio/ogg", "audio/mp4"])
     .signatures(detect::SIGNATURES)
+    .probes_without_signature()
     .reads()
     .options(&[
         OptionSpec::read(
@@ -124,12 +121,11 @@ impl FormatReader for Reader {
         }
         let cx = self.cx.clone();
         let (input, described) = self.described()?;
-        let media = match described.sort {
-            Sort::Video => video::read(input, described, &cx)?.into(),
-            Sort::Audio => audio::read(input, described, &cx)?.into(),
+        let mut record = match described.sort {
+            Sort::Video => MediaRecord::new(video::read(input, described, &cx)?),
+            Sort::Audio => MediaRecord::new(audio::read(input, described, &cx)?),
         };
         described.report(&cx);
-        let mut record = MediaRecord::new::<mediary_core::Media>(media);
         record.media_type = described.media_type.into();
         record.properties = described.properties.clone();
         record.source_is_canonical = described.playable;
@@ -140,9 +136,19 @@ impl FormatReader for Reader {
 /// What both programs are told about the input: no banner, this much talk, these protocols, these containers.
 fn common(level: &str, cx: &Context) -> Vec<OsString> {
     let most = cx.limits().alloc_bytes.min(i64::MAX as u64).to_string();
-    ["-hide_banner", "-v", level, "-max_alloc", &most, "-protocol_whitelist", "file,pipe,fd", "-format_whitelist", CONTAINERS]
-        .map(OsString::from)
-        .to_vec()
+    [
+        "-hide_banner",
+        "-v",
+        level,
+        "-max_alloc",
+        &most,
+        "-protocol_whitelist",
+        "file,pipe,fd",
+        "-format_whitelist",
+        CONTAINERS,
+    ]
+    .map(OsString::from)
+    .to_vec()
 }
 
 /// The command line that decodes the chosen track, up to what comes out.
@@ -155,3 +161,5 @@ fn decoding(described: &Described, cx: &Context) -> Vec<OsString> {
     args.extend(["-i".into(), input::URL.into(), "-map".into(), format!("0:{}", described.index).into()]);
     args
 }
+
+mediary_core::export_plugin! { Ffmpeg: INFO; needs: programs }

@@ -358,10 +358,14 @@ fn picture(described: &mut Described, stream: &Stream, cx: &Context) -> Result<(
     let spelled = |value: &Option<String>| value.clone().filter(|value| value != "unknown");
     let ratio = spelled(&stream.sample_aspect_ratio).filter(|ratio| ratio != "1:1" && ratio != "0:1");
     if let Some(ratio) = ratio {
-        described.notes.push(("aspect-ratio", format!("pixels are {ratio} and not square; they were left as they are")));
+        described
+            .notes
+            .push(("aspect-ratio", format!("pixels are {ratio} and not square; they were left as they are")));
         described.properties.insert("sample_aspect_ratio".into(), ratio.into());
     }
-    let wide = |value: &&str| ["bt2020", "smpte2084", "arib-std-b67", "smpte432", "smpte431"].iter().any(|w| value.starts_with(w));
+    let wide = |value: &&str| {
+        ["bt2020", "smpte2084", "arib-std-b67", "smpte432", "smpte431"].iter().any(|w| value.starts_with(w))
+    };
     let colours = [&stream.color_primaries, &stream.color_transfer, &stream.color_space];
     if let Some(colour) = colours.into_iter().flatten().map(String::as_str).find(wide) {
         described.notes.push(("color", format!("the colours are those of {colour} and were not brought to sRGB")));
@@ -446,14 +450,17 @@ fn is_linear(codec: &str) -> bool {
 /// Bits a sample of a pixel layout: `yuv420p10le` has 10.
 fn depth(layout: &str, stated: Option<&str>) -> u8 {
     let stem = layout.trim_end_matches("le").trim_end_matches("be");
-    let digits = |text: &str| text.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|bits| bits.parse::<u8>().ok());
+    let digits =
+        |text: &str| text.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|bits| bits.parse::<u8>().ok());
     let by_name = match stem {
         "rgb48" | "bgr48" | "rgba64" | "bgra64" | "ayuv64" => Some(16),
         "xyz12" => Some(12),
         "x2rgb10" | "x2bgr10" | "y210" | "v210" | "xv30" => Some(10),
         "y212" | "xv36" => Some(12),
         "grayf32" | "gbrpf32" | "gbrapf32" => Some(32),
-        _ if stem.starts_with("p0") || stem.starts_with("p2") || stem.starts_with("p4") => digits(stem).map(|bits| bits % 100),
+        _ if stem.starts_with("p0") || stem.starts_with("p2") || stem.starts_with("p4") => {
+            digits(stem).map(|bits| bits % 100)
+        }
         _ if stem.starts_with("gray") || stem.starts_with("ya") => digits(stem),
         _ => stem.rsplit_once('p').and_then(|(_, bits)| bits.parse().ok()),
     };

@@ -112,7 +112,7 @@ impl Frames {
         let samples = if header.deep {
             Samples::U16(raw.as_chunks().0.iter().map(|&pair| u16::from_be_bytes(pair)).collect())
         } else {
-            Samples::U8(raw)
+            Samples::U8(raw.into())
         };
         let mut image = Image::new(header.width, header.height, header.channels, samples)?;
         image.source_bits = self.bits.min(16);
@@ -133,7 +133,8 @@ impl Frames {
     /// The end: how the program ended, and whether all came out.
     fn conclude(&mut self) -> Result<()> {
         self.output.get_mut().conclude(self.count, "a frame")?;
-        let short = |stated: &f64| *stated - self.shown > (SLACK * stated).max(SLACK_SECONDS).max(3.0 * self.stated.interval);
+        let short =
+            |stated: &f64| *stated - self.shown > (SLACK * stated).max(SLACK_SECONDS).max(3.0 * self.stated.interval);
         let message = match (self.stated.seconds.filter(short), self.stated.frames) {
             (Some(stated), _) => {
                 format!("the track lasts {stated:.3} seconds, its {} frames {:.3} seconds", self.count, self.shown)
@@ -216,7 +217,8 @@ impl Header {
         let mut header = Self::default();
         let mut text = Vec::new();
         let mut lines = output.take(MAX_HEADER);
-        let wrong = |line: &[u8]| Error::malformed(format!("expected a PAM picture of ffmpeg, found {}", line.escape_ascii()));
+        let wrong =
+            |line: &[u8]| Error::malformed(format!("expected a PAM picture of ffmpeg, found {}", line.escape_ascii()));
         for place in 0.. {
             text.clear();
             lines.read_until(b'\n', &mut text)?;
