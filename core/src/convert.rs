@@ -47,7 +47,7 @@ fn poster_of(video: Video, cx: &Context) -> Result<Image> {
     if !matches!(frames.next_chunk(), Ok(None)) {
         let (count, message) = match announced {
             Some(all) if all > 1 => (all - 1, "frames: an image holds the first"),
-            _ => (1, "or more frames: an image holds the first, the clip does not say how many there are"),
+            _ => (1, "frames or more after the first, which an image holds; the clip does not say how many"),
         };
         cx.lose("frames", count, message);
     }

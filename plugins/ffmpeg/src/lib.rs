@@ -101,6 +101,7 @@ struct Reader {
 impl Reader {
     fn described(&mut self) -> Result<&(Input, Described)> {
         if self.described.is_none() {
+            child::locate("ffmpeg", std::env::var_os("PATH").as_deref())?;
             let input = Input::of(&self.source, &self.cx)?;
             let described = probe::describe(&input, &self.source, &self.cx)?;
             self.described = Some((input, described));
