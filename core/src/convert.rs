@@ -1,12 +1,13 @@
-//! Conversions across kinds, between read and write. There is one rule here: scene and point cloud convert into each other by
-//! their shared positions.
+//! Conversions across kinds, between read and write. There are two rules here: scene and point cloud convert into each other by
+//! their shared positions, and a clip becomes its first frame.
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::format::FormatInfo;
 use crate::record::scene::{Mesh, Primitive, Topology, transform_point};
 use crate::record::{
-    AttributeData, AttributeSpec, Kind, Media, MediaRecord, PointChunk, PointCloud, ScalarType, Scene, Stream,
+    AttributeData, AttributeSpec, Image, Kind, Media, MediaRecord, PointChunk, PointCloud, ScalarType, Scene, Stream,
+    TrackKind, Video,
 };
 
 /// Brings the record to a kind that `info` can write. What the other kind cannot hold is reported as a loss.
@@ -18,6 +19,7 @@ pub(crate) fn adapt(record: &mut MediaRecord, info: &FormatInfo, cx: &Context) -
     record.media = match media {
         Media::Scene(scene) if info.kinds.contains(&Kind::PointCloud) => points_of(&scene, cx)?.into(),
         Media::PointCloud(cloud) if info.kinds.contains(&Kind::Scene) => scene_of(cloud, cx)?.into(),
+        Media::Video(video) if info.kinds.contains(&Kind::Image) => poster_of(video, cx)?.into(),
         other => {
             let kinds: Vec<_> = info.kinds.iter().map(|kind| kind.as_str()).collect();
             let message = format!("{} holds {}, not {}", info.name, kinds.join(" or "), other.kind());
@@ -27,6 +29,30 @@ pub(crate) fn adapt(record: &mut MediaRecord, info: &FormatInfo, cx: &Context) -
     };
     record.source_is_canonical = false;
     Ok(())
+}
+
+/// The first frame of a clip.
+fn poster_of(video: Video, cx: &Context) -> Result<Image> {
+    let announced = video.picture().and_then(|track| track.frames);
+    let others = video.tracks.iter().filter(|track| track.kind != TrackKind::Video).count();
+    let Some(mut frames) = video.frames else {
+        let message = format!("expected decoded frames, found a clip ({}) that was not decoded", video.container);
+        return Err(Error::unsupported(message)
+            .with_hint("a decoder such as the ffmpeg plugin and `--from ffmpeg` give its frames"));
+    };
+    let Some(first) = frames.next_chunk()? else {
+        return Err(Error::malformed("expected a frame, found a clip without any"));
+    };
+    // A second one that is damaged is lost as well.
+    if !matches!(frames.next_chunk(), Ok(None)) {
+        let (count, message) = match announced {
+            Some(all) if all > 1 => (all - 1, "frames: an image holds the first"),
+            _ => (1, "frames or more after the first, which an image holds; the clip does not say how many"),
+        };
+        cx.lose("frames", count, message);
+    }
+    cx.lose("tracks", others as u64, "tracks of sound, text or data");
+    Ok(first.image)
 }
 
 /// The vertices of a scene in world space, with colours where every primitive has them.
@@ -133,4 +159,67 @@ pub fn srgb_to_linear(value: f64) -> f64 {
 #[must_use]
 pub fn linear_to_srgb(value: f64) -> f64 {
     if value <= 0.003_130_8 { value * 12.92 } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::error::ErrorKind;
+    use crate::record::{Samples, Track, VideoFrame};
+
+    const IMAGES: FormatInfo = FormatInfo::new("images", "Images", &[Kind::Image]);
+
+    fn clip(shades: &[u8], announced: Option<u64>) -> MediaRecord {
+        let frames = shades.iter().map(|&shade| VideoFrame {
+            image: Image::new(1, 1, 1, Samples::U8(vec![shade].into())).unwrap(),
+            duration_seconds: 0.04,
+        });
+        let mut picture = Track::new(1, TrackKind::Video, "ffv1");
+        picture.frames = announced;
+        MediaRecord::new(Video {
+            container: "matroska".into(),
+            tracks: vec![picture, Track::new(2, TrackKind::Audio, "opus")],
+            duration_seconds: None,
+            playable: true,
+            frames: Some(Stream::from_chunks(frames.collect())),
+        })
+    }
+
+    fn lost(record: &mut MediaRecord) -> Vec<(String, u64)> {
+        let cx = Context::new("images");
+        adapt(record, &IMAGES, &cx).unwrap();
+        cx.losses().to_vec().into_iter().map(|loss| (loss.code.to_string(), loss.count)).collect()
+    }
+
+    #[test]
+    fn a_clip_becomes_its_first_frame_and_the_rest_is_a_loss() {
+        for (shades, announced, frames) in
+            [(&[7, 8, 9][..], Some(3), 2), (&[7, 8, 9], None, 1), (&[7], Some(1), 0), (&[7], None, 0)]
+        {
+            let mut record = clip(shades, announced);
+            record.source_is_canonical = true;
+            let mut expected = vec![("images.frames".to_owned(), frames), ("images.tracks".to_owned(), 1)];
+            expected.retain(|loss| loss.1 > 0);
+            assert_eq!(lost(&mut record), expected, "{shades:?} {announced:?}");
+            let Media::Image(image) = &record.media else { panic!("{record:?}") };
+            assert_eq!(image.samples(), &Samples::U8(vec![7].into()));
+            assert!(!record.source_is_canonical);
+        }
+    }
+
+    #[test]
+    fn a_clip_without_frames_names_the_decoder_that_is_missing() {
+        let mut record = clip(&[], None);
+        let cx = Context::new("images");
+        assert_eq!(adapt(&mut record, &IMAGES, &cx).unwrap_err().kind(), ErrorKind::Malformed);
+
+        let mut record = clip(&[], None);
+        if let Media::Video(video) = &mut record.media {
+            video.frames = None;
+        }
+        let error = adapt(&mut record, &IMAGES, &cx).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.hint().unwrap().contains("--from ffmpeg"), "{error:?}");
+    }
 }

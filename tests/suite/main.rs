@@ -17,6 +17,7 @@ mod licences;
 mod malformed;
 mod plugin_cli;
 mod plugin_examples;
+mod plugin_ffmpeg;
 mod plugin_traps;
 mod registry;
 mod roundtrip;
