@@ -10,9 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mediary_core::record::Samples;
-use mediary_core::{
-    Confidence, Format, FormatInfo, Kind, Media, Probe, ReadOptions, Registry, Source,
-};
+use mediary_core::{Confidence, Format, FormatInfo, Kind, Media, Probe, ReadOptions, Registry, Source};
 use mediary_loader::{Isolation, Plugins, Search};
 
 /// What the plugin does, compiled in.
