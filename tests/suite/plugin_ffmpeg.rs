@@ -71,7 +71,7 @@ fn the_poster_of_a_clip_is_the_first_frame_that_ffmpeg_gives() {
     );
     make(folder, "-f lavfi -i testsrc=size=62x46:rate=10:duration=1 -c:v ffv1 -pix_fmt yuv420p10le deep.mkv");
     for (clip, pixels, width, height) in [("clip.mkv", "rgb24", 64, 48), ("deep.mkv", "rgb48be", 62, 46)] {
-        let output = with_plugin(folder).args(["convert", "-f", clip, "poster.png"]).output().unwrap();
+        let output = with_plugin(folder).args(["convert", "--force", clip, "poster.png"]).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{clip}: {}", stderr(&output));
         assert!(stderr(&output).contains("png.frames"), "{clip}: {}", stderr(&output));
 
