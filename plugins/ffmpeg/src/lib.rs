@@ -4,10 +4,10 @@
 //!
 //! | step | how |
 //! |---|---|
-//! | recognise | by signature and structure ([`detect`]), below the formats that are built in |
-//! | describe | `ffprobe` on the open file: container, tracks, tags ([`probe`]) |
-//! | pictures | `ffmpeg` writes PAM pictures into a pipe, and the time of each into another ([`video`]) |
-//! | sound | `ffmpeg` writes raw samples into a pipe ([`audio`]) |
+//! | recognise | by signature and structure (`detect`), below the formats that are built in |
+//! | describe | `ffprobe` on the open file: container, tracks, tags (`probe`) |
+//! | pictures | `ffmpeg` writes PAM pictures into a pipe, and the time of each into another (`video`) |
+//! | sound | `ffmpeg` writes raw samples into a pipe (`audio`) |
 //!
 //! **Read:** files with a track of pictures are video, those with sound alone (and covers) audio. One track is decoded: the
 //! first of pictures, else the first of sound, or the one of the option `track`. Frames are upright, RGB or RGBA, of 8 bits,
