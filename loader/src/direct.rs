@@ -45,6 +45,13 @@ impl Direct {
     }
 }
 
+/// The reason of an answer, as it may be printed.
+fn words(reason: &[u8]) -> String {
+    let reason = reason.split(|&byte| byte == 0).next().unwrap_or_default();
+    let reason: String = String::from_utf8_lossy(reason).chars().filter(|c| !c.is_control()).collect();
+    if reason.is_empty() { "its plugin says so".to_owned() } else { reason }
+}
+
 impl Connection for Direct {
     fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Result<Confidence> {
         let Some(ask) = self.table()?.probe else { return Ok(Confidence::Unknown) };
@@ -64,13 +71,10 @@ impl Connection for Direct {
         if status != STATUS_OK {
             return Err(breach(format!("probe returned status {status}, expected {STATUS_OK}")));
         }
-        let reason = answer.reason.split(|&byte| byte == 0).next().unwrap_or_default();
-        let reason: String = String::from_utf8_lossy(reason).chars().filter(|c| !c.is_control()).collect();
-        let reason = if reason.is_empty() { "its plugin says so".to_owned() } else { reason };
         match (answer.score, u8::try_from(answer.score)) {
             (0, _) => Ok(Confidence::No),
             (SCORE_UNKNOWN, _) => Ok(Confidence::Unknown),
-            (_, Ok(score)) => Ok(Confidence::yes(score, reason)),
+            (_, Ok(score)) => Ok(Confidence::yes(score, words(&answer.reason))),
             (score, Err(_)) => Err(breach(format!("probe answered {score}, expected 0 to {SCORE_UNKNOWN}"))),
         }
     }
