@@ -28,8 +28,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Format, FormatReader};
 use crate::options::OptionUse;
 use crate::probe::{Confidence, Probe};
-use crate::record::MediaRecord;
-use crate::wire::{self, Parcel};
+use crate::wire::{self, Parcel, Piece};
 
 /// Bytes of a format's id.
 const LONGEST_ID: usize = 64;
@@ -155,8 +154,7 @@ struct Reading {
     format: &'static str,
     cx: Context,
     reader: Box<dyn FormatReader>,
-    /// The record whose stream is on its way.
-    streaming: Option<MediaRecord>,
+    pieces: wire::Pieces,
     /// Bytes the reader had taken before its first record.
     before_records: Option<u64>,
     state: State,
@@ -197,29 +195,26 @@ impl Reading {
     }
 
     fn advance(&mut self) -> Result<i32> {
-        if let Some(record) = &mut self.streaming {
-            let chunk = wire::pack_chunk(record);
-            if !matches!(chunk, Ok(Some(_))) {
-                self.streaming = None;
-            }
+        if let Some(piece) = self.pieces.rest() {
             // A broken stream is not the end: the next record may still be readable.
             self.state = State::Alive;
-            match chunk? {
-                Some(chunk) => self.host.emit(MESSAGE_CHUNK, chunk)?,
-                None => self.host.emit(MESSAGE_END_OF_STREAM, Parcel::default())?,
-            }
+            let (what, parcel) = match piece? {
+                Piece::Record(parcel) => (MESSAGE_RECORD, parcel),
+                Piece::Chunk(parcel) => (MESSAGE_CHUNK, parcel),
+                Piece::EndOfStream => (MESSAGE_END_OF_STREAM, Parcel::default()),
+            };
+            self.host.emit(what, parcel)?;
             return Ok(STATUS_OK);
         }
         // The record before is the host's by now: the budget is that of one record. The host gives its own back itself.
         let budget = self.cx.budget();
         let kept = *self.before_records.get_or_insert_with(|| budget.taken());
         budget.forget(budget.taken().saturating_sub(kept));
-        let Some(mut record) = self.reader.next_record()? else {
+        let Some(record) = self.reader.next_record()? else {
             self.state = State::Ended;
             return Ok(STATUS_END);
         };
-        self.host.emit(MESSAGE_RECORD, wire::pack_record(&mut record)?)?;
-        self.streaming = wire::streams(&record).then_some(record);
+        self.pieces.record(record, |parcel| self.host.emit(MESSAGE_RECORD, parcel))?;
         self.state = State::Alive;
         Ok(STATUS_OK)
     }
@@ -313,7 +308,7 @@ unsafe extern "C" fn open<E: Exported>(
             format: info.id,
             cx,
             reader: opened?,
-            streaming: None,
+            pieces: wire::Pieces::default(),
             before_records: None,
             state: State::Alive,
         });

@@ -51,6 +51,32 @@ pub enum Piece {
     EndOfStream,
 }
 
+/// Turns the records of a reader into pieces: keeps the record whose stream is on its way.
+#[derive(Default)]
+pub struct Pieces(Option<MediaRecord>);
+
+impl Pieces {
+    /// The next piece of the stream on its way; `None` when there is none, and the next record is to be read. A stream that
+    /// fails is over.
+    pub fn rest(&mut self) -> Option<Result<Piece>> {
+        let chunk = pack_chunk(self.0.as_mut()?);
+        if !matches!(chunk, Ok(Some(_))) {
+            self.0 = None;
+        }
+        Some(chunk.map(|chunk| chunk.map_or(Piece::EndOfStream, Piece::Chunk)))
+    }
+
+    /// Packs the next record. `sent` takes it; its stream is on its way then.
+    ///
+    /// # Errors
+    /// As [`pack_record`], and what `sent` reports.
+    pub fn record<T>(&mut self, mut record: MediaRecord, sent: impl FnOnce(Parcel) -> Result<T>) -> Result<T> {
+        let sent = sent(pack_record(&mut record)?)?;
+        self.0 = streams(&record).then_some(record);
+        Ok(sent)
+    }
+}
+
 /// Numbers a point of one attribute at most: consumers loop over them.
 const COMPONENTS: usize = 1 << 20;
 

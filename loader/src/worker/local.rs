@@ -30,7 +30,7 @@ impl Connection for Local {
     }
 
     fn open(&self, format: &'static FormatInfo, source: &Source, cx: &Context) -> Result<Box<dyn Session>> {
-        Ok(Box::new(Reading { reader: self.get(format)?.open(source, cx)?, streaming: None }))
+        Ok(Box::new(Reading { reader: self.get(format)?.open(source, cx)?, pieces: wire::Pieces::default() }))
     }
 
     fn write(
@@ -46,8 +46,7 @@ impl Connection for Local {
 
 struct Reading {
     reader: Box<dyn FormatReader>,
-    /// The record whose stream is on its way.
-    streaming: Option<MediaRecord>,
+    pieces: wire::Pieces,
 }
 
 impl Session for Reading {
@@ -56,18 +55,10 @@ impl Session for Reading {
     }
 
     fn next(&mut self) -> Result<Option<Piece>> {
-        if let Some(record) = &mut self.streaming {
-            return Ok(Some(match wire::pack_chunk(record)? {
-                Some(chunk) => Piece::Chunk(chunk),
-                None => {
-                    self.streaming = None;
-                    Piece::EndOfStream
-                }
-            }));
+        if let Some(piece) = self.pieces.rest() {
+            return piece.map(Some);
         }
-        let Some(mut record) = self.reader.next_record()? else { return Ok(None) };
-        let parcel = wire::pack_record(&mut record)?;
-        self.streaming = wire::streams(&record).then_some(record);
-        Ok(Some(Piece::Record(parcel)))
+        let Some(record) = self.reader.next_record()? else { return Ok(None) };
+        self.pieces.record(record, |parcel| Ok(Some(Piece::Record(parcel))))
     }
 }
