@@ -1,4 +1,5 @@
-//! What a plugin costs: `cargo bench -p mediary-loader`. Compiles `tests/plugins/hostile.c` with `cc` and prints a table.
+//! What a plugin costs: `cargo bench -p mediary-loader`. Compiles `tests/plugins/hostile.c` with `cc`, the farbfeld example with
+//! `cargo`, and prints a table.
 //!
 //! The times are the smallest of many rounds: on a machine that does other things too, everything else is its noise.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
@@ -9,8 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mediary_core::record::Samples;
-use mediary_core::{Confidence, Format, FormatInfo, Kind, Media, Probe, ReadOptions, Registry, Source};
+use mediary_core::record::{Image, Samples};
+use mediary_core::{
+    Confidence, Context, Facts, Format, FormatInfo, FormatReader, Header, Kind, Media, MediaRecord, Probe, ReadOptions,
+    Registry, Result, Source, single,
+};
 use mediary_loader::{Isolation, Plugins, Search};
 
 /// What the plugin does, compiled in.
@@ -26,6 +30,15 @@ impl Format for BuiltIn {
     fn probe(&self, probe: &Probe<'_>) -> Confidence {
         if probe.head.starts_with(b"HST") { Confidence::yes(200, "signature HST") } else { Confidence::No }
     }
+
+    fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
+        let mut head = [0; 8];
+        source.read_exact_at(0, &mut head, "the header")?;
+        cx.checkpoint()?;
+        let image = || Image::new(2, 1, 3, Samples::U8(vec![7; 6].into()));
+        let facts = image()?.facts();
+        Ok(single(move || Ok(Header::single(Facts::Image(facts.clone()))), move || Ok(MediaRecord::new(image()?))))
+    }
 }
 
 fn compile(folder: &Path) -> PathBuf {
@@ -36,6 +49,16 @@ fn compile(folder: &Path) -> PathBuf {
     let status = cc.arg(root.join("tests/plugins/hostile.c")).arg("-o").arg(&plugin).status().unwrap();
     assert!(status.success());
     plugin
+}
+
+/// The example in Rust, which is a plugin of one format.
+fn build() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--release", "--package", "mediary-example-farbfeld", "--target-dir"]).arg(&folder);
+    assert!(cargo.status().unwrap().success());
+    let name = [std::env::consts::DLL_PREFIX, "mediary_example_farbfeld", std::env::consts::DLL_SUFFIX].concat();
+    folder.join("release").join(name)
 }
 
 fn registry(plugin: &Path, isolation: Isolation) -> Registry {
@@ -63,9 +86,10 @@ fn nanos(rounds: u32, calls: u32, mut call: impl FnMut()) -> f64 {
     time(rounds, 1, || (0..calls).for_each(|_| call())).as_nanos() as f64 / f64::from(calls)
 }
 
-fn read(registry: &Registry, source: &Source) {
+fn read(registry: &Registry, format: &str, source: &Source) {
     let mut options = ReadOptions::default();
     options.limits.alloc_bytes = 1 << 30;
+    options.from = Some(format.to_owned());
     for record in registry.open(source, &options).unwrap() {
         let Media::Image(image) = record.unwrap().media else { panic!("an image") };
         let Samples::U8(samples) = image.samples() else { panic!("bytes") };
@@ -101,14 +125,23 @@ fn main() {
         let format = worker.get("hostile").unwrap();
         row("the same, in a warm worker", time(2000, 1, || drop(black_box(format.probe(&probe)))));
     }
+    let example = registry(&build(), Isolation::None);
+    let probe = Probe { head: b"something else", tail: &[], len: 14, name: "x" };
+    let format = example.get("farbfeld").unwrap();
+    println!(
+        "| a probe of the example in Rust, loaded into the process | {:.1}ns |",
+        nanos(500, 1000, || drop(black_box(format.probe(black_box(&probe)))))
+    );
+
     let small = Source::from_bytes("x.hst", b"HST good".to_vec());
-    row("reading a small record: loaded into the process", time(1000, 1, || read(&inside, &small)));
-    row("the same, in a warm worker", time(1000, 1, || read(&worker, &small)));
+    row("reading a small record: compiled in", time(1000, 10, || read(&inside, "compiled-in", &small)));
+    row("the same, loaded into the process", time(1000, 10, || read(&inside, "hostile", &small)));
+    row("the same, in a warm worker", time(1000, 1, || read(&worker, "hostile", &small)));
     let bulk = Source::from_bytes("x.hst", b"HST bulk".to_vec());
-    row("reading 100 MB: loaded into the process", time(50, 1, || read(&inside, &bulk)));
-    row("the same, in a warm worker", time(20, 1, || read(&worker, &bulk)));
+    row("reading 100 MB: loaded into the process", time(50, 1, || read(&inside, "hostile", &bulk)));
+    row("the same, in a warm worker", time(20, 1, || read(&worker, "hostile", &bulk)));
     let bytes = vec![7_u8; 100_000_000];
     row("for comparison: copying 100 MB to fresh memory", time(10, 1, || drop(black_box(bytes.clone()))));
-    let cold = || read(&registry(&plugin, Isolation::Auto), &small);
+    let cold = || read(&registry(&plugin, Isolation::Auto), "hostile", &small);
     row("the first small record, with the start of the worker and its sandbox", time(20, 1, cold));
 }

@@ -5,10 +5,11 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use mediary_core::plugin::abi::{self, SCORE_UNKNOWN, STATUS_END, STATUS_OK, STATUS_UNSUPPORTED, Str};
+use mediary_core::plugin::raw::Lent;
 use mediary_core::wire::{self, Parcel, Piece};
 use mediary_core::{Confidence, Context, Error, ErrorKind, FormatInfo, MediaRecord, Output, Probe, Result, Source};
 
-use crate::host::{Asked, Call, Lent, Writing, breach};
+use crate::host::{Asked, Call, Look, Writing, breach};
 use crate::library::Library;
 use crate::table::Table;
 use crate::{Connection, Session};
@@ -55,7 +56,6 @@ fn words(reason: &[u8]) -> String {
 impl Connection for Direct {
     fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Result<Confidence> {
         let Some(ask) = self.table()?.probe else { return Ok(Confidence::Unknown) };
-        let call = Call::new(Context::new(format.id), None, None);
         let view = abi::View {
             size: size_of::<abi::View>() as u32,
             reserved: 0,
@@ -66,8 +66,7 @@ impl Connection for Direct {
         };
         let mut answer = abi::Answer { size: size_of::<abi::Answer>() as u32, score: 0, reason: [0; 120] };
         // SAFETY: the plugin's `probe`, with what the interface says; all of it lives for the call.
-        let status = call
-            .run(Asked::Nothing, |host| unsafe { ask(host, Str::of(format.id), &raw const view, &raw mut answer) })?;
+        let status = Look::run(|host| unsafe { ask(host, Str::of(format.id), &raw const view, &raw mut answer) })?;
         if status != STATUS_OK {
             return Err(breach(format!("probe returned status {status}, expected {STATUS_OK}")));
         }
@@ -97,7 +96,10 @@ impl Connection for Direct {
             .run(Asked::Nothing, |host| unsafe { open(host, Str::of(format.id), &raw const input, &raw mut reader) })?;
         let reader = Reader { call, table, pointer: reader, ended: false, error: None, failed: None };
         if status != STATUS_OK || reader.pointer.is_null() {
-            return Err(breach(format!("open returned status {status} and reader {:?}", reader.pointer)));
+            return Err(breach(format!(
+                "open returned status {status} and {} reader",
+                if reader.pointer.is_null() { "no" } else { "a" }
+            )));
         }
         Ok(Box::new(reader))
     }

@@ -284,7 +284,8 @@ pub struct Plugin {
     pub major: u16,
     /// [`ABI_MINOR`] the plugin was built for.
     pub minor: u16,
-    /// Looks at content. Without it the signatures of the manifest decide alone.
+    /// Looks at content. Without it the signatures of the manifest decide alone. The host offers `log` and `fail` for it, all other
+    /// functions are NULL: what there is to look at is in `view`.
     pub probe:
         Option<unsafe extern "C" fn(host: *const Host, format: Str, view: *const View, answer: *mut Answer) -> i32>,
     /// Starts reading: sets `reader`. Reads no more than the first bytes.

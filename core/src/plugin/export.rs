@@ -229,6 +229,10 @@ fn find<E: Exported>(id: Str) -> Result<&'static dyn Format> {
 
 /// Runs a callback. Whatever goes wrong is told to the host and becomes a status; nothing unwinds.
 fn guard(host: &Handle, run: impl FnOnce() -> Result<i32>) -> i32 {
+    contain(run, |error| host.fail(error))
+}
+
+fn contain(run: impl FnOnce() -> Result<i32>, tell: impl FnOnce(&Error)) -> i32 {
     let error = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(status)) => return status,
         Ok(Err(error)) => error,
@@ -237,7 +241,7 @@ fn guard(host: &Handle, run: impl FnOnce() -> Result<i32>) -> i32 {
     if let Some(status) = failure::host_status(&error) {
         return status;
     }
-    host.fail(&error);
+    tell(&error);
     failure::status(error.kind())
 }
 
@@ -258,9 +262,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Error {
 }
 
 unsafe extern "C" fn probe<E: Exported>(host: *const Host, format: Str, view: *const View, answer: *mut Answer) -> i32 {
-    // SAFETY: by contract the host is there for the call.
-    let handle = unsafe { Handle::new(host) };
-    let status = guard(&handle, || {
+    let look = || {
         // SAFETY: by contract the view and its bytes are there for the call.
         let (view, head, tail, name) = unsafe {
             let view = raw::sized(view).ok_or_else(|| breach("it gave nothing to look at"))?;
@@ -279,9 +281,13 @@ unsafe extern "C" fn probe<E: Exported>(host: *const Host, format: Str, view: *c
         // SAFETY: by contract there is room for an answer of the size it says.
         unsafe { raw::put(answer, &known) };
         Ok(STATUS_OK)
-    });
-    handle.close();
-    status
+    };
+    contain(look, |error| {
+        // SAFETY: by contract the host is there for the call.
+        let host = unsafe { Handle::new(host) };
+        host.fail(error);
+        host.close();
+    })
 }
 
 unsafe extern "C" fn open<E: Exported>(

@@ -86,16 +86,9 @@ impl Handle {
     pub(super) fn emit(&self, what: u32, parcel: Parcel) -> Result<()> {
         let emitted = self.call("take a message", |host| {
             let emit = host.emit?;
-            let mut buffers: Vec<Buf> = parcel.buffers.into_iter().map(Buf::hand_over).collect();
-            let message = Message {
-                size: size_of::<Message>() as u32,
-                what,
-                json: Str::of(&parcel.json),
-                buffers: buffers.as_mut_ptr(),
-                buffer_count: buffers.len(),
-            };
-            // SAFETY: the table is valid, the message for the call; its buffers are the host's from now on.
-            Some(i64::from(unsafe { emit(host.ctx, &raw const message) }))
+            let mut lent = raw::Lent::new(what, parcel);
+            // SAFETY: the table is valid, the message for the call; the host takes its buffers over.
+            Some(i64::from(unsafe { emit(host.ctx, lent.message()) }))
         });
         emitted.map(drop)
     }

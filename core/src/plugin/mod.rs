@@ -1,6 +1,7 @@
 //! Formats as dynamically loaded crates: the binary interface and what a plugin's author uses.
 
 pub mod abi;
+mod declaration;
 pub mod export;
 pub mod failure;
 mod host;
@@ -9,4 +10,5 @@ pub mod raw;
 #[cfg(test)]
 mod tests;
 
-pub use manifest::{Declaration, Manifest, Need};
+pub use declaration::Declaration;
+pub use manifest::{Manifest, Need};

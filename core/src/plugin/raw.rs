@@ -10,7 +10,7 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::abi::{Answer, Buf, Failure, Finding, Host, Input, Message, Plugin, Str, View};
-use crate::wire::Bytes;
+use crate::wire::{Bytes, Parcel};
 
 /// A struct of the interface that begins with its own size.
 ///
@@ -184,6 +184,49 @@ impl Drop for Taken {
         if let Some(release) = self.0.release {
             // SAFETY: it was taken over with its `release`, which nobody else has any more.
             unsafe { release(&raw mut self.0) };
+        }
+    }
+}
+
+/// A message lent to the other side, which may take any of its buffers over.
+pub struct Lent {
+    message: Message,
+    /// What the message points to.
+    json: String,
+    buffers: Vec<Buf>,
+}
+
+// SAFETY: the pointers of the message point into the other two fields; its buffers may be released from any thread.
+unsafe impl Send for Lent {}
+
+impl Lent {
+    /// A message of kind `what`.
+    #[must_use]
+    pub fn new(what: u32, parcel: Parcel) -> Self {
+        let json = parcel.json;
+        let mut buffers: Vec<Buf> = parcel.buffers.into_iter().map(Buf::hand_over).collect();
+        let message = Message {
+            size: size_of::<Message>() as u32,
+            what,
+            json: Str::of(&json),
+            buffers: buffers.as_mut_ptr(),
+            buffer_count: buffers.len(),
+        };
+        Self { message, json, buffers }
+    }
+
+    /// For a call.
+    pub fn message(&mut self) -> &mut Message {
+        self.message.json = Str::of(&self.json);
+        &mut self.message
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        for buffer in &mut self.buffers {
+            // SAFETY: made by `hand_over`; one that the other side took over has no `release` any more and stays.
+            drop(unsafe { Taken::take(buffer) });
         }
     }
 }

@@ -140,7 +140,7 @@ fn what_a_writer_does_wrong_is_an_error() {
         ("return 1", "write returned status 1, expected 0"),
         ("h->seek(h->ctx, 1ull << 40)", "it went to byte 1099511627776 of an output of"),
         ("h->write(h->ctx, 7, (const uint8_t *)line, 1)", "it wrote to output 7, which it has not created"),
-        ("h->write(h->ctx, 0, NULL, 9)", "it wrote 9 bytes at 0x0"),
+        ("h->write(h->ctx, 0, NULL, 9)", "it wrote 9 bytes at NULL"),
         ("return h->create(h->ctx, text(\"../up\"), &beside)", "\"../up\" is no plain file name"),
         ("return h->create(h->ctx, text(\"beside.bin\"), &beside)", "it creates \"beside.bin\" twice"),
         ("return h->read_at(h->ctx, 0, 0, NULL, 0) < 0 ? -7 : 0", "it asked for input 0, there are 0"),

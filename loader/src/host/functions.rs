@@ -1,387 +1,25 @@
-//! What a plugin in this process is offered during one call or by one reader: the table of host functions and what they work
-//! on. Whatever a plugin hands over is checked here.
+//! The functions that a plugin may call while it reads or writes: from pointers to values, and to the [`Call`] that they are
+//! for.
 #![expect(unsafe_code, reason = "functions that foreign code calls with pointers; see the SAFETY notes")]
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
 use std::ffi::c_void;
-use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 
-use mediary_core::plugin::abi::{
-    self, ABI_MAJOR, ABI_MINOR, Buf, Message, STATUS_END, STATUS_OK, STATUS_PLUGIN, STATUS_UNSUPPORTED, Str,
-};
+use mediary_core::plugin::abi::{self, Buf, Message, STATUS_END, STATUS_OK, STATUS_PLUGIN, STATUS_UNSUPPORTED, Str};
+use mediary_core::plugin::raw::Lent;
 use mediary_core::plugin::{failure, raw};
-use mediary_core::wire::{self, Bytes, Parcel, Piece};
-use mediary_core::{Context, Error, ErrorKind, MediaRecord, Output, Result, Severity, Source, SourceBytes, Strictness};
+use mediary_core::wire::{self, Bytes};
+use mediary_core::{Error, ErrorKind, Result, SourceBytes, Strictness};
 
-/// Messages that may wait to be read: a plugin emits one or a few a call.
-const MOST_WAITING: usize = 1024;
+use super::call::{Call, Stream, lock};
+use super::{FARTHEST, NONE, breach, severity};
+
 /// Buffers of one message.
 const MOST_BUFFERS: usize = 1 << 20;
-/// Different findings of one call: beyond them they share a code.
-const MOST_CODES: usize = 256;
 /// Bytes of a text for people that are kept.
 const LONGEST: usize = 4 << 10;
-/// How far beyond its end an output may be continued.
-pub(crate) const FARTHEST: u64 = 16 << 20;
-
-/// A table that offers nothing.
-pub(crate) const NONE: abi::Host = abi::Host {
-    size: size_of::<abi::Host>() as u32,
-    major: ABI_MAJOR,
-    minor: ABI_MINOR,
-    ctx: std::ptr::null_mut(),
-    read_at: None,
-    map: None,
-    descriptor: None,
-    open_sibling: None,
-    checkpoint: None,
-    reserve: None,
-    limit: None,
-    option: None,
-    strictness: None,
-    log: None,
-    report: None,
-    lose: None,
-    emit: None,
-    pull: None,
-    create: None,
-    write: None,
-    seek: None,
-    stem: None,
-    fail: None,
-};
-
-/// What is offered while a reader lives, or a call of `probe` or `write` lasts.
-pub(crate) struct Call<'w> {
-    table: Host,
-    cx: Context,
-    options: Vec<(&'static str, String)>,
-    streams: Mutex<Vec<Stream>>,
-    state: Mutex<State>,
-    writing: Mutex<Option<Writing<'w>>>,
-}
-
-/// The table, whose `ctx` is the [`Call`] it stands in.
-struct Host(abi::Host);
-
-// SAFETY: the functions may be called from any thread, and `ctx` points to a `Call`, which is `Sync` otherwise.
-unsafe impl Send for Host {}
-// SAFETY: as above.
-unsafe impl Sync for Host {}
-
-/// An input that the plugin knows by its place in the list.
-struct Stream {
-    /// The name it was asked for by.
-    name: String,
-    source: Source,
-    bytes: Option<Arc<SourceBytes>>,
-    file: Option<File>,
-}
-
-#[derive(Default)]
-struct State {
-    asked: Asked,
-    header: Option<Parcel>,
-    waiting: VecDeque<Piece>,
-    /// Bytes of what waits.
-    bytes: u64,
-    /// The first error that the plugin cannot make good.
-    fatal: Option<Error>,
-    /// The last error of the host.
-    last: Option<Error>,
-    /// What the plugin says.
-    failure: Option<Error>,
-    codes: BTreeSet<String>,
-    reserved: u64,
-}
-
-/// What may be emitted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Asked {
-    #[default]
-    Nothing,
-    Header,
-    Pieces,
-}
-
-/// What is written, and where to.
-pub(crate) struct Writing<'w> {
-    record: &'w mut MediaRecord,
-    out: &'w mut Output,
-    stem: String,
-    /// Files beside the output, by number from 1.
-    created: Vec<String>,
-    chunk: Option<Lent>,
-    /// Whether the record's stream was read to its end.
-    at_end: bool,
-    position: u64,
-    len: u64,
-    /// Bytes written to all files.
-    written: u64,
-}
-
-impl<'w> Writing<'w> {
-    pub(crate) fn new(record: &'w mut MediaRecord, out: &'w mut Output) -> Self {
-        let stem = out.stem();
-        let at_end = !wire::streams(record);
-        Self { record, out, stem, created: Vec::new(), chunk: None, at_end, position: 0, len: 0, written: 0 }
-    }
-}
-
-/// A message lent to the plugin, which may take any of its buffers over.
-pub(crate) struct Lent {
-    message: Message,
-    json: String,
-    buffers: Vec<Buf>,
-}
-
-// SAFETY: the pointers of the message point into the other two fields; its buffers may be released from any thread.
-unsafe impl Send for Lent {}
-
-impl Lent {
-    pub(crate) fn new(what: u32, parcel: Parcel) -> Self {
-        let mut buffers: Vec<Buf> = parcel.buffers.into_iter().map(Buf::hand_over).collect();
-        let message = Message {
-            size: size_of::<Message>() as u32,
-            what,
-            json: Str::of(&parcel.json),
-            buffers: buffers.as_mut_ptr(),
-            buffer_count: buffers.len(),
-        };
-        Self { message, json: parcel.json, buffers }
-    }
-
-    /// For a call.
-    pub(crate) fn message(&mut self) -> &mut Message {
-        self.message.json = Str::of(&self.json);
-        &mut self.message
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        for buffer in &mut self.buffers {
-            // SAFETY: made by `hand_over`; one that the plugin took over has no `release` any more and stays.
-            drop(unsafe { raw::Taken::take(buffer) });
-        }
-    }
-}
-
-struct Mapped(Arc<SourceBytes>);
-
-impl AsRef<[u8]> for Mapped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The plugin broke the contract.
-pub(crate) fn breach(what: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Plugin, what).with_hint("the plugin is at fault, not the file; tell its author")
-}
-
-impl<'w> Call<'w> {
-    /// For reading `source`, for writing, or, with neither, for a look.
-    pub(crate) fn new(cx: Context, source: Option<Source>, writing: Option<Writing<'w>>) -> Arc<Self> {
-        let streams = source.map(|source| Stream { name: String::new(), source, bytes: None, file: None });
-        Arc::new_cyclic(|call: &Weak<Self>| Self {
-            table: Host(abi::Host { ctx: call.as_ptr().cast_mut().cast(), ..TABLE }),
-            options: cx.options().spelled().collect(),
-            cx,
-            streams: Mutex::new(streams.into_iter().collect()),
-            state: Mutex::default(),
-            writing: Mutex::new(writing),
-        })
-    }
-
-    /// For the plugin, as long as the call lives.
-    pub(crate) fn host(&self) -> *const abi::Host {
-        &raw const self.table.0
-    }
-
-    pub(crate) fn cx(&self) -> &Context {
-        &self.cx
-    }
-
-    /// Runs a function of the plugin, which may emit what is `asked`, and weighs what it returned against what was said
-    /// meanwhile: `STATUS_OK` or `STATUS_END`.
-    pub(crate) fn run(&self, asked: Asked, function: impl FnOnce(*const abi::Host) -> i32) -> Result<i32> {
-        {
-            let mut state = lock(&self.state);
-            (state.asked, state.fatal, state.last, state.failure) = (asked, None, None, None);
-        }
-        let running = Running::new(&self.cx);
-        let status = function(self.host());
-        drop(running);
-        let mut state = lock(&self.state);
-        state.asked = Asked::Nothing;
-        if let Some(error) = state.fatal.take() {
-            return Err(error);
-        }
-        match status {
-            STATUS_OK | STATUS_END => Ok(status),
-            STATUS_PLUGIN..0 => Err(state.failure.take().or_else(|| state.last.take()).unwrap_or_else(|| {
-                Error::new(failure::kind(status), format!("it failed with status {status} without a word"))
-            })),
-            _ => Err(breach(format!("it returned status {status}, which has no meaning"))),
-        }
-    }
-
-    /// The header that was emitted.
-    pub(crate) fn take_header(&self) -> Option<Parcel> {
-        lock(&self.state).header.take()
-    }
-
-    /// The first piece that waits.
-    pub(crate) fn take_piece(&self) -> Option<Piece> {
-        let mut state = lock(&self.state);
-        let piece = state.waiting.pop_front()?;
-        state.bytes = state.bytes.saturating_sub(match &piece {
-            Piece::Record(parcel) | Piece::Chunk(parcel) => weight(parcel),
-            Piece::EndOfStream => 0,
-        });
-        Some(piece)
-    }
-
-    /// Reads what the writer left of the record's stream: its facts are those of the whole.
-    pub(crate) fn drain(&self) -> Result<()> {
-        let mut writing = lock(&self.writing);
-        let Some(writing) = &mut *writing else { return Ok(()) };
-        while !writing.at_end {
-            self.cx.checkpoint()?;
-            writing.at_end = wire::pack_chunk(writing.record)?.is_none();
-        }
-        Ok(())
-    }
-
-    fn remember(&self, error: Error, fatal: bool) {
-        let mut state = lock(&self.state);
-        if fatal && state.fatal.is_none() {
-            state.fatal = Some(error);
-        } else {
-            state.last = Some(error);
-        }
-    }
-
-    fn stream<T>(&self, number: u32, use_it: impl FnOnce(&mut Stream) -> Result<T>) -> Result<T> {
-        let mut streams = lock(&self.streams);
-        let count = streams.len();
-        let stream = streams.get_mut(number as usize);
-        use_it(stream.ok_or_else(|| breach(format!("it asked for input {number}, there are {count}")))?)
-    }
-
-    fn writing<T>(&self, use_it: impl FnOnce(&mut Writing<'w>) -> Result<T>) -> Result<T> {
-        match &mut *lock(&self.writing) {
-            Some(writing) => use_it(writing),
-            None => Err(breach("it wrote although nothing is written")),
-        }
-    }
-
-    /// The code of a finding, of which there are so many and no more.
-    fn code(&self, code: &str) -> String {
-        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let legal = !code.is_empty() && code.len() <= 64 && code.bytes().all(legal);
-        let code = if legal { code } else { "finding" };
-        let codes = &mut lock(&self.state).codes;
-        if codes.len() >= MOST_CODES && !codes.contains(code) {
-            return "more-findings".into();
-        }
-        codes.insert(code.to_owned());
-        code.to_owned()
-    }
-
-    /// Takes all buffers over, also those of a message that is refused afterwards.
-    fn emit(&self, what: u32, json: Result<String>, buffers: Result<Vec<Bytes>>) -> Result<i32> {
-        let parcel = Parcel { json: json?, buffers: buffers? };
-        let weight = weight(&parcel);
-        // Declared before the state is locked, and so dropped after: a `release` may call the host again.
-        let mut piece = Some(match what {
-            abi::MESSAGE_HEADER | abi::MESSAGE_RECORD => Piece::Record(parcel),
-            abi::MESSAGE_CHUNK => Piece::Chunk(parcel),
-            abi::MESSAGE_END_OF_STREAM => Piece::EndOfStream,
-            _ => return Err(breach(format!("it emitted message {what}, which has no meaning"))),
-        });
-        let mut state = lock(&self.state);
-        let header = what == abi::MESSAGE_HEADER;
-        if state.asked != (if header { Asked::Header } else { Asked::Pieces }) {
-            let emitted = ["a header", "a record", "a chunk", "an end of a stream"][what.min(3) as usize];
-            return Err(breach(format!("it emitted {emitted} when asked for {}", state.asked.as_str())));
-        }
-        if header {
-            if state.header.is_some() {
-                return Err(breach("it emitted two headers"));
-            }
-            if let Some(Piece::Record(parcel)) = piece.take() {
-                state.header = Some(parcel);
-            }
-            return Ok(STATUS_OK);
-        }
-        let (bytes, allowed) = (state.bytes.saturating_add(weight), self.cx.budget().allowed());
-        if bytes > allowed {
-            return Err(Error::limit("alloc_bytes", bytes, allowed));
-        }
-        if state.waiting.len() >= MOST_WAITING {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!("it emitted more than {MOST_WAITING} messages at once, expected one or a few"),
-            ));
-        }
-        state.bytes = bytes;
-        state.waiting.extend(piece.take());
-        Ok(STATUS_OK)
-    }
-}
-
-impl Asked {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::Header => "a header",
-            Self::Pieces => "records",
-        }
-    }
-}
-
-thread_local! {
-    /// What plugins are doing on this thread, the innermost last.
-    static RUNNING: RefCell<Vec<Context>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A function of a plugin is running on this thread.
-struct Running;
-
-impl Running {
-    fn new(cx: &Context) -> Self {
-        RUNNING.with_borrow_mut(|running| running.push(cx.clone()));
-        Self
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        RUNNING.with_borrow_mut(Vec::pop);
-    }
-}
-
-/// Logs a line that comes without its call, such as that of a panic; `false` when no plugin is running on this thread.
-pub(crate) fn log_here(level: u32, text: &str) -> bool {
-    let cx = RUNNING.try_with(|running| running.try_borrow().ok()?.last().cloned()).ok().flatten();
-    cx.map(|cx| cx.report(severity(level), "log", text, None)).is_some()
-}
-
-/// Bytes of memory.
-fn weight(parcel: &Parcel) -> u64 {
-    let buffers = parcel.buffers.iter().map(|buffer| (**buffer).as_ref().len() as u64);
-    buffers.fold(parcel.json.len() as u64, u64::saturating_add)
-}
 
 /// What an error of a host function does to the call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -410,13 +48,22 @@ unsafe fn enter(ctx: *mut c_void, harm: Harm, run: impl FnOnce(&Call<'_>) -> Res
     })
 }
 
+/// A pointer for a message. Where it points to differs from run to run, and a message does not.
+fn address<T>(pointer: *const T) -> &'static str {
+    match (pointer.is_null(), pointer.is_aligned()) {
+        (true, _) => "NULL",
+        (_, false) => "an address that is not aligned",
+        (_, true) => "an address",
+    }
+}
+
 /// Text of the contract, which is UTF-8.
 ///
 /// # Safety
 /// As [`raw::bytes`].
 unsafe fn utf8<'a>(text: Str, what: &str) -> Result<&'a str> {
     if text.len > isize::MAX as usize || (text.ptr.is_null() && text.len > 0) {
-        return Err(breach(format!("{what} has {} bytes at {:?}", text.len, text.ptr)));
+        return Err(breach(format!("{what} has {} bytes at {}", text.len, address(text.ptr))));
     }
     // SAFETY: the caller's word.
     let bytes = unsafe { raw::bytes(text) };
@@ -429,7 +76,7 @@ unsafe fn utf8<'a>(text: Str, what: &str) -> Result<&'a str> {
 /// `to` is NULL or a place for one.
 unsafe fn answer<T>(to: *mut T, what: &str, value: T) -> Result<i32> {
     if to.is_null() || !to.is_aligned() {
-        return Err(breach(format!("{what} has no place: {to:?}")));
+        return Err(breach(format!("{what} has no place: {}", address(to))));
     }
     // SAFETY: the caller's word.
     unsafe { to.write(value) };
@@ -442,7 +89,7 @@ unsafe fn answer<T>(to: *mut T, what: &str, value: T) -> Result<i32> {
 /// `to` is NULL or points to a struct of as many bytes as its `size` says.
 unsafe fn answer_sized<T: raw::Grows>(to: *mut T, what: &str, value: &T) -> Result<i32> {
     if to.is_null() || !to.is_aligned() {
-        return Err(breach(format!("{what} has no place: {to:?}")));
+        return Err(breach(format!("{what} has no place: {}", address(to))));
     }
     // SAFETY: the caller's word; the size comes first.
     let size = unsafe { to.cast::<u32>().read() } as usize;
@@ -455,7 +102,7 @@ unsafe fn answer_sized<T: raw::Grows>(to: *mut T, what: &str, value: &T) -> Resu
     Ok(STATUS_OK)
 }
 
-const TABLE: abi::Host = abi::Host {
+pub(super) const TABLE: abi::Host = abi::Host {
     read_at: Some(read_at),
     map: Some(map),
     descriptor: Some(descriptor),
@@ -482,7 +129,7 @@ unsafe extern "C" fn read_at(ctx: *mut c_void, stream: u32, offset: u64, to: *mu
     let mut count = 0;
     let run = |call: &Call<'_>| {
         if len > isize::MAX as usize || (to.is_null() && len > 0) {
-            return Err(breach(format!("it wanted {len} bytes read to {to:?}")));
+            return Err(breach(format!("it wanted {len} bytes read to {}", address(to))));
         }
         // Out of the lock: other threads may read too.
         let source = call.stream(stream, |stream| Ok(stream.source.clone()))?;
@@ -499,6 +146,14 @@ unsafe extern "C" fn read_at(ctx: *mut c_void, stream: u32, offset: u64, to: *mu
     }
 }
 
+struct Mapped(Arc<SourceBytes>);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 unsafe extern "C" fn map(ctx: *mut c_void, stream: u32, bytes: *mut Buf) -> i32 {
     let run = |call: &Call<'_>| {
         let mapped = call.stream(stream, |stream| {
@@ -510,7 +165,7 @@ unsafe extern "C" fn map(ctx: *mut c_void, stream: u32, bytes: *mut Buf) -> i32 
             Ok(mapped)
         })?;
         if bytes.is_null() || !bytes.is_aligned() {
-            return Err(breach(format!("the bytes have no place: {bytes:?}")));
+            return Err(breach(format!("the bytes have no place: {}", address(bytes))));
         }
         // SAFETY: the contract: a place for a buffer.
         unsafe { answer(bytes, "the bytes", Buf::hand_over(Arc::new(Mapped(mapped)))) }
@@ -637,14 +292,6 @@ unsafe extern "C" fn strictness(ctx: *mut c_void) -> u32 {
     strictness
 }
 
-fn severity(number: u32) -> Severity {
-    match number {
-        abi::SEVERITY_INFO => Severity::Info,
-        abi::SEVERITY_WARNING => Severity::Warning,
-        _ => Severity::Error,
-    }
-}
-
 unsafe extern "C" fn log(ctx: *mut c_void, level: u32, text: Str) {
     let run = |call: &Call<'_>| {
         // SAFETY: the contract.
@@ -715,7 +362,7 @@ unsafe fn take_buffers(buffers: *mut Buf, count: usize) -> Result<Vec<Bytes>> {
         return Ok(Vec::new());
     }
     if buffers.is_null() || !buffers.is_aligned() || count > MOST_BUFFERS {
-        return Err(breach(format!("it emitted {count} buffers at {buffers:?}")));
+        return Err(breach(format!("it emitted {count} buffers at {}", address(buffers))));
     }
     // SAFETY: the caller's word.
     let buffers = unsafe { std::slice::from_raw_parts_mut(buffers, count) };
@@ -725,7 +372,9 @@ unsafe fn take_buffers(buffers: *mut Buf, count: usize) -> Result<Vec<Bytes>> {
         // SAFETY: the caller's word.
         match unsafe { raw::Taken::take(buffer) } {
             Some(bytes) if bytes.is_sound() => taken.push(Arc::new(bytes)),
-            Some(_) => broken = broken.or(Some(format!("buffer {index} has {} bytes at {:?}", buffer.len, buffer.ptr))),
+            Some(_) => {
+                broken = broken.or(Some(format!("buffer {index} has {} bytes at {}", buffer.len, address(buffer.ptr))))
+            }
             None if buffer.len == 0 => taken.push(Arc::new([0; 0])),
             None => broken = broken.or(Some(format!("buffer {index} has no release"))),
         }
@@ -775,7 +424,7 @@ unsafe extern "C" fn create(ctx: *mut c_void, name: Str, output: *mut u32) -> i3
 unsafe extern "C" fn write(ctx: *mut c_void, output: u32, bytes: *const u8, len: usize) -> i32 {
     let run = |call: &Call<'_>| {
         if len > isize::MAX as usize || (bytes.is_null() && len > 0) {
-            return Err(breach(format!("it wrote {len} bytes at {bytes:?}")));
+            return Err(breach(format!("it wrote {len} bytes at {}", address(bytes))));
         }
         // SAFETY: the contract.
         let bytes = unsafe { raw::bytes(Str { ptr: bytes, len }) };
