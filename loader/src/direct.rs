@@ -9,7 +9,7 @@ use mediary_core::plugin::raw::Lent;
 use mediary_core::wire::{self, Parcel, Piece};
 use mediary_core::{Confidence, Context, Error, ErrorKind, FormatInfo, MediaRecord, Output, Probe, Result, Source};
 
-use crate::host::{Asked, Call, Look, Writing, breach};
+use crate::host::{Asked, Call, Writing, breach, look};
 use crate::library::Library;
 use crate::table::Table;
 use crate::{Connection, Session};
@@ -47,10 +47,15 @@ impl Direct {
 }
 
 /// The reason of an answer, as it may be printed.
-fn words(reason: &[u8]) -> String {
-    let reason = reason.split(|&byte| byte == 0).next().unwrap_or_default();
-    let reason: String = String::from_utf8_lossy(reason).chars().filter(|c| !c.is_control()).collect();
-    if reason.is_empty() { "its plugin says so".to_owned() } else { reason }
+fn words(reason: &[u8; 120]) -> String {
+    let length = reason.iter().position(|&byte| byte == 0).unwrap_or(reason.len());
+    let reason = &reason[..length];
+    match reason {
+        [] => "its plugin says so".to_owned(),
+        // The usual case, without a look at every letter.
+        _ if reason.iter().all(|byte| matches!(byte, b' '..=b'~')) => String::from_utf8_lossy(reason).into_owned(),
+        _ => String::from_utf8_lossy(reason).chars().filter(|letter| !letter.is_control()).collect(),
+    }
 }
 
 impl Connection for Direct {
@@ -66,7 +71,7 @@ impl Connection for Direct {
         };
         let mut answer = abi::Answer { size: size_of::<abi::Answer>() as u32, score: 0, reason: [0; 120] };
         // SAFETY: the plugin's `probe`, with what the interface says; all of it lives for the call.
-        let status = Look::run(|host| unsafe { ask(host, Str::of(format.id), &raw const view, &raw mut answer) })?;
+        let status = look(|host| unsafe { ask(host, Str::of(format.id), &raw const view, &raw mut answer) })?;
         if status != STATUS_OK {
             return Err(breach(format!("probe returned status {status}, expected {STATUS_OK}")));
         }

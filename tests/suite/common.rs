@@ -59,6 +59,7 @@ pub(crate) fn malformed(info: &FormatInfo) -> Vec<PathBuf> {
 pub(crate) fn mediary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mediary"));
     command.current_dir(root()).stdin(Stdio::null()).env("NO_COLOR", "1").env("XDG_DATA_HOME", no_data());
+    command.env("XDG_STATE_HOME", no_data());
     for name in
         ["MEDIARY_LIMITS", "MEDIARY_MEMORY", "MEDIARY_JOBS", "MEDIARY_ISOLATE", "MEDIARY_PLUGIN_PATH", "CLICOLOR_FORCE"]
     {

@@ -115,6 +115,29 @@ fn what_does_no_harm_is_read() {
 }
 
 #[test]
+fn a_loaded_format_is_named_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = hostile(folder.path(), &[]);
+    let file = folder.path().join("nameless");
+    fs::write(&file, "no signature at all").unwrap();
+    let file = file.to_str().unwrap();
+    let text = |arguments: &[&str]| {
+        let output = with(&plugin, arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output))
+    };
+    let (code, said) = text(&["info", "--from", "hostile", "--json", file]);
+    assert!(code == Some(0) && said.contains(r#""format":"hostile""#), "{said}");
+    let (code, said) = text(&["info", "--from", "hostel", file]);
+    assert!(code == Some(2) && said.contains("hostile"), "the nearest known id is named: {said}");
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(text(&["completions", shell]).1.contains("hostile"), "{shell}");
+    }
+    assert!(text(&["formats", "hostile"]).1.contains("Hostile"));
+    let without = crate::common::run(&["completions", "bash"]);
+    assert!(!String::from_utf8_lossy(&without.stdout).contains("hostile"), "only while it is loaded");
+}
+
+#[test]
 fn in_process_every_broken_contract_is_a_typed_error_and_every_buffer_is_released_once() {
     let folder = tempfile::tempdir().unwrap();
     let plugin = hostile(folder.path(), &[]);

@@ -1,4 +1,4 @@
-//! What a plugin in this process is offered: while it looks at content ([`Look`]), while it reads or writes ([`Call`]).
+//! What a plugin in this process is offered: while it looks at content ([`look()`]), while it reads or writes ([`Call`]).
 
 mod call;
 mod functions;
@@ -10,7 +10,7 @@ use mediary_core::plugin::failure;
 use mediary_core::{Error, ErrorKind, Result, Severity};
 
 pub(crate) use call::{Asked, Call, Writing};
-pub(crate) use look::Look;
+pub(crate) use look::look;
 pub(crate) use running::log_here;
 
 /// How far beyond its end an output may be continued.

@@ -16,6 +16,8 @@ use super::quarantine::Quarantine;
 const INPUTS: u32 = 500;
 /// Bytes a worker may keep more than a fresh one has.
 const GROWTH: u64 = 256 << 20;
+/// Inputs after which that is looked at: asking the system takes as long as a small answer.
+pub(super) const GROWTH_EVERY: u32 = 8;
 /// Crashes of one kind in a row after which a plugin is given up.
 const CRASHES: u32 = 5;
 /// The wait after the first crash; it doubles with each in a row.
@@ -126,7 +128,8 @@ impl Pool {
 
     /// A worker is done with an operation.
     pub(super) fn give_back(&self, worker: Worker) {
-        if worker.served >= INPUTS || worker.grown_bytes() > GROWTH {
+        let grown = worker.served.is_multiple_of(GROWTH_EVERY) && worker.grown_bytes() > GROWTH;
+        if worker.served >= INPUTS || grown {
             return;
         }
         let most = std::thread::available_parallelism().map_or(1, usize::from);

@@ -383,7 +383,7 @@ fn descriptor(source: &Source, cx: &Context) -> Result<OwnedFd> {
         }
     }
     let mut memory = Filling::new()?;
-    let mut buffer = vec![0; 1 << 18];
+    let mut buffer = vec![0; usize::try_from(source.len().clamp(1, 1 << 18)).unwrap_or(1)];
     let mut offset = 0;
     loop {
         let count = source.read_at(offset, &mut buffer)?;

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use super::command::WorkerCommand;
 use super::frame;
 use super::isolate;
 use super::limits;
-use super::pool::Spec;
+use super::pool::{GROWTH_EVERY, Spec};
 use super::protocol::{PROTOCOL, ToHost, ToWorker};
 use super::quarantine::Quarantine;
 use super::remote::Remote;
@@ -40,6 +41,12 @@ fn child() {
     match std::env::var(ROLE).as_deref() {
         Ok("fake") => serve(|_| Ok(Served { connection: Box::new(Fake), formats: vec![&FAKE] })),
         Ok("main") => super::main(),
+        Ok("computes") => {
+            limits::allow_cpu(0);
+            loop {
+                std::hint::spin_loop();
+            }
+        }
         Ok("broken") => serve(|_| Err(Error::new(ErrorKind::Plugin, "no such symbol"))),
         Ok(lie) => tell(lie),
         Err(_) => {}
@@ -171,6 +178,8 @@ impl Session for Acting {
                 let file = rustix::fs::memfd_create("big", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
                 rustix::fs::ftruncate(&file, 10 << 30).unwrap();
             }
+            "leak" => std::mem::forget(std::hint::black_box(vec![1_u8; 300 * MIB])),
+            "out of time" => kill_process(getpid(), Signal::XCPU).unwrap(),
             "chatty" => {
                 for line in 0..200_000 {
                     println!("line {line} of very many");
@@ -353,6 +362,27 @@ fn a_worker_is_used_again_and_replaced_after_500_inputs() {
     let each = start.elapsed() / 500;
     assert!(each < Duration::from_millis(5), "a warm input took {each:?}");
     assert_ne!(process(), warm);
+}
+
+#[test]
+fn a_worker_that_has_grown_is_replaced() {
+    let remote = remote("fake");
+    let process = |name: &str| {
+        let mut session = remote.open(&FAKE, &source(name), &limited(&[])).unwrap();
+        session.next().unwrap();
+        session.header().unwrap().unwrap().json
+    };
+    let grown = process("leak");
+    assert!((0..GROWTH_EVERY).any(|_| process("x") != grown), "it has kept 300 MiB");
+}
+
+#[test]
+fn the_system_ends_a_worker_that_computes_too_long_also_without_its_host() {
+    use std::os::unix::process::ExitStatusExt;
+    let status = command("computes").command().stdout(Stdio::null()).status().unwrap();
+    assert_eq!(status.signal(), Some(Signal::XCPU.as_raw()));
+    let error = error(&remote("fake"), "out of time", &limited(&[("cpu_ms", 60_000)]));
+    assert_eq!((error.kind(), error.limit_name()), (ErrorKind::Limit, Some("cpu_ms")), "{error}");
 }
 
 #[test]
