@@ -17,6 +17,7 @@ mod diagnostic;
 mod error;
 mod format;
 mod limits;
+mod operation;
 mod options;
 mod output;
 pub mod plugin;
@@ -33,6 +34,7 @@ pub use format::{
     BuiltIn, Canonical, Feature, Format, FormatInfo, FormatReader, Header, Signature, Tier, single, whole,
 };
 pub use limits::{Budget, Limits};
+pub use operation::{BuiltInOperations, Operations};
 pub use options::{OptionSpec, OptionType, OptionUse, OptionValue, Options};
 pub use output::{Closed, Finished, ObjectFile, Output, Sink};
 pub use probe::{Candidate, Confidence, Detection, Failure, Probe};

@@ -10,6 +10,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{BuiltIn, Format, FormatInfo, FormatReader, Header};
 use crate::limits::{Budget, Limits};
+use crate::operation::{BuiltInOperations, Operations};
 use crate::options::{OptionUse, Options};
 use crate::output::Output;
 use crate::probe::{Detection, Probe};
@@ -82,10 +83,11 @@ struct Entry {
     origin: Origin,
 }
 
-/// The formats known, by id.
+/// The formats known, by id, and the operations known, by kind.
 #[derive(Default)]
 pub struct Registry {
     entries: BTreeMap<&'static str, Entry>,
+    operations: BTreeMap<&'static str, &'static Operations>,
 }
 
 impl Registry {
@@ -95,11 +97,12 @@ impl Registry {
         Self::default()
     }
 
-    /// Every format that is linked into the program. Use `mediary::Registry`, or name each family crate in your program:
+    /// Every format and operation that is linked into the program. Use `mediary::Registry`, or name each family crate in your program:
     /// a crate that is never named is not linked and registers nothing.
     ///
     /// # Panics
-    /// When two linked formats have one id: a mistake of the program, which the suite catches.
+    /// When two linked formats have one id, or two lists of operations one kind: a mistake of the program, which the suite
+    /// catches.
     #[must_use]
     pub fn builtin() -> Self {
         let mut registry = Self::empty();
@@ -108,7 +111,29 @@ impl Registry {
                 panic!("{error}");
             }
         }
+        for BuiltInOperations(operations) in inventory::iter::<BuiltInOperations> {
+            if let Err(error) = registry.add_operations(operations) {
+                panic!("{error}");
+            }
+        }
         registry
+    }
+
+    /// Adds the operations of a kind.
+    ///
+    /// # Errors
+    /// `Plugin` when the kind has some, or its word is the id of a format: options could mean either.
+    pub fn add_operations(&mut self, operations: &'static Operations) -> Result<()> {
+        let kind = operations.kind.as_str();
+        if self.entries.contains_key(kind) || self.operations.insert(kind, operations).is_some() {
+            return Err(Error::new(ErrorKind::Plugin, format!("the name {kind:?} of operations is taken")));
+        }
+        Ok(())
+    }
+
+    /// All operations, by kind.
+    pub fn operations(&self) -> impl Iterator<Item = &'static Operations> {
+        self.operations.values().copied()
     }
 
     /// Adds a format.
@@ -134,6 +159,12 @@ impl Registry {
             return Err(Error::new(
                 ErrorKind::Plugin,
                 format!("{:?} is no format id: lower-case letters and digits", info.id),
+            ));
+        }
+        if self.operations.contains_key(info.id) {
+            return Err(Error::new(
+                ErrorKind::Plugin,
+                format!("the format id {:?} is taken: operations on that kind have it", info.id),
             ));
         }
         if let Some(known) = self.entries.get(info.id) {
@@ -197,39 +228,75 @@ impl Registry {
             })
     }
 
-    /// Checks that every `(format.name, value)` fits the schema of a known format.
+    /// Checks that every `(format.name, value)` or `(kind.name, value)` fits the schema of a known format or of the operations on
+    /// a kind.
     ///
     /// # Errors
     /// `InvalidOption`, naming the valid ones.
     pub fn check_options(&self, options: &[(String, String)]) -> Result<()> {
         for (name, value) in options {
-            let (format, name) = self.split_option(name)?;
-            let info = self.get(format)?.info();
-            Options::resolve(info.id, info.options, OptionUse::Read, &[(name.to_owned(), value.clone())])?;
+            let (owner, name) = self.split_option(name)?;
+            let schema = match self.operations.get(owner) {
+                Some(operations) => operations.options,
+                None => self.get(owner)?.info().options,
+            };
+            Options::resolve(owner, schema, OptionUse::Read, &[(name.to_owned(), value.clone())])?;
         }
         Ok(())
     }
 
-    /// Splits `pts.json.ascii` into a known id and a name.
+    /// Splits `pts.json.ascii` into a known id, or a kind that has operations, and a name.
     fn split_option<'o>(&self, name: &'o str) -> Result<(&'o str, &'o str)> {
         let known = name.match_indices('.').map(|(dot, _)| (&name[..dot], &name[dot + 1..]));
-        known.filter(|(format, _)| self.entries.contains_key(format)).max_by_key(|(format, _)| format.len()).ok_or_else(
-            || {
-                Error::new(ErrorKind::InvalidOption, format!("option {name:?} names no format"))
-                    .with_hint("options are written -o <format>.<name>=<value>, e.g. -o csv.delimiter=;")
-            },
-        )
+        known
+            .filter(|(owner, _)| self.entries.contains_key(owner) || self.operations.contains_key(owner))
+            .max_by_key(|(owner, _)| owner.len())
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidOption,
+                    format!("option {name:?} names no format and no kind with operations"),
+                )
+                .with_hint("options are written -o <format>.<name>=<value>, e.g. -o csv.delimiter=;")
+            })
     }
 
-    fn resolve(&self, info: &'static FormatInfo, usage: OptionUse, options: &[(String, String)]) -> Result<Options> {
+    /// Those options that begin with `owner`, without it.
+    fn own_options(&self, owner: &str, options: &[(String, String)]) -> Result<Vec<(String, String)>> {
         let mut own = Vec::new();
         for (name, value) in options {
-            let (format, name) = self.split_option(name)?;
-            if format == info.id {
+            let (named, name) = self.split_option(name)?;
+            if named == owner {
                 own.push((name.to_owned(), value.clone()));
             }
         }
-        Options::resolve(info.id, info.options, usage, &own)
+        Ok(own)
+    }
+
+    fn resolve(&self, info: &'static FormatInfo, usage: OptionUse, options: &[(String, String)]) -> Result<Options> {
+        Options::resolve(info.id, info.options, usage, &self.own_options(info.id, options)?)
+    }
+
+    /// Applies the operations on the record's kind that `options` ask for, such as `scene.scale`. What they drop and find is added
+    /// to the record. [`write`](Self::write) does this by itself.
+    ///
+    /// # Errors
+    /// `InvalidOption`; what the operations report.
+    pub fn operate(&self, record: &mut MediaRecord, options: &WriteOptions) -> Result<()> {
+        let kind = record.kind().as_str();
+        let Some(operations) = self.operations.get(kind) else { return Ok(()) };
+        let own = self.own_options(kind, &options.options)?;
+        if own.is_empty() {
+            return Ok(());
+        }
+        let cx = Context::builder(kind)
+            .limits(options.limits)
+            .options(Options::resolve(kind, operations.options, OptionUse::Write, &own)?)
+            .cancel(options.cancel.clone())
+            .build();
+        guard(|| (operations.apply)(&mut record.media, cx.options(), &cx))?;
+        record.source_is_canonical = false;
+        note(record, &cx);
+        Ok(())
     }
 
     /// Looks at an input and weighs all formats.
@@ -318,12 +385,15 @@ impl Registry {
         if info.writes.is_none() {
             return Err(Error::unsupported(format!("{} can only be read", info.name)).of_format(info.id));
         }
-        crate::convert::adapt(record, info, &cx).map_err(|error| error.of_format(info.id).with_path(path.clone()))?;
-        guard(|| format.write(record, out, &cx)).map_err(|error| error.of_format(info.id).with_path(path))?;
-        record.loss.extend(cx.losses().to_vec());
-        for diagnostic in cx.diagnostics().to_vec() {
-            record.diagnostics.push(diagnostic);
+        let named = |error: Error| error.of_format(info.id).with_path(path.clone());
+        self.operate(record, options).map_err(named)?;
+        let kind = record.kind();
+        crate::convert::adapt(record, info, &cx).map_err(named)?;
+        if record.kind() != kind {
+            self.operate(record, options).map_err(named)?;
         }
+        guard(|| format.write(record, out, &cx)).map_err(named)?;
+        note(record, &cx);
         Ok(())
     }
 
@@ -471,6 +541,14 @@ impl Iterator for Reading {
             return Some(Err(self.at_boundary(Error::malformed("the input holds no record"))));
         }
         next
+    }
+}
+
+/// Adds what was lost and found to the record.
+fn note(record: &mut MediaRecord, cx: &Context) {
+    record.loss.extend(cx.losses().to_vec());
+    for diagnostic in cx.diagnostics().to_vec() {
+        record.diagnostics.push(diagnostic);
     }
 }
 

@@ -27,6 +27,10 @@ pub fn isolate(registry: &Registry, command: &WorkerCommand) -> Result<Registry>
             Some(origin) => isolated.add_from(format, origin.clone())?,
         }
     }
+    // Operations work on media that are here already, without a file in sight.
+    for operations in registry.operations() {
+        isolated.add_operations(operations)?;
+    }
     Ok(isolated)
 }
 

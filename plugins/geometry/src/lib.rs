@@ -5,6 +5,7 @@ mod glb;
 mod mtl;
 mod obj;
 mod off;
+mod operations;
 mod ply;
 mod pts_json;
 mod stl;
