@@ -182,7 +182,7 @@ pub(crate) struct ConvertArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FormatsArgs {
-    /// Id of one format
+    /// Id of one format, or a kind: the operations on it
     #[arg(hide_possible_values = true)]
     pub(crate) id: Option<String>,
     /// The table of docs/formats.md
@@ -448,7 +448,11 @@ pub(crate) fn command(registry: &Registry) -> clap::Command {
         .mut_subcommand("convert", |convert| {
             convert.mut_arg("to", |arg| arg.value_parser(ids(|info| info.writes.is_some())))
         })
-        .mut_subcommand("formats", |formats| formats.mut_arg("id", |arg| arg.value_parser(ids(|_| true))))
+        .mut_subcommand("formats", |formats| {
+            let kinds = registry.operations().map(|operations| operations.kind.as_str());
+            let known = registry.formats().map(|info| info.id).chain(kinds);
+            formats.mut_arg("id", |arg| arg.value_parser(PossibleValuesParser::new(known)))
+        })
 }
 
 /// Parses the process's arguments.
@@ -548,28 +552,24 @@ fn plugin_of(_: &OsStr) -> Option<PathBuf> {
 
 fn option_help(registry: &Registry) -> String {
     use std::fmt::Write as _;
-    let mut help = String::from("Option of a format; may be given several times:\n");
-    let mut any = false;
-    for info in registry.formats() {
-        for option in info.options {
-            any = true;
+    let mut help = String::from("Option of a format, or an operation on a kind; may be given several times:\n");
+    let formats = registry.formats().map(|info| (info.id, info.options));
+    let kinds = registry.operations().map(|operations| (operations.kind.as_str(), operations.options));
+    for (owner, options) in formats.chain(kinds) {
+        for option in options {
             let usage = match option.usage {
                 OptionUse::Read => "read",
                 OptionUse::Write => "write",
             };
             let _ = writeln!(
                 help,
-                "  {}.{}={}  {} ({usage}; default {:?})",
-                info.id,
+                "  {owner}.{}={}  {} ({usage}; default {:?})",
                 option.name,
                 option.kind.describe().replace(" | ", "|"),
                 option.help,
                 option.default
             );
         }
-    }
-    if !any {
-        help.push_str("  (no format of this build has any)");
     }
     help
 }

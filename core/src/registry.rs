@@ -14,7 +14,7 @@ use crate::operation::{BuiltInOperations, Operations};
 use crate::options::{OptionUse, Options};
 use crate::output::Output;
 use crate::probe::{Detection, Probe};
-use crate::record::{Description, Media, MediaRecord, SourceInfo, describe, stream};
+use crate::record::{Description, Kind, Media, MediaRecord, SourceInfo, describe, stream};
 use crate::source::Source;
 
 /// How to read. Options are given as on the command line: `obj.up_axis` = `z`.
@@ -260,8 +260,12 @@ impl Registry {
             })
     }
 
-    /// Those options that begin with `owner`, without it.
-    fn own_options(&self, owner: &str, options: &[(String, String)]) -> Result<Vec<(String, String)>> {
+    /// Those options that are for the format of this id, or for the operations on this kind, without that name. Ids may hold dots:
+    /// an option belongs to the longest one it begins with.
+    ///
+    /// # Errors
+    /// `InvalidOption` for one that names neither.
+    pub fn own_options(&self, owner: &str, options: &[(String, String)]) -> Result<Vec<(String, String)>> {
         let mut own = Vec::new();
         for (name, value) in options {
             let (named, name) = self.split_option(name)?;
@@ -274,6 +278,13 @@ impl Registry {
 
     fn resolve(&self, info: &'static FormatInfo, usage: OptionUse, options: &[(String, String)]) -> Result<Options> {
         Options::resolve(info.id, info.options, usage, &self.own_options(info.id, options)?)
+    }
+
+    /// Whether `options` ask for an operation on this kind, so that a source that is canonical already is not the result.
+    #[must_use]
+    pub fn operates_on(&self, kind: Kind, options: &[(String, String)]) -> bool {
+        let kind = kind.as_str();
+        self.operations.contains_key(kind) && self.own_options(kind, options).is_ok_and(|own| !own.is_empty())
     }
 
     /// Applies the operations on the record's kind that `options` ask for, such as `scene.scale`. What they drop and find is added

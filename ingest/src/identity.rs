@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use mediary_core::{
-    FolderSiblings, FormatInfo, Limits, OptionType, OptionUse, Options, Origin, Registry, Result, Siblings, Source,
+    FolderSiblings, FormatInfo, Limits, OptionSpec, OptionUse, Options, Origin, Registry, Result, Siblings, Source,
     Strictness, hex,
 };
 use serde::{Deserialize, Serialize};
@@ -49,40 +49,32 @@ pub(crate) fn settings(
             if let Some(Origin::Plugin { name, sha256, .. }) = registry.origin(format.id) {
                 lines.push(format!("plugin {}={name:?} {sha256}", format.id));
             }
-            lines.extend(spelled_out(registry, format, &options.read.options)?);
+            lines.extend(spelled_out(registry, format.id, format.options, &options.read.options)?);
+        }
+    }
+    for operations in registry.operations() {
+        if info.is_some_and(|info| info.kinds.contains(&operations.kind)) {
+            lines.extend(spelled_out(registry, operations.kind.as_str(), operations.options, &options.read.options)?);
         }
     }
     Ok(lines.join("\n"))
 }
 
-/// The options of a format that differ from their defaults.
-fn spelled_out(registry: &Registry, info: &'static FormatInfo, given: &[(String, String)]) -> Result<Vec<String>> {
-    // Ids may hold dots: an option belongs to the longest id it starts with.
-    let owner = |name: &str| {
-        registry
-            .formats()
-            .map(|format| format.id)
-            .filter(|id| name.strip_prefix(id).is_some_and(|rest| rest.starts_with('.')))
-            .max_by_key(|id| id.len())
-    };
-    let own: Vec<_> = given
-        .iter()
-        .filter(|(name, _)| owner(name) == Some(info.id))
-        .map(|(name, value)| (name[info.id.len() + 1..].to_owned(), value.clone()))
-        .collect();
+/// The options of a format, or of the operations on a kind, that differ from their defaults.
+fn spelled_out(
+    registry: &Registry,
+    owner: &str,
+    schema: &'static [OptionSpec],
+    given: &[(String, String)],
+) -> Result<Vec<String>> {
+    let own = registry.own_options(owner, given)?;
     let mut lines = Vec::new();
-    for (usage, name) in [(OptionUse::Read, "read"), (OptionUse::Write, "write")] {
-        let defaults = Options::resolve(info.id, info.options, usage, &[])?;
-        let values = Options::resolve(info.id, info.options, usage, &own)?;
-        for spec in info.options.iter().filter(|spec| spec.usage == usage) {
-            let show = |options: &Options| match spec.kind {
-                OptionType::Bool => options.bool(spec.name).to_string(),
-                OptionType::Int { .. } => options.int(spec.name).to_string(),
-                OptionType::Float => options.float(spec.name).to_string(),
-                _ => options.text(spec.name).to_owned(),
-            };
-            if show(&values) != show(&defaults) {
-                lines.push(format!("{name} {}.{}={:?}", info.id, spec.name, show(&values)));
+    for (usage, word) in [(OptionUse::Read, "read"), (OptionUse::Write, "write")] {
+        let defaults = Options::resolve(owner, schema, usage, &[])?;
+        let values = Options::resolve(owner, schema, usage, &own)?;
+        for ((name, value), (_, default)) in values.spelled().zip(defaults.spelled()) {
+            if value != default {
+                lines.push(format!("{word} {owner}.{name}={value:?}"));
             }
         }
     }

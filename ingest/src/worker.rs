@@ -553,7 +553,8 @@ impl<'i> Worker<'_, 'i> {
         let policy = shared.options.assets;
         let wants_canonical = matches!(policy, AssetPolicy::Canonical | AssetPolicy::Both);
         let target = shared.registry.canonical(&record.media);
-        let unchanged = record.source_is_canonical && !info.many_records;
+        let operates = shared.registry.operates_on(record.kind(), &shared.options.read.options);
+        let unchanged = record.source_is_canonical && !info.many_records && !operates;
         match target.filter(|_| wants_canonical && !unchanged) {
             Some(target) => {
                 let mut write = WriteOptions::default();

@@ -15,6 +15,7 @@ mod header;
 mod ingest;
 mod licences;
 mod malformed;
+mod operations;
 mod plugin_cli;
 mod plugin_examples;
 mod plugin_ffmpeg;

@@ -1,6 +1,6 @@
 //! `mediary formats`: what the descriptors say.
 
-use mediary::{Canonical, Feature, FormatInfo, Origin, Signature};
+use mediary::{Canonical, Feature, FormatInfo, Operations, OptionSpec, Origin, Signature};
 use serde_json::Value;
 
 use crate::args::FormatsArgs;
@@ -9,6 +9,17 @@ use crate::output::{Screen, json, text};
 use crate::{Exit, Session};
 
 pub(crate) fn run(session: &Session, args: &FormatsArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let of_kind = |operations: &&Operations| args.id.as_deref() == Some(operations.kind.as_str());
+    if let Some(operations) = session.registry.operations().find(of_kind) {
+        if screen.json {
+            screen.json(&json::operations(operations))?;
+        } else {
+            let title = format!("{}: operations between reading and writing", operations.kind);
+            let page = format!("{}\n\n", screen.paint.title(&title));
+            screen.text(&(page + &options(screen.paint, operations.kind.as_str(), operations.options)))?;
+        }
+        return Ok(Exit::Good);
+    }
     let origin = |info: &FormatInfo| session.registry.origin(info.id).unwrap_or(&Origin::BuiltIn);
     let formats: Vec<&FormatInfo> = match &args.id {
         Some(id) => vec![session.registry.get(id)?.info()],
@@ -133,13 +144,16 @@ fn details(paint: Paint, info: &FormatInfo, origin: &Origin) -> String {
     if info.options.is_empty() {
         return page + "  no options\n";
     }
-    page += "\n";
-    let rows: Vec<_> = info
-        .options
+    page + "\n" + &options(paint, info.id, info.options)
+}
+
+/// The options of a format, or of the operations on a kind.
+fn options(paint: Paint, owner: &str, options: &[OptionSpec]) -> String {
+    let rows: Vec<_> = options
         .iter()
         .map(|option| {
             vec![
-                format!("{}.{}", info.id, option.name),
+                format!("{owner}.{}", option.name),
                 json::usage(option.usage).into(),
                 option.kind.describe(),
                 option.default.into(),
@@ -147,7 +161,7 @@ fn details(paint: Paint, info: &FormatInfo, origin: &Origin) -> String {
             ]
         })
         .collect();
-    page + &text::table(paint, &["option", "on", "values", "default", "help"], &rows)
+    text::table(paint, &["option", "on", "values", "default", "help"], &rows)
 }
 
 /// `image (integer samples)`

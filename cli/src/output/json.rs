@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use mediary::{Canonical, FormatInfo, OptionType, OptionUse, Origin, Signature, hex};
+use mediary::{Canonical, FormatInfo, Operations, OptionSpec, OptionType, OptionUse, Origin, Signature, hex};
 use serde_json::{Value, json};
 
 /// One object and a line feed.
@@ -27,17 +27,30 @@ pub(crate) fn format(info: &FormatInfo) -> Value {
         "many_records": info.many_records,
         "siblings": info.siblings,
         "canonical": info.canonical.iter().map(canonical).collect::<Vec<_>>(),
-        "options": info.options.iter().map(|option| json!({
-            "name": format!("{}.{}", info.id, option.name),
+        "options": options(info.id, info.options),
+        "spec": info.spec,
+        "tier": info.tier,
+    })
+}
+
+/// The operations on a kind.
+pub(crate) fn operations(operations: &Operations) -> Value {
+    let kind = operations.kind.as_str();
+    json!({ "type": "operations", "kind": kind, "options": options(kind, operations.options) })
+}
+
+fn options(owner: &str, options: &[OptionSpec]) -> Vec<Value> {
+    let one = |option: &OptionSpec| {
+        json!({
+            "name": format!("{owner}.{}", option.name),
             "use": usage(option.usage),
             "type": option_type(&option.kind),
             "values": option.kind.describe(),
             "default": option.default,
             "help": option.help,
-        })).collect::<Vec<_>>(),
-        "spec": info.spec,
-        "tier": info.tier,
-    })
+        })
+    };
+    options.iter().map(one).collect()
 }
 
 /// Where a format comes from.
