@@ -56,7 +56,6 @@ const INFO: FormatInfo = FormatInfo::new("ffmpeg", "Video and sound through ffmp
     ])
     .media_types(&["video/x-matroska", "video/webm", "video/x-msvideo", "audio/mpeg", "audio/ogg", "audio/mp4"])
     .signatures(detect::SIGNATURES)
-    .probes_without_signature()
     .reads()
     .options(&[
         OptionSpec::read(
