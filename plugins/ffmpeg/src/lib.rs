@@ -17,13 +17,15 @@
 //! The programs see the input as their standard input, no network and no other file: protocols and containers are held to a
 //! list, and playlists, which name other files, are not on it.
 //!
-//! **Strictness:** complaints of the decoder (`ffmpeg.damaged`) and content that ends before the container says so
-//! (`ffmpeg.truncated`) are diagnostics, errors in strict mode. A decoder that gives up (`ffmpeg.damaged`) is an error,
+//! **Strictness:** complaints of the decoder (`ffmpeg.damaged`), content that ends before the container says so or in the
+//! midst of a packet (`ffmpeg.truncated`, see `cut`), and more of it than the container says (`ffmpeg.length`) are
+//! diagnostics, errors in strict mode. A decoder that gives up (`ffmpeg.damaged`) is an error,
 //! a diagnostic in lenient mode if there was something before.
 #![cfg(unix)]
 
 mod audio;
 mod child;
+mod cut;
 mod detect;
 mod input;
 mod probe;
@@ -32,8 +34,8 @@ mod video;
 use std::ffi::OsString;
 
 use mediary_core::{
-    Confidence, Context, Error, ErrorKind, Format, FormatInfo, FormatReader, Header, Kind, MediaRecord, OptionSpec,
-    OptionType, Probe, Result, Source, Tier,
+    Confidence, Context, Error, ErrorKind, Format, FormatInfo, FormatReader, Header, Kind, Location, MediaRecord,
+    OptionSpec, OptionType, Probe, Result, Source, Tier,
 };
 
 use input::Input;
@@ -119,8 +121,11 @@ impl FormatReader for Reader {
         if std::mem::replace(&mut self.finished, true) {
             return Ok(None);
         }
-        let cx = self.cx.clone();
+        let (cx, source) = (self.cx.clone(), self.source.clone());
         let (input, described) = self.described()?;
+        if let Some(message) = cut::find(&source, &cx)? {
+            cx.tolerate("truncated", message, Location::byte(source.len()))?;
+        }
         let mut record = match described.sort {
             Sort::Video => MediaRecord::new(video::read(input, described, &cx)?),
             Sort::Audio => MediaRecord::new(audio::read(input, described, &cx)?),
@@ -153,7 +158,8 @@ fn common(level: &str, cx: &Context) -> Vec<OsString> {
 
 /// The command line that decodes the chosen track, up to what comes out.
 fn decoding(described: &Described, cx: &Context) -> Vec<OsString> {
-    let mut args = common("error", cx);
+    // Each line with its level, none left out for being like the one before.
+    let mut args = common("repeat+level+warning", cx);
     args.extend(["-nostdin".into(), "-max_pixels".into(), cx.limits().pixels.min(i32::MAX as u64).to_string().into()]);
     if described.start > 0.0 {
         args.extend(["-ss".into(), format!("{:.6}", described.start).into()]);

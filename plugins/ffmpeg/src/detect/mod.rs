@@ -3,7 +3,7 @@
 
 pub(crate) mod containers;
 pub(crate) mod frames;
-mod tag;
+pub(crate) mod tag;
 #[cfg(test)]
 mod tests;
 
