@@ -17,8 +17,8 @@ use crate::detect::containers::{FIRST_BOXES, packets, page_end, vint};
 use crate::detect::frames::{self, Parse};
 use crate::detect::tag;
 
-/// Bytes that may be missing of an announced size: some writers count the header twice.
-const SLACK: u64 = 8;
+/// Bytes that may be missing of an announced size: some writers count a header twice.
+const SLACK: u64 = 16;
 /// Frames in a row that show where frames begin.
 const ENOUGH: usize = 4;
 

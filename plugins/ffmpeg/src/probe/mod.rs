@@ -156,6 +156,8 @@ fn build(answer: Answer, estimated: bool, source: &Source, cx: &Context) -> Resu
         media_type = if sort == Sort::Video { "video/quicktime" } else { sounds };
     }
     let start = cx.options().float("start");
+    // MPEG streams state no duration: it is that of the packets that ffprobe saw.
+    let measured = matches!(first, "mpeg" | "mpegts");
     // The duration of the whole is that of the only track.
     let timed = streams.iter().filter(|stream| stream.is("video") || stream.is("audio")).count();
     let alone = || seconds(format.duration.as_deref()).filter(|_| timed == 1);
@@ -171,7 +173,7 @@ fn build(answer: Answer, estimated: bool, source: &Source, cx: &Context) -> Resu
         properties: Map::new(),
         picture: Picture::default(),
         sound: Sound::default(),
-        stated_seconds: stream.seconds().or_else(alone).filter(|_| !estimated),
+        stated_seconds: stream.seconds().or_else(alone).filter(|_| !estimated && !measured),
         undecodable: None,
         notes: Vec::new(),
     };
