@@ -4,6 +4,7 @@
 //! |---|---|
 //! | AVI, FORM, Wave64, AU, ASF, CAF, RealMedia, Matroska | the size that its header announces |
 //! | MP4, QuickTime | a last box that is not whole |
+//! | Flash video | a last tag without its size behind it |
 //! | Ogg | a last page that is not whole, or not marked as the last of its stream |
 //! | MPEG transport streams | a last packet that is not whole |
 //! | MPEG audio, AAC, AC-3, DTS | a last frame that is not whole |
@@ -28,13 +29,17 @@ const MAX_BOXES: usize = 1 << 16;
 /// What is missing, in words.
 pub(crate) fn find(source: &Source, cx: &Context) -> Result<Option<String>> {
     let (head, len) = (source.head(), source.len());
-    if !head.get(4..8).is_some_and(|name| FIRST_BOXES.iter().any(|known| known[..] == *name)) {
-        return Ok(judge(head, source.tail(), len));
-    }
-    boxes(len, |at, header| {
+    let read = |at: u64, bytes: &mut [u8; 16]| {
         cx.checkpoint()?;
-        source.read_at(at, header)
-    })
+        source.read_at(at, bytes)
+    };
+    if head.get(4..8).is_some_and(|name| FIRST_BOXES.iter().any(|known| known[..] == *name)) {
+        return boxes(len, read);
+    }
+    if head.starts_with(b"FLV\x01") {
+        return flash(len, read);
+    }
+    Ok(judge(head, source.tail(), len))
 }
 
 fn judge(head: &[u8], tail: &[u8], len: u64) -> Option<String> {
@@ -79,6 +84,22 @@ fn boxes(len: u64, mut read: impl FnMut(u64, &mut [u8; 16]) -> Result<usize>) ->
         at = end;
     }
     Ok(None)
+}
+
+/// The last tag, whose size stands behind it; old writers leave its header of 11 bytes out, or write zero.
+fn flash(len: u64, mut read: impl FnMut(u64, &mut [u8; 16]) -> Result<usize>) -> Result<Option<String>> {
+    let Some(end) = len.checked_sub(4) else { return Ok(None) };
+    let mut bytes = [0; 16];
+    read(end, &mut bytes)?;
+    let size = big(&bytes, 0).unwrap_or(0);
+    let mut whole = size == 0;
+    for size in [size, size + 11] {
+        let Some(start) = end.checked_sub(size).filter(|_| !whole) else { continue };
+        read(start, &mut bytes)?;
+        let data = big(&bytes, 0).map(|word| word & 0xFF_FFFF);
+        whole = matches!(bytes[0] & 0x1F, 8 | 9 | 18) && data == size.checked_sub(11);
+    }
+    Ok((!whole).then(|| "the last tag of Flash video is not whole".into()))
 }
 
 fn big(bytes: &[u8], at: usize) -> Option<u64> {
@@ -297,6 +318,26 @@ mod tests {
         }
         assert_eq!(judged(&file[..34]).unwrap(), "the box mdat at byte 16 ends at byte 36, the file at 34");
         assert!(judged(b"\0\0\0\x01mdat\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF").is_some());
+    }
+
+    #[test]
+    fn the_last_tag_of_flash_video_has_its_size_behind_it() {
+        let judged = |bytes: &[u8]| {
+            let read = |at: u64, buffer: &mut [u8; 16]| {
+                let rest = &bytes[at as usize..];
+                let count = rest.len().min(16);
+                buffer[..count].copy_from_slice(&rest[..count]);
+                Ok(count)
+            };
+            flash(bytes.len() as u64, read).unwrap()
+        };
+        let tag = b"\x09\0\0\x05\0\0\0\0\0\0\0\x22\x01\x02\x03\x04";
+        for (behind, whole) in [(16_u32, true), (5, true), (0, true), (17, false), (99, false)] {
+            let file = [&b"FLV\x01\x01\0\0\0\x09\0\0\0\0"[..], tag, &behind.to_be_bytes()].concat();
+            assert_eq!(judged(&file).is_none(), whole, "{behind}");
+            assert!(judged(&file[..file.len() - 1]).is_some(), "{behind}");
+        }
+        assert_eq!(judged(b"FLV"), None);
     }
 
     #[test]

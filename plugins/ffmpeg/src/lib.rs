@@ -52,9 +52,9 @@ const CONTAINERS: &str = "3dostr,4xm,aa,aac,aax,ac3,act,adx,aea,aiff,amr,amrnb,a
 const INFO: FormatInfo = FormatInfo::new("ffmpeg", "Video and sound through ffmpeg", &[Kind::Video, Kind::Audio])
     .extensions(&[
         "mkv", "webm", "avi", "mov", "mp4", "m4v", "mpg", "mpeg", "vob", "ts", "m2ts", "mts", "flv", "f4v", "wmv",
-        "asf", "ogv", "3gp", "3g2", "qt", "mxf", "rm", "rmvb", "ivf", "nut", "y4m", "mp3", "mp2", "m4a", "m4b", "aac",
-        "ogg", "oga", "opus", "spx", "wma", "aiff", "aif", "aifc", "ape", "wv", "tta", "ac3", "eac3", "dts", "amr",
-        "caf", "au", "snd", "mka", "mpc", "voc", "w64",
+        "asf", "ogv", "3gp", "3g2", "qt", "mxf", "rm", "rmvb", "ivf", "nut", "y4m", "m2v", "ra", "dsf", "8svx", "mp3",
+        "mp2", "m4a", "m4b", "aac", "ogg", "oga", "opus", "spx", "wma", "aiff", "aif", "aifc", "ape", "wv", "tta",
+        "ac3", "eac3", "dts", "amr", "caf", "au", "snd", "mka", "mpc", "voc", "w64",
     ])
     .media_types(&["video/x-matroska", "video/webm", "video/x-msvideo", "audio/mpeg", "audio/ogg", "audio/mp4"])
     .signatures(detect::SIGNATURES)
