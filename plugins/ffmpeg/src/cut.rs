@@ -387,4 +387,18 @@ mod tests {
         assert_eq!(whole(&y4m), None);
         assert_eq!(whole(&y4m[..y4m.len() - 1]).unwrap(), "39 bytes of 40 are there of the last frame");
     }
+    #[test]
+    fn noise_behind_any_signature_is_judged_without_a_panic() {
+        for signature in crate::detect::SIGNATURES {
+            for (seed, length) in [0, 3, 9, 26, 40, 200, 5000, 65_000].into_iter().enumerate() {
+                let noise = crate::detect::tests::noise(seed as u64, length);
+                let bytes = [&b"    "[..signature.offset], signature.bytes, &noise].concat();
+                let message = whole(&bytes);
+                assert!(message.is_none_or(|message| message.len() < 200), "{}", signature.bytes.escape_ascii());
+            }
+        }
+        // What is behind is longer than it can be.
+        let message = whole(&[&b"OggS\0"[..], &[0xFF; 100]].concat()).unwrap();
+        assert_eq!(message, "the last page of Ogg ends after 105 bytes");
+    }
 }

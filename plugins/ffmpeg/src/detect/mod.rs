@@ -5,7 +5,7 @@ pub(crate) mod containers;
 pub(crate) mod frames;
 pub(crate) mod tag;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use mediary_core::{Confidence, Probe, Signature};
 

@@ -26,7 +26,7 @@ fn rows(header: &[u8], step: usize, count: usize) -> Vec<u8> {
 }
 
 /// Bytes that look random, the same in each run.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = || {
         state ^= state << 13;
