@@ -2,7 +2,7 @@
 //!
 //! | container | what tells |
 //! |---|---|
-//! | AVI, FORM, Wave64, AU, ASF, CAF, RealMedia, Matroska | the size that its header announces |
+//! | AVI, FORM, Wave64, AU, ASF, CAF, RealMedia, Flash video, Matroska | the size that its header announces |
 //! | MP4, QuickTime | a last box that is not whole |
 //! | Flash video | a last tag without its size behind it |
 //! | Ogg | a last page that is not whole, or not marked as the last of its stream |
@@ -36,8 +36,10 @@ pub(crate) fn find(source: &Source, cx: &Context) -> Result<Option<String>> {
     if head.get(4..8).is_some_and(|name| FIRST_BOXES.iter().any(|known| known[..] == *name)) {
         return boxes(len, read);
     }
-    if head.starts_with(b"FLV\x01") {
-        return flash(len, read);
+    if head.starts_with(b"FLV\x01")
+        && let Some(message) = flash(len, read)?
+    {
+        return Ok(Some(message));
     }
     Ok(judge(head, source.tail(), len))
 }
@@ -118,6 +120,8 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
 fn announced(head: &[u8]) -> Option<u64> {
     /// The object of ASF with the properties of the file.
     const PROPERTIES: &[u8] = b"\xA1\xDC\xAB\x8C\x47\xA9\xCF\x11\x8E\xE4\x00\xC0\x0C\x20\x53\x65";
+    /// The property of Flash video with the size of the file, a number.
+    const FILE_SIZE: &[u8] = b"\0\x08filesize\0";
     let known = |size: &u64| *size != 0 && *size != u64::from(u32::MAX);
     match head.get(..4)? {
         // The sizes of WAVE are those of its samples, which are counted.
@@ -128,6 +132,11 @@ fn announced(head: &[u8]) -> Option<u64> {
         b"\x1A\x45\xDF\xA3" => segment(head),
         b"caff" => core_audio(head),
         b".RMF" => real_media(head),
+        b"FLV\x01" => {
+            let at = head.windows(FILE_SIZE.len()).position(|bytes| bytes == FILE_SIZE)? + FILE_SIZE.len();
+            let size = f64::from_be_bytes(*head.get(at..)?.first_chunk()?);
+            (0.0..1e15).contains(&size).then_some(size as u64)
+        }
         b"\x30\x26\xB2\x75" => {
             let at = head.windows(PROPERTIES.len()).position(|bytes| bytes == PROPERTIES)?;
             let broadcast = little(head, at + 88)? & 1 != 0;
@@ -270,7 +279,9 @@ mod tests {
 
     #[test]
     fn a_file_shorter_than_its_header_announces_is_cut_and_an_unknown_size_announces_nothing() {
-        let heads: [(&[u8], Option<u64>); 17] = [
+        let heads: [(&[u8], Option<u64>); 18] = [
+            // 300 as a number of 64 bits.
+            (b"FLV\x01\0\x08filesize\0\x40\x72\xC0\0\0\0\0\0", Some(300)),
             (b"RIFF\x00\x01\0\0WAVE", None),
             (b".RMF\0\0\0\x12\0\0\0\0\0\0\0\0\0\0DATA\0\0\x01\0", Some(274)),
             (b".RMF\0\0\0\x12\0\0\0\0\0\0\0\0\0\0DATA\0\0\0\0", None),

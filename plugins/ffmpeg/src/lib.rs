@@ -49,6 +49,9 @@ const CONTAINERS: &str = "3dostr,4xm,aa,aac,aax,ac3,act,adx,aea,aiff,amr,amrnb,a
     shn,siff,smjpeg,smk,smush,sol,sox,spdif,swf,tak,thp,truehd,tta,ty,vc1,vc1test,vivo,vmd,voc,vqf,vvc,w64,wav,wc3movie,\
     wsaud,wsd,wsvqa,wtv,wv,xa,xmv,xwma,yop,yuv4mpegpipe";
 
+/// Bytes without which the programs do not begin: 1 MiB.
+const LEAST_MEMORY: u64 = 1 << 20;
+
 const INFO: FormatInfo = FormatInfo::new("ffmpeg", "Video and sound through ffmpeg", &[Kind::Video, Kind::Audio])
     .extensions(&[
         "mkv", "webm", "avi", "mov", "mp4", "m4v", "mpg", "mpeg", "vob", "ts", "m2ts", "mts", "flv", "f4v", "wmv",
@@ -102,6 +105,7 @@ struct Reader {
 impl Reader {
     fn described(&mut self) -> Result<&(Input, Described)> {
         if self.described.is_none() {
+            self.cx.limits().check("alloc_bytes", LEAST_MEMORY)?;
             child::locate("ffmpeg", std::env::var_os("PATH").as_deref())?;
             let input = Input::of(&self.source, &self.cx)?;
             let described = probe::describe(&input, &self.source, &self.cx)?;
