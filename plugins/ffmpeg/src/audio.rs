@@ -11,7 +11,7 @@ use crate::probe::Described;
 
 /// Samples a channel of one chunk.
 const FRAMES: usize = 1 << 16;
-/// Seconds, and parts of the duration, that may be missing before it is worth a word: encoders pad.
+/// Seconds, and parts of the duration, that may be missing or too many before it is worth a word: encoders pad.
 const SLACK_SECONDS: f64 = 0.25;
 const SLACK: f64 = 0.02;
 
@@ -134,17 +134,18 @@ impl Chunks {
         let frames = self.frames + last as u64;
         self.running.conclude(frames, "a sample")?;
         let seconds = frames as f64 / f64::from(self.sample_rate);
-        let message = match (self.declared, self.stated_seconds) {
-            _ if odd > 0 => format!("{odd} bytes after the last whole sample"),
-            (Some(declared), _) if declared > frames => {
-                format!("the header announces {declared} samples a channel, {frames} came out")
-            }
-            (None, Some(stated)) if stated - seconds > (SLACK * stated).max(SLACK_SECONDS) => {
-                format!("the track lasts {stated:.3} seconds, its samples {seconds:.3} seconds")
-            }
+        let slack = |stated: f64| (SLACK * stated).max(SLACK_SECONDS);
+        let announced = |declared| format!("the header announces {declared} samples a channel, {frames} came out");
+        let lasts = |stated| format!("the track lasts {stated:.3} seconds, its samples {seconds:.3} seconds");
+        let (code, message) = match (self.declared, self.stated_seconds) {
+            _ if odd > 0 => ("truncated", format!("{odd} bytes after the last whole sample")),
+            (Some(declared), _) if declared > frames => ("truncated", announced(declared)),
+            (Some(declared), _) if declared < frames => ("length", announced(declared)),
+            (None, Some(stated)) if stated - seconds > slack(stated) => ("truncated", lasts(stated)),
+            (None, Some(stated)) if seconds - stated > slack(stated) => ("length", lasts(stated)),
             _ => return Ok(()),
         };
-        self.cx.tolerate("truncated", message, Location::default())
+        self.cx.tolerate(code, message, Location::default())
     }
 }
 

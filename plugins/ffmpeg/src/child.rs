@@ -20,6 +20,20 @@ const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 const MAX_LINES: usize = 32;
 /// Bytes of a line that are kept.
 const MAX_LINE: usize = 1024;
+/// What the programs call the levels of what they say.
+const LEVELS: [&str; 4] = ["panic", "fatal", "error", "warning"];
+/// What a warning says when something is missing or broken. Other warnings tell of the program's own doings.
+const TELLING: [&str; 7] = [
+    "Packet corrupt",
+    "corrupt input packet",
+    "corrupt decoded frame",
+    "PES packet size mismatch",
+    "partial file",
+    "Truncating packet",
+    "no index at the end",
+];
+/// Errors that concern nothing that is decoded.
+const BESIDE: [&str; 1] = ["Unknown attached picture mimetype"];
 /// The key under which [`STAMP`] speaks.
 const KEY: &str = "mediary";
 /// Filters that write a line with the time of each frame to the second pipe, before the frame goes into the first.
@@ -258,8 +272,10 @@ impl Log {
         if let Some((number, time)) = time {
             self.times.insert(number, time);
         }
-        let line = plain(line);
-        if line.is_empty() || line.strip_prefix(KEY) == Some("=1") {
+        let (level, line) = plain(line);
+        let has = |phrases: &[&str]| phrases.iter().any(|phrase| line.contains(phrase));
+        let harmless = (level == "warning" && !has(&TELLING)) || has(&BESIDE);
+        if line.is_empty() || line.strip_prefix(KEY) == Some("=1") || harmless {
             return;
         }
         self.count += 1;
@@ -277,8 +293,9 @@ fn stamp(line: &str) -> Option<(u64, Option<f64>)> {
     Some((number, time.parse().ok().filter(|time: &f64| time.is_finite())))
 }
 
-/// A complaint without addresses in memory, which differ from run to run, and without the name of the descriptor.
-fn plain(line: &str) -> String {
+/// The level of a complaint, if it is told, and its words without addresses in memory, which differ from run to run, and
+/// without the name of the descriptor.
+fn plain(line: &str) -> (&str, String) {
     let mut rest = line;
     let mut speakers = String::new();
     while let Some((speaker, after)) = rest
@@ -290,8 +307,10 @@ fn plain(line: &str) -> String {
         speakers.push_str(": ");
         rest = after.trim_start();
     }
+    let told = rest.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let (level, rest) = told.filter(|told| LEVELS.contains(&told.0)).unwrap_or(("", rest));
     let rest = rest.strip_prefix(crate::input::URL).map_or(rest, |rest| rest.trim_start_matches([':', ' ']));
-    if rest.is_empty() { String::new() } else { speakers + rest }
+    (level, if rest.is_empty() { String::new() } else { speakers + rest })
 }
 
 #[cfg(test)]
@@ -323,6 +342,17 @@ mod tests {
         assert_eq!(log.times, BTreeMap::from([(0, Some(0.0)), (1, None), (2, Some(0.08))]));
         assert_eq!(log.lines[..2], ["error while decoding", "Invalid data"]);
         assert_eq!((log.lines[2].len(), log.count), (MAX_LINE, 3));
-        assert_eq!(plain("[mov,mp4 @ 0x5] [x @ 0x7] moov atom not found"), "mov,mp4: x: moov atom not found");
+        let told = plain("[mov,mp4 @ 0x5] [x @ 0x7] [error] moov atom not found");
+        assert_eq!(told, ("error", "mov,mp4: x: moov atom not found".into()));
+        assert_eq!(plain("[error] /dev/fd/0: End of file"), ("error", "End of file".into()));
+        assert_eq!(plain("[1] is no level"), ("", "[1] is no level".into()));
+    }
+
+    #[test]
+    fn only_warnings_that_tell_of_damage_are_kept() {
+        let mut log = Log::default();
+        log.take(b"[warning] Guessed Channel Layout for Input Stream #0.0 : mono\n");
+        log.take(b"[flv @ 0x5] [warning] Packet corrupt (stream = 0, dts = 1411).\n[error] Invalid data\n");
+        assert_eq!(log.lines, ["flv: Packet corrupt (stream = 0, dts = 1411).", "Invalid data"]);
     }
 }

@@ -17,13 +17,15 @@
 //! The programs see the input as their standard input, no network and no other file: protocols and containers are held to a
 //! list, and playlists, which name other files, are not on it.
 //!
-//! **Strictness:** complaints of the decoder (`ffmpeg.damaged`) and content that ends before the container says so
-//! (`ffmpeg.truncated`) are diagnostics, errors in strict mode. A decoder that gives up (`ffmpeg.damaged`) is an error,
+//! **Strictness:** complaints of the decoder (`ffmpeg.damaged`), content that ends before the container says so or in the
+//! midst of a packet (`ffmpeg.truncated`, see `cut`), and more of it than the container says (`ffmpeg.length`) are
+//! diagnostics, errors in strict mode. A decoder that gives up (`ffmpeg.damaged`) is an error,
 //! a diagnostic in lenient mode if there was something before.
 #![cfg(unix)]
 
 mod audio;
 mod child;
+mod cut;
 mod detect;
 mod input;
 mod probe;
@@ -32,8 +34,8 @@ mod video;
 use std::ffi::OsString;
 
 use mediary_core::{
-    Confidence, Context, Error, ErrorKind, Format, FormatInfo, FormatReader, Header, Kind, MediaRecord, OptionSpec,
-    OptionType, Probe, Result, Source, Tier,
+    Confidence, Context, Error, ErrorKind, Format, FormatInfo, FormatReader, Header, Kind, Location, MediaRecord,
+    OptionSpec, OptionType, Probe, Result, Source, Tier,
 };
 
 use input::Input;
@@ -47,16 +49,18 @@ const CONTAINERS: &str = "3dostr,4xm,aa,aac,aax,ac3,act,adx,aea,aiff,amr,amrnb,a
     shn,siff,smjpeg,smk,smush,sol,sox,spdif,swf,tak,thp,truehd,tta,ty,vc1,vc1test,vivo,vmd,voc,vqf,vvc,w64,wav,wc3movie,\
     wsaud,wsd,wsvqa,wtv,wv,xa,xmv,xwma,yop,yuv4mpegpipe";
 
+/// Bytes without which the programs do not begin: 1 MiB.
+const LEAST_MEMORY: u64 = 1 << 20;
+
 const INFO: FormatInfo = FormatInfo::new("ffmpeg", "Video and sound through ffmpeg", &[Kind::Video, Kind::Audio])
     .extensions(&[
         "mkv", "webm", "avi", "mov", "mp4", "m4v", "mpg", "mpeg", "vob", "ts", "m2ts", "mts", "flv", "f4v", "wmv",
-        "asf", "ogv", "3gp", "3g2", "qt", "mxf", "rm", "rmvb", "ivf", "nut", "y4m", "mp3", "mp2", "m4a", "m4b", "aac",
-        "ogg", "oga", "opus", "spx", "wma", "aiff", "aif", "aifc", "ape", "wv", "tta", "ac3", "eac3", "dts", "amr",
-        "caf", "au", "snd", "mka", "mpc", "voc", "w64",
+        "asf", "ogv", "3gp", "3g2", "qt", "mxf", "rm", "rmvb", "ivf", "nut", "y4m", "m2v", "ra", "dsf", "8svx", "mp3",
+        "mp2", "m4a", "m4b", "aac", "ogg", "oga", "opus", "spx", "wma", "aiff", "aif", "aifc", "ape", "wv", "tta",
+        "ac3", "eac3", "dts", "amr", "caf", "au", "snd", "mka", "mpc", "voc", "w64",
     ])
     .media_types(&["video/x-matroska", "video/webm", "video/x-msvideo", "audio/mpeg", "audio/ogg", "audio/mp4"])
     .signatures(detect::SIGNATURES)
-    .probes_without_signature()
     .reads()
     .options(&[
         OptionSpec::read(
@@ -101,6 +105,7 @@ struct Reader {
 impl Reader {
     fn described(&mut self) -> Result<&(Input, Described)> {
         if self.described.is_none() {
+            self.cx.limits().check("alloc_bytes", LEAST_MEMORY)?;
             child::locate("ffmpeg", std::env::var_os("PATH").as_deref())?;
             let input = Input::of(&self.source, &self.cx)?;
             let described = probe::describe(&input, &self.source, &self.cx)?;
@@ -120,8 +125,11 @@ impl FormatReader for Reader {
         if std::mem::replace(&mut self.finished, true) {
             return Ok(None);
         }
-        let cx = self.cx.clone();
+        let (cx, source) = (self.cx.clone(), self.source.clone());
         let (input, described) = self.described()?;
+        if let Some(message) = cut::find(&source, &cx)? {
+            cx.tolerate("truncated", message, Location::byte(source.len()))?;
+        }
         let mut record = match described.sort {
             Sort::Video => MediaRecord::new(video::read(input, described, &cx)?),
             Sort::Audio => MediaRecord::new(audio::read(input, described, &cx)?),
@@ -154,7 +162,8 @@ fn common(level: &str, cx: &Context) -> Vec<OsString> {
 
 /// The command line that decodes the chosen track, up to what comes out.
 fn decoding(described: &Described, cx: &Context) -> Vec<OsString> {
-    let mut args = common("error", cx);
+    // Each line with its level, none left out for being like the one before.
+    let mut args = common("repeat+level+warning", cx);
     args.extend(["-nostdin".into(), "-max_pixels".into(), cx.limits().pixels.min(i32::MAX as u64).to_string().into()]);
     if described.start > 0.0 {
         args.extend(["-ss".into(), format!("{:.6}", described.start).into()]);

@@ -13,7 +13,7 @@ use crate::probe::Described;
 
 /// Bytes of a PAM header that are read.
 const MAX_HEADER: u64 = 1024;
-/// Seconds, and parts of the duration, that may be missing before it is worth a word.
+/// Seconds, and parts of the duration, that may be missing or too many before it is worth a word.
 const SLACK_SECONDS: f64 = 0.25;
 const SLACK: f64 = 0.02;
 
@@ -133,18 +133,19 @@ impl Frames {
     /// The end: how the program ended, and whether all came out.
     fn conclude(&mut self) -> Result<()> {
         self.output.get_mut().conclude(self.count, "a frame")?;
-        let short =
-            |stated: &f64| *stated - self.shown > (SLACK * stated).max(SLACK_SECONDS).max(3.0 * self.stated.interval);
-        let message = match (self.stated.seconds.filter(short), self.stated.frames) {
-            (Some(stated), _) => {
-                format!("the track lasts {stated:.3} seconds, its {} frames {:.3} seconds", self.count, self.shown)
-            }
-            (None, Some(stated)) if stated > self.count + 3 + self.count / 50 => {
-                format!("the container counts {stated} frames, {} came out", self.count)
-            }
+        let (count, shown) = (self.count, self.shown);
+        let slack = |stated: f64| (SLACK * stated).max(SLACK_SECONDS).max(3.0 * self.stated.interval);
+        let few = |stated: u64| stated / 50 + 3;
+        let lasts = |stated| format!("the track lasts {stated:.3} seconds, its {count} frames {shown:.3} seconds");
+        let counts = |stated| format!("the container counts {stated} frames, {count} came out");
+        let (code, message) = match (self.stated.seconds, self.stated.frames) {
+            (Some(stated), _) if stated - shown > slack(stated) => ("truncated", lasts(stated)),
+            (Some(stated), _) if shown - stated > slack(stated) => ("length", lasts(stated)),
+            (_, Some(stated)) if stated > count + few(stated) => ("truncated", counts(stated)),
+            (_, Some(stated)) if count > stated + few(stated) => ("length", counts(stated)),
             _ => return Ok(()),
         };
-        self.cx.tolerate("truncated", message, Location::default())
+        self.cx.tolerate(code, message, Location::default())
     }
 
     fn advance(&mut self) -> Result<Option<VideoFrame>> {

@@ -1,115 +1,23 @@
 //! What `ffprobe` tells of the input: its container, its tracks, its tags.
 
+mod answer;
+mod names;
+
 use std::collections::BTreeMap;
 
 use mediary_core::record::facts::{AudioFacts, VideoFacts};
 use mediary_core::record::{Facts, Track, TrackKind};
 use mediary_core::{Context, Error, ErrorKind, Result, Source};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::child::Running;
+use crate::detect::containers::document;
 use crate::input::{Input, URL};
+use answer::{Answer, Container, Stream, seconds};
+use names::{CONTAINERS, EXACT_CODECS, LAYOUTS, MP4_CODECS, WEBM_CODECS, codec_name, depth, has_alpha, is_linear};
 
 /// Bytes that `ffprobe` may say, within the limit of texts: 16 MiB.
 const MAX_ANSWER: u64 = 16 << 20;
-
-/// Containers by the first of ffprobe's names: our name, the media type with pictures, that of sound alone.
-const CONTAINERS: &[(&str, &str, &str, &str)] = &[
-    ("matroska", "matroska", "video/x-matroska", "audio/x-matroska"),
-    ("mov", "mp4", "video/mp4", "audio/mp4"),
-    ("avi", "avi", "video/x-msvideo", "video/x-msvideo"),
-    ("mpegts", "mpegts", "video/mp2t", "video/mp2t"),
-    ("mpeg", "mpeg", "video/mpeg", "video/mpeg"),
-    ("mpegvideo", "mpegvideo", "video/mpeg", "video/mpeg"),
-    ("flv", "flv", "video/x-flv", "video/x-flv"),
-    ("asf", "asf", "video/x-ms-asf", "audio/x-ms-wma"),
-    ("ogg", "ogg", "video/ogg", "audio/ogg"),
-    ("mxf", "mxf", "application/mxf", "application/mxf"),
-    ("mp3", "mp3", "audio/mpeg", "audio/mpeg"),
-    ("aac", "aac", "audio/aac", "audio/aac"),
-    ("ac3", "ac3", "audio/ac3", "audio/ac3"),
-    ("aiff", "aiff", "audio/aiff", "audio/aiff"),
-    ("amr", "amr", "audio/amr", "audio/amr"),
-    ("au", "au", "audio/basic", "audio/basic"),
-    ("caf", "caf", "audio/x-caf", "audio/x-caf"),
-    ("flac", "flac", "audio/flac", "audio/flac"),
-    ("wav", "wav", "audio/wav", "audio/wav"),
-    ("wv", "wv", "audio/x-wavpack", "audio/x-wavpack"),
-    ("ape", "ape", "audio/x-ape", "audio/x-ape"),
-];
-
-/// Speakers of the layouts that `ffprobe` names; those of one and two channels go without saying.
-const LAYOUTS: &[(&str, &[&str])] = &[
-    ("2.1", &["FL", "FR", "LFE"]),
-    ("3.0", &["FL", "FR", "FC"]),
-    ("3.1", &["FL", "FR", "FC", "LFE"]),
-    ("4.0", &["FL", "FR", "FC", "BC"]),
-    ("4.1", &["FL", "FR", "FC", "LFE", "BC"]),
-    ("quad", &["FL", "FR", "BL", "BR"]),
-    ("quad(side)", &["FL", "FR", "SL", "SR"]),
-    ("5.0", &["FL", "FR", "FC", "BL", "BR"]),
-    ("5.0(side)", &["FL", "FR", "FC", "SL", "SR"]),
-    ("5.1", &["FL", "FR", "FC", "LFE", "BL", "BR"]),
-    ("5.1(side)", &["FL", "FR", "FC", "LFE", "SL", "SR"]),
-    ("6.1", &["FL", "FR", "FC", "LFE", "BC", "SL", "SR"]),
-    ("7.1", &["FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"]),
-];
-
-/// Codecs that browsers play in WebM and in MP4.
-const WEBM_CODECS: &[&str] = &["vp8", "vp9", "av1", "vorbis", "opus"];
-const MP4_CODECS: &[&str] = &["h264", "av1", "vp9", "aac", "mp3", "opus", "flac"];
-
-/// Codecs that give back the samples they were given, so that their number is that of the header.
-const EXACT_CODECS: &[&str] = &["flac", "alac", "wavpack", "tta", "ape"];
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    streams: Vec<Stream>,
-    format: Container,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Container {
-    format_name: String,
-    duration: Option<String>,
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Stream {
-    index: u32,
-    id: Option<String>,
-    codec_name: Option<String>,
-    codec_tag_string: Option<String>,
-    codec_type: Option<String>,
-    profile: Option<String>,
-    width: Option<u32>,
-    height: Option<u32>,
-    pix_fmt: Option<String>,
-    sample_aspect_ratio: Option<String>,
-    color_space: Option<String>,
-    color_transfer: Option<String>,
-    color_primaries: Option<String>,
-    bits_per_raw_sample: Option<String>,
-    bits_per_sample: Option<u32>,
-    sample_fmt: Option<String>,
-    sample_rate: Option<String>,
-    channels: Option<u16>,
-    channel_layout: Option<String>,
-    r_frame_rate: Option<String>,
-    avg_frame_rate: Option<String>,
-    time_base: Option<String>,
-    duration_ts: Option<u64>,
-    duration: Option<String>,
-    nb_frames: Option<String>,
-    disposition: BTreeMap<String, i64>,
-    tags: BTreeMap<String, String>,
-    side_data_list: Vec<Map<String, Value>>,
-}
 
 /// What becomes of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +147,7 @@ fn build(answer: Answer, estimated: bool, source: &Source, cx: &Context) -> Resu
         .find(|known| known.0 == first)
         .map_or(("other", "application/octet-stream", "application/octet-stream"), |known| (known.1, known.2, known.3));
     let mut media_type = if sort == Sort::Video { pictures } else { sounds };
-    if container == "matroska" && is_webm(source.head()) {
+    if container == "matroska" && document(source.head()) == Some(b"webm") {
         container = "webm";
         media_type = if sort == Sort::Video { "video/webm" } else { "audio/webm" };
     }
@@ -248,6 +156,11 @@ fn build(answer: Answer, estimated: bool, source: &Source, cx: &Context) -> Resu
         media_type = if sort == Sort::Video { "video/quicktime" } else { sounds };
     }
     let start = cx.options().float("start");
+    // MPEG streams state no duration: it is that of the packets that ffprobe saw.
+    let measured = matches!(first, "mpeg" | "mpegts");
+    // The duration of the whole is that of the only track.
+    let timed = streams.iter().filter(|stream| stream.is("video") || stream.is("audio")).count();
+    let alone = || seconds(format.duration.as_deref()).filter(|_| timed == 1);
     let mut described = Described {
         sort,
         container,
@@ -260,7 +173,7 @@ fn build(answer: Answer, estimated: bool, source: &Source, cx: &Context) -> Resu
         properties: Map::new(),
         picture: Picture::default(),
         sound: Sound::default(),
-        stated_seconds: stream.seconds().filter(|_| !estimated),
+        stated_seconds: stream.seconds().or_else(alone).filter(|_| !estimated && !measured),
         undecodable: None,
         notes: Vec::new(),
     };
@@ -281,7 +194,7 @@ fn build(answer: Answer, estimated: bool, source: &Source, cx: &Context) -> Resu
             described.properties = format.tags.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
             picture(&mut described, stream, cx)?;
         }
-        Sort::Audio => sound(&mut described, stream, &format, cx)?,
+        Sort::Audio => sound(&mut described, stream, &format, estimated, cx)?,
     }
     Ok(described)
 }
@@ -321,12 +234,6 @@ fn plays(container: &str, streams: &[Stream]) -> bool {
         };
         common && stream.codec_name.as_deref().is_some_and(|codec| known.contains(&codec))
     })
-}
-
-/// The document type in the EBML header.
-fn is_webm(head: &[u8]) -> bool {
-    let head = &head[..head.len().min(64)];
-    head.windows(7).any(|bytes| bytes == b"\x42\x82\x84webm")
 }
 
 fn picture(described: &mut Described, stream: &Stream, cx: &Context) -> Result<()> {
@@ -384,7 +291,7 @@ fn picture(described: &mut Described, stream: &Stream, cx: &Context) -> Result<(
     Ok(())
 }
 
-fn sound(described: &mut Described, stream: &Stream, format: &Container, cx: &Context) -> Result<()> {
+fn sound(described: &mut Described, stream: &Stream, format: &Container, estimated: bool, cx: &Context) -> Result<()> {
     let codec = stream.codec_name.as_deref().ok_or_else(|| {
         let tag = stream.codec_tag_string.as_deref().unwrap_or("no name");
         Error::unsupported(format!("ffmpeg does not know the codec {tag:?}"))
@@ -419,6 +326,8 @@ fn sound(described: &mut Described, stream: &Stream, format: &Container, cx: &Co
             .unwrap_or(if width > 0 { width } else { 32 }),
     };
     let counted = stream.time_base.as_deref() == Some(format!("1/{sample_rate}").as_str());
+    // ALAC in CAF is counted in whole packets, and what is estimated counts headers.
+    let padded = estimated || (described.container == "caf" && codec == "alac");
     let mut tags = stream.tags.clone();
     tags.extend(format.tags.clone());
     let kept: u64 = tags.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
@@ -431,172 +340,13 @@ fn sound(described: &mut Described, stream: &Stream, format: &Container, cx: &Co
         integer: width > 0,
         bits,
         codec: codec_name(codec),
-        frames: stream.duration_ts.filter(|&frames| exact && counted && frames > 0 && described.start == 0.0),
+        frames: stream
+            .duration_ts
+            .filter(|&frames| exact && counted && !padded && frames > 0 && described.start == 0.0),
         tags,
     };
     if described.sound.layout.len() != usize::from(channels) {
         described.sound.layout.clear();
     }
     Ok(())
-}
-
-/// PCM without companding or differences.
-fn is_linear(codec: &str) -> bool {
-    let rest = codec.strip_prefix("pcm_").unwrap_or_default();
-    let mut bytes = rest.bytes();
-    matches!(bytes.next(), Some(b's' | b'u' | b'f')) && bytes.next().is_some_and(|byte| byte.is_ascii_digit())
-}
-
-/// Bits a sample of a pixel layout: `yuv420p10le` has 10.
-fn depth(layout: &str, stated: Option<&str>) -> u8 {
-    let stem = layout.trim_end_matches("le").trim_end_matches("be");
-    let digits =
-        |text: &str| text.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|bits| bits.parse::<u8>().ok());
-    let by_name = match stem {
-        "rgb48" | "bgr48" | "rgba64" | "bgra64" | "ayuv64" => Some(16),
-        "xyz12" => Some(12),
-        "x2rgb10" | "x2bgr10" | "y210" | "v210" | "xv30" => Some(10),
-        "y212" | "xv36" => Some(12),
-        "grayf32" | "gbrpf32" | "gbrapf32" => Some(32),
-        _ if stem.starts_with("p0") || stem.starts_with("p2") || stem.starts_with("p4") => {
-            digits(stem).map(|bits| bits % 100)
-        }
-        _ if stem.starts_with("gray") || stem.starts_with("ya") => digits(stem),
-        _ => stem.rsplit_once('p').and_then(|(_, bits)| bits.parse().ok()),
-    };
-    let stated = stated.and_then(|bits| bits.parse::<u8>().ok());
-    by_name.or(stated.filter(|_| layout.is_empty())).filter(|bits| (1..=32).contains(bits)).unwrap_or(8)
-}
-
-fn has_alpha(layout: &str) -> bool {
-    ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16", "ayuv", "pal8", "vuya"]
-        .iter()
-        .any(|name| layout.starts_with(name))
-}
-
-/// The name without the order of bytes: `pcm_s16le` is `pcm_s16`.
-fn codec_name(codec: &str) -> String {
-    let stem = if is_linear(codec) { codec.trim_end_matches("le").trim_end_matches("be") } else { codec };
-    stem.to_owned()
-}
-
-fn seconds(text: Option<&str>) -> Option<f64> {
-    text?.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
-}
-
-/// `30000/1001`.
-fn ratio(text: Option<&str>) -> Option<f64> {
-    let (over, under) = text?.split_once('/')?;
-    let value = over.parse::<f64>().ok()? / under.parse::<f64>().ok()?;
-    (value.is_finite() && value > 0.0).then_some(value)
-}
-
-impl Stream {
-    /// `video`, `audio` …, covers apart.
-    fn kind(&self) -> Option<&str> {
-        self.codec_type.as_deref().filter(|_| !self.is_cover())
-    }
-
-    fn is(&self, kind: &str) -> bool {
-        self.kind() == Some(kind)
-    }
-
-    fn is_cover(&self) -> bool {
-        self.disposition.get("attached_pic").is_some_and(|&set| set != 0)
-    }
-
-    /// Average, or that of the clock.
-    fn frame_rate(&self) -> Option<f64> {
-        ratio(self.avg_frame_rate.as_deref()).or_else(|| ratio(self.r_frame_rate.as_deref()))
-    }
-
-    fn count(&self) -> Option<u64> {
-        self.nb_frames.as_deref().and_then(|frames| frames.parse().ok())
-    }
-
-    /// Its own field, or the tag of Matroska, `00:00:01.023000000`.
-    fn seconds(&self) -> Option<f64> {
-        let tag = || {
-            let mut parts = self.tags.get("DURATION")?.split(':').map(|part| part.trim().parse::<f64>().ok());
-            let (hours, minutes, rest) = (parts.next()??, parts.next()??, parts.next()??);
-            Some(hours * 3600.0 + minutes * 60.0 + rest).filter(|seconds| seconds.is_finite() && *seconds > 0.0)
-        };
-        seconds(self.duration.as_deref()).or_else(tag)
-    }
-
-    /// Clockwise for display; `ffprobe` counts the other way. Angles between the right ones are taken to the nearest.
-    fn rotation(&self) -> u16 {
-        let angle = self.side_data_list.iter().find_map(|data| data.get("rotation")?.as_f64()).unwrap_or(0.0);
-        ((-angle / 90.0).round() * 90.0).rem_euclid(360.0) as u16
-    }
-
-    fn track(&self) -> Track {
-        let kind = match self.kind() {
-            Some("video") => TrackKind::Video,
-            Some("audio") => TrackKind::Audio,
-            Some("subtitle") => TrackKind::Subtitle,
-            _ => TrackKind::Other,
-        };
-        let number = self.id.as_deref().and_then(|id| u64::from_str_radix(id.strip_prefix("0x")?, 16).ok());
-        let codec = self.codec_name.as_deref().or(self.codec_tag_string.as_deref()).unwrap_or("unknown");
-        let mut track = Track::new(number.unwrap_or(u64::from(self.index)), kind, codec_name(codec));
-        track.language = self.tags.get("language").filter(|language| *language != "und").cloned();
-        track.duration_seconds = self.seconds();
-        track.frames = self.count();
-        match kind {
-            TrackKind::Video => {
-                track.width = self.width;
-                track.height = self.height;
-                track.frame_rate = self.frame_rate();
-                track.rotation = Some(self.rotation()).filter(|&rotation| rotation != 0);
-            }
-            TrackKind::Audio => {
-                track.sample_rate = self.sample_rate.as_deref().and_then(|rate| rate.parse().ok());
-                track.channels = self.channels;
-            }
-            _ => {}
-        }
-        track
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_and_alpha_are_in_the_name_of_the_pixels() {
-        for (layout, bits, alpha) in [
-            ("yuv420p", 8, false),
-            ("yuvj420p", 8, false),
-            ("yuv420p10le", 10, false),
-            ("yuv422p12be", 12, false),
-            ("yuva444p10le", 10, true),
-            ("gbrp16le", 16, false),
-            ("gbrapf32le", 32, true),
-            ("rgb24", 8, false),
-            ("rgba", 8, true),
-            ("rgb48be", 16, false),
-            ("gray10le", 10, false),
-            ("gray", 8, false),
-            ("ya16be", 16, true),
-            ("p010le", 10, false),
-            ("p216le", 16, false),
-            ("nv12", 8, false),
-            ("pal8", 8, true),
-            ("rgb555le", 8, false),
-            ("", 8, false),
-        ] {
-            assert_eq!((depth(layout, None), has_alpha(layout)), (bits, alpha), "{layout}");
-        }
-    }
-
-    #[test]
-    fn names_and_numbers_are_read_as_ffprobe_spells_them() {
-        assert_eq!(codec_name("pcm_s16le"), "pcm_s16");
-        assert_eq!(codec_name("pcm_alaw"), "pcm_alaw");
-        assert!(is_linear("pcm_u8") && !is_linear("pcm_mulaw") && !is_linear("adpcm_ms"));
-        assert_eq!(ratio(Some("30000/1001")).map(f64::round), Some(30.0));
-        assert_eq!((ratio(Some("0/0")), ratio(Some("1/0")), seconds(Some("N/A"))), (None, None, None));
-    }
 }
