@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use crate::context::{Cancel, Context, Strictness};
+use crate::depiction::{Depiction, Draw};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{BuiltIn, Format, FormatInfo, FormatReader, Header};
@@ -86,6 +87,7 @@ struct Entry {
 #[derive(Default)]
 pub struct Registry {
     entries: BTreeMap<&'static str, Entry>,
+    draw: Option<Draw>,
 }
 
 impl Registry {
@@ -99,7 +101,7 @@ impl Registry {
     /// a crate that is never named is not linked and registers nothing.
     ///
     /// # Panics
-    /// When two linked formats have one id: a mistake of the program, which the suite catches.
+    /// When two linked formats have one id, or two depictions are linked: a mistake of the program, which the suite catches.
     #[must_use]
     pub fn builtin() -> Self {
         let mut registry = Self::empty();
@@ -108,7 +110,20 @@ impl Registry {
                 panic!("{error}");
             }
         }
+        for Depiction(draw) in inventory::iter::<Depiction> {
+            assert!(registry.draw.replace(*draw).is_none(), "two depictions are linked: a registry has one");
+        }
         registry
+    }
+
+    /// Sets what draws media for writers that take images, instead of the built-in depiction, if there is one.
+    pub fn set_depiction(&mut self, draw: Draw) {
+        self.draw = Some(draw);
+    }
+
+    /// What draws media for writers that take images.
+    pub(crate) fn depiction(&self) -> Option<Draw> {
+        self.draw
     }
 
     /// Adds a format.
@@ -318,7 +333,8 @@ impl Registry {
         if info.writes.is_none() {
             return Err(Error::unsupported(format!("{} can only be read", info.name)).of_format(info.id));
         }
-        crate::convert::adapt(record, info, &cx).map_err(|error| error.of_format(info.id).with_path(path.clone()))?;
+        guard(|| crate::convert::adapt(record, info, self, &cx))
+            .map_err(|error| error.of_format(info.id).with_path(path.clone()))?;
         guard(|| format.write(record, out, &cx)).map_err(|error| error.of_format(info.id).with_path(path))?;
         record.loss.extend(cx.losses().to_vec());
         for diagnostic in cx.diagnostics().to_vec() {
