@@ -219,6 +219,36 @@ mod tests {
     }
 
     #[test]
+    fn anything_else_becomes_the_picture_that_the_registry_draws() {
+        fn gray(media: &mut Media, _: &Registry, _: &Context) -> Result<Image> {
+            match media {
+                Media::Scene(scene) => Image::new(1, 1, 1, Samples::U8(vec![scene.nodes.len() as u8].into())),
+                other => Err(Error::unsupported(format!("no picture of {}", other.kind()))),
+            }
+        }
+        let scene = || MediaRecord::new(Scene::of_meshes(vec![Mesh::default(); 7]));
+        let cx = Context::new("images");
+        let mut registry = Registry::empty();
+        let error = adapt(&mut scene(), &IMAGES, &registry, &cx).unwrap_err();
+        assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("not scene"), "{error:?}");
+
+        registry.set_depiction(gray);
+        let mut record = scene();
+        adapt(&mut record, &IMAGES, &registry, &cx).unwrap();
+        let Media::Image(image) = &record.media else { panic!("{record:?}") };
+        assert_eq!(image.samples(), &Samples::U8(vec![7].into()));
+        let losses: Vec<_> = cx.losses().to_vec().into_iter().map(|loss| (loss.code.to_string(), loss.count)).collect();
+        assert_eq!(losses, [("images.scene".to_owned(), 1)]);
+
+        // Refused by who draws: the record is as it was. A writer of no images asks for no picture.
+        let mut table = MediaRecord::new(crate::record::PointCloud::new(Vec::new(), Stream::default()));
+        assert!(adapt(&mut table, &IMAGES, &registry, &Context::new("images")).is_err());
+        assert_eq!(table.kind(), Kind::PointCloud);
+        const TABLES: FormatInfo = FormatInfo::new("tables", "Tables", &[Kind::Table]);
+        assert!(adapt(&mut scene(), &TABLES, &registry, &cx).is_err());
+    }
+
+    #[test]
     fn a_clip_without_frames_names_the_decoder_that_is_missing() {
         let mut record = clip(&[], None);
         let cx = Context::new("images");

@@ -70,7 +70,9 @@ const VIRIDIS: [u32; 10] = [
 
 /// A colour for a share from 0 to 1: dark and blue to bright and yellow, in steps that look equal.
 pub(crate) fn ramp(share: f32) -> V3 {
-    let place = share.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f32;
+    // NaN is 0.
+    let share = if share > 0.0 { share.min(1.0) } else { 0.0 };
+    let place = share * (VIRIDIS.len() - 1) as f32;
     let below = (place as usize).min(VIRIDIS.len() - 2);
     let channel = |shift: u32| {
         let value = |index: usize| f32::from((VIRIDIS[index] >> shift) as u8) / 255.0;
@@ -108,8 +110,8 @@ mod tests {
 
     #[test]
     fn ramps_and_palettes_are_total() {
-        assert_eq!(ramp(0.0), hex(VIRIDIS[0]));
-        assert_eq!(ramp(9.0), hex(VIRIDIS[9]));
+        assert_eq!(ramp(0.0).map(srgb), hex(VIRIDIS[0]).map(srgb));
+        assert_eq!(ramp(9.0).map(srgb), hex(VIRIDIS[9]).map(srgb));
         assert_eq!(ramp(f32::NAN), ramp(0.0));
         assert_eq!(category(1), hex(CATEGORIES[0]));
         assert_eq!(category(15), category(1));

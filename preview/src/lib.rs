@@ -20,6 +20,8 @@ mod parallel;
 mod points;
 mod raster;
 mod scene;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use mediary_core::record::Image;
