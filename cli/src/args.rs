@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use mediary::preview;
 use mediary::{FormatInfo, Limits, OptionUse, Registry, Strictness};
 
 const EXIT_CODES: &str = "\
@@ -129,6 +130,8 @@ pub(crate) enum Command {
     Detect(DetectArgs),
     /// Write one input as another format
     Convert(ConvertArgs),
+    /// Draw pictures of inputs
+    Preview(PreviewArgs),
     /// The formats known, or everything about one
     Formats(FormatsArgs),
     /// Turn files, folders and globs into records of a store; resumable
@@ -178,6 +181,28 @@ pub(crate) struct ConvertArgs {
     /// Format to write, instead of what the output's extension says
     #[arg(long, value_name = "ID", hide_possible_values = true)]
     pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// Files; `-` is stdin. Of an input with several records the first is drawn
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<OsString>,
+    /// The picture: its extension names the format, `-` is PNG on stdout. A folder gets a PNG of every input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Pixels to a side, 16 to 2048
+    #[arg(long, default_value_t = 512, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(i64::from(preview::MIN_SIZE)..=i64::from(preview::MAX_SIZE)))]
+    pub(crate) size: u32,
+    /// What is behind scenes and points: `studio`, `none` for transparency, or a colour as RRGGBB
+    #[arg(long, default_value = "studio", value_name = "WHAT", value_parser = parse_background)]
+    pub(crate) background: preview::Background,
+    /// The axis that points up, where the input does not say or is wrong
+    #[arg(long, value_name = "AXIS", value_parser = parse_up)]
+    pub(crate) up: Option<preview::Up>,
+    /// Option of a format; `-o` is the output here. `mediary formats ID` explains them
+    #[arg(long, value_parser = parse_option, value_name = "FORMAT.NAME=VALUE")]
+    pub(crate) option: Vec<(String, String)>,
 }
 
 #[derive(Debug, Args)]
@@ -672,6 +697,20 @@ fn parse_option(text: &str) -> Result<(String, String), String> {
         return Err(format!("expected FORMAT.NAME=VALUE, found no format in {name:?}"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn parse_background(text: &str) -> Result<preview::Background, String> {
+    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    match (text, text.len() == 6, byte(0), byte(2), byte(4)) {
+        ("studio", ..) => Ok(preview::Background::Studio),
+        ("none", ..) => Ok(preview::Background::Transparent),
+        (_, true, Some(r), Some(g), Some(b)) => Ok(preview::Background::Color([r, g, b])),
+        _ => Err("expected `studio`, `none` or a colour as RRGGBB".to_owned()),
+    }
+}
+
+fn parse_up(text: &str) -> Result<preview::Up, String> {
+    preview::Up::named(text).ok_or_else(|| "expected x, y or z".to_owned())
 }
 
 fn kinds() -> PossibleValuesParser {

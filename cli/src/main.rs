@@ -158,6 +158,7 @@ fn run(session: &Session, command: Command, screen: &mut Screen) -> anyhow::Resu
         Command::Info(args) => commands::info::run(session, &args, screen),
         Command::Detect(args) => commands::detect::run(session, &args, screen),
         Command::Convert(args) => commands::convert::run(session, &args, screen),
+        Command::Preview(args) => commands::preview::run(session, &args, screen),
         Command::Formats(args) => commands::formats::run(session, &args, screen),
         Command::Ingest(args) => commands::ingest::run(session, &args, screen),
         Command::Ls(args) => commands::ls::run(&args, screen),

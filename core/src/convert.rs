@@ -1,5 +1,6 @@
-//! Conversions across kinds, between read and write. There are two rules here: scene and point cloud convert into each other by
-//! their shared positions, and a clip becomes its first frame.
+//! Conversions across kinds, between read and write. There are three rules: scene and point cloud convert into each other by
+//! their shared positions, a clip becomes its first frame, and of anything else a writer of images gets the picture that the
+//! registry's [depiction](crate::Depiction) draws.
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -9,22 +10,31 @@ use crate::record::{
     AttributeData, AttributeSpec, Image, Kind, Media, MediaRecord, PointChunk, PointCloud, ScalarType, Scene, Stream,
     TrackKind, Video,
 };
+use crate::registry::Registry;
 
 /// Brings the record to a kind that `info` can write. What the other kind cannot hold is reported as a loss.
-pub(crate) fn adapt(record: &mut MediaRecord, info: &FormatInfo, cx: &Context) -> Result<()> {
+pub(crate) fn adapt(record: &mut MediaRecord, info: &FormatInfo, registry: &Registry, cx: &Context) -> Result<()> {
     if info.kinds.contains(&record.kind()) {
         return Ok(());
     }
+    let depiction = registry.depiction().filter(|_| info.kinds.contains(&Kind::Image));
     let media = std::mem::replace(&mut record.media, Media::Scene(Scene::default()));
     record.media = match media {
         Media::Scene(scene) if info.kinds.contains(&Kind::PointCloud) => points_of(&scene, cx)?.into(),
         Media::PointCloud(cloud) if info.kinds.contains(&Kind::Scene) => scene_of(cloud, cx)?.into(),
         Media::Video(video) if info.kinds.contains(&Kind::Image) => poster_of(video, cx)?.into(),
-        other => {
-            let kinds: Vec<_> = info.kinds.iter().map(|kind| kind.as_str()).collect();
-            let message = format!("{} holds {}, not {}", info.name, kinds.join(" or "), other.kind());
+        mut other => {
+            let kind = other.kind();
+            let drawn = depiction.map(|draw| draw(&mut other, registry, cx));
             record.media = other;
-            return Err(Error::unsupported(message).with_hint("`mediary formats` lists what can be written for a kind"));
+            let Some(drawn) = drawn else {
+                let kinds: Vec<_> = info.kinds.iter().map(|kind| kind.as_str()).collect();
+                return Err(Error::unsupported(format!("{} holds {}, not {kind}", info.name, kinds.join(" or ")))
+                    .with_hint("`mediary formats` lists what can be written for a kind"));
+            };
+            let image = drawn?;
+            cx.lose(kind.as_str(), 1, format!("{kind}: {} holds a picture of it", info.name));
+            image.into()
         }
     };
     record.source_is_canonical = false;
@@ -188,7 +198,7 @@ mod tests {
 
     fn lost(record: &mut MediaRecord) -> Vec<(String, u64)> {
         let cx = Context::new("images");
-        adapt(record, &IMAGES, &cx).unwrap();
+        adapt(record, &IMAGES, &Registry::empty(), &cx).unwrap();
         cx.losses().to_vec().into_iter().map(|loss| (loss.code.to_string(), loss.count)).collect()
     }
 
@@ -209,16 +219,46 @@ mod tests {
     }
 
     #[test]
+    fn anything_else_becomes_the_picture_that_the_registry_draws() {
+        fn gray(media: &mut Media, _: &Registry, _: &Context) -> Result<Image> {
+            match media {
+                Media::Scene(scene) => Image::new(1, 1, 1, Samples::U8(vec![scene.nodes.len() as u8].into())),
+                other => Err(Error::unsupported(format!("no picture of {}", other.kind()))),
+            }
+        }
+        let scene = || MediaRecord::new(Scene::of_meshes(vec![Mesh::default(); 7]));
+        let cx = Context::new("images");
+        let mut registry = Registry::empty();
+        let error = adapt(&mut scene(), &IMAGES, &registry, &cx).unwrap_err();
+        assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("not scene"), "{error:?}");
+
+        registry.set_depiction(gray);
+        let mut record = scene();
+        adapt(&mut record, &IMAGES, &registry, &cx).unwrap();
+        let Media::Image(image) = &record.media else { panic!("{record:?}") };
+        assert_eq!(image.samples(), &Samples::U8(vec![7].into()));
+        let losses: Vec<_> = cx.losses().to_vec().into_iter().map(|loss| (loss.code.to_string(), loss.count)).collect();
+        assert_eq!(losses, [("images.scene".to_owned(), 1)]);
+
+        // Refused by who draws: the record is as it was. A writer of no images asks for no picture.
+        let mut table = MediaRecord::new(crate::record::PointCloud::new(Vec::new(), Stream::default()));
+        assert!(adapt(&mut table, &IMAGES, &registry, &Context::new("images")).is_err());
+        assert_eq!(table.kind(), Kind::PointCloud);
+        const TABLES: FormatInfo = FormatInfo::new("tables", "Tables", &[Kind::Table]);
+        assert!(adapt(&mut scene(), &TABLES, &registry, &cx).is_err());
+    }
+
+    #[test]
     fn a_clip_without_frames_names_the_decoder_that_is_missing() {
         let mut record = clip(&[], None);
         let cx = Context::new("images");
-        assert_eq!(adapt(&mut record, &IMAGES, &cx).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(adapt(&mut record, &IMAGES, &Registry::empty(), &cx).unwrap_err().kind(), ErrorKind::Malformed);
 
         let mut record = clip(&[], None);
         if let Media::Video(video) = &mut record.media {
             video.frames = None;
         }
-        let error = adapt(&mut record, &IMAGES, &cx).unwrap_err();
+        let error = adapt(&mut record, &IMAGES, &Registry::empty(), &cx).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.hint().unwrap().contains("--from ffmpeg"), "{error:?}");
     }

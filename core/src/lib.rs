@@ -13,6 +13,7 @@
 
 mod context;
 pub mod convert;
+mod depiction;
 mod diagnostic;
 mod error;
 mod format;
@@ -28,6 +29,7 @@ mod source;
 pub mod wire;
 
 pub use context::{Cancel, Context, ContextBuilder, Strictness};
+pub use depiction::{Depiction, Draw};
 pub use diagnostic::{Diagnostic, Diagnostics, Loss, Losses, Severity};
 pub use error::{Error, ErrorKind, Location, Result};
 pub use format::{

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use crate::context::{Cancel, Context, Strictness};
+use crate::depiction::{Depiction, Draw};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{BuiltIn, Format, FormatInfo, FormatReader, Header};
@@ -88,6 +89,7 @@ struct Entry {
 pub struct Registry {
     entries: BTreeMap<&'static str, Entry>,
     operations: BTreeMap<&'static str, &'static Operations>,
+    draw: Option<Draw>,
 }
 
 impl Registry {
@@ -101,8 +103,8 @@ impl Registry {
     /// a crate that is never named is not linked and registers nothing.
     ///
     /// # Panics
-    /// When two linked formats have one id, or two lists of operations one kind: a mistake of the program, which the suite
-    /// catches.
+    /// When two linked formats have one id, two lists of operations one kind, or two depictions are linked: a mistake of the
+    /// program, which the suite catches.
     #[must_use]
     pub fn builtin() -> Self {
         let mut registry = Self::empty();
@@ -116,6 +118,9 @@ impl Registry {
                 panic!("{error}");
             }
         }
+        for Depiction(draw) in inventory::iter::<Depiction> {
+            assert!(registry.draw.replace(*draw).is_none(), "two depictions are linked: a registry has one");
+        }
         registry
     }
 
@@ -125,15 +130,32 @@ impl Registry {
     /// `Plugin` when the kind has some, or its word is the id of a format: options could mean either.
     pub fn add_operations(&mut self, operations: &'static Operations) -> Result<()> {
         let kind = operations.kind.as_str();
-        if self.entries.contains_key(kind) || self.operations.insert(kind, operations).is_some() {
+        if self.entries.contains_key(kind) || self.operations.contains_key(kind) {
             return Err(Error::new(ErrorKind::Plugin, format!("the name {kind:?} of operations is taken")));
         }
+        self.operations.insert(kind, operations);
         Ok(())
     }
 
     /// All operations, by kind.
     pub fn operations(&self) -> impl Iterator<Item = &'static Operations> {
         self.operations.values().copied()
+    }
+
+    /// Sets what draws media for writers that take images, instead of the built-in depiction, if there is one.
+    pub fn set_depiction(&mut self, draw: Draw) {
+        self.draw = Some(draw);
+    }
+
+    /// The same operations and depiction, and no formats.
+    #[must_use]
+    pub fn without_formats(&self) -> Self {
+        Self { entries: BTreeMap::new(), operations: self.operations.clone(), draw: self.draw }
+    }
+
+    /// What draws media for writers that take images.
+    pub(crate) fn depiction(&self) -> Option<Draw> {
+        self.draw
     }
 
     /// Adds a format.
@@ -399,7 +421,7 @@ impl Registry {
         let named = |error: Error| error.of_format(info.id).with_path(path.clone());
         self.operate(record, options).map_err(named)?;
         let kind = record.kind();
-        crate::convert::adapt(record, info, &cx).map_err(named)?;
+        guard(|| crate::convert::adapt(record, info, self, &cx)).map_err(named)?;
         if record.kind() != kind {
             self.operate(record, options).map_err(named)?;
         }

@@ -21,6 +21,7 @@ mod plugin_cli;
 mod plugin_examples;
 mod plugin_ffmpeg;
 mod plugin_traps;
+mod preview;
 mod registry;
 mod roundtrip;
 mod store;

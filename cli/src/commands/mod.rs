@@ -10,6 +10,7 @@ pub(crate) mod ingest;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod plugin;
+pub(crate) mod preview;
 pub(crate) mod show;
 pub(crate) mod verify;
 

@@ -13,6 +13,7 @@ pub mod point_cloud;
 pub mod scene;
 pub mod stream;
 pub mod table;
+pub mod triangulate;
 pub mod video;
 
 use serde::{Deserialize, Serialize};

@@ -16,7 +16,8 @@ use crate::format::PluginFormat;
 /// `Plugin` when a format cannot be added: never for those of a registry.
 pub fn isolate(registry: &Registry, command: &WorkerCommand) -> Result<Registry> {
     let connection = super::built_in(command);
-    let mut isolated = Registry::empty();
+    // Operations and pictures work on media that are here already, without a file in sight.
+    let mut isolated = registry.without_formats();
     for info in registry.formats() {
         let format = registry.get(info.id)?;
         match registry.origin(info.id) {
@@ -26,10 +27,6 @@ pub fn isolate(registry: &Registry, command: &WorkerCommand) -> Result<Registry>
             }
             Some(origin) => isolated.add_from(format, origin.clone())?,
         }
-    }
-    // Operations work on media that are here already, without a file in sight.
-    for operations in registry.operations() {
-        isolated.add_operations(operations)?;
     }
     Ok(isolated)
 }

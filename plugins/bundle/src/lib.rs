@@ -1,4 +1,4 @@
-//! mediary for embedders: every built-in format behind one registry.
+//! mediary for embedders: every built-in format behind one registry, and [pictures](preview) of what they read.
 
 // A crate that is never named is not linked, and registers nothing: name them all. The suite compares the ids.
 use mediary_audio as _;
@@ -9,3 +9,4 @@ use mediary_molecule as _;
 use mediary_video as _;
 
 pub use mediary_core::*;
+pub use mediary_preview as preview;

@@ -12,6 +12,7 @@ mod stl;
 #[cfg(test)]
 mod testing;
 mod text;
-mod triangulate;
 mod vertex;
 mod world;
+
+use mediary_core::record::triangulate;

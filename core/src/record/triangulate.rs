@@ -4,14 +4,15 @@
 //! convex, ears otherwise. It is judged flat, on the plane of its Newell normal, which is defined for polygons that are not
 //! quite planar too. Polygons that cross themselves or have no area get some triangulation.
 
-use mediary_core::record::scene::Primitive;
+use super::scene::Primitive;
 
 /// Point-in-ear tests for one polygon; what is left then is cut as a fan, so that a hostile polygon costs bounded time.
 const TESTS: u64 = 100_000_000;
 
-/// The faces of a [`Topology::Polygons`](mediary_core::record::scene::Topology::Polygons) primitive as triangles. The
+/// The faces of a [`Topology::Polygons`](super::scene::Topology::Polygons) primitive as triangles. The
 /// primitive must be valid. Faces of fewer than three corners have none.
-pub(crate) fn primitive(primitive: &Primitive) -> Vec<u32> {
+#[must_use]
+pub fn primitive(primitive: &Primitive) -> Vec<u32> {
     let (positions, indices) = (&*primitive.positions, primitive.indices.as_deref());
     let mut triangles = Vec::with_capacity(usize::try_from(primitive.triangles()).unwrap_or(0) * 3);
     let mut points = Vec::new();
@@ -30,7 +31,7 @@ pub(crate) fn primitive(primitive: &Primitive) -> Vec<u32> {
 }
 
 /// Calls `visit` with the triangles of a polygon, as places in `points`.
-pub(crate) fn polygon(points: &[[f64; 3]], mut visit: impl FnMut([usize; 3])) {
+pub fn polygon(points: &[[f64; 3]], mut visit: impl FnMut([usize; 3])) {
     match points.len() {
         0..3 => {}
         3 => visit([0, 1, 2]),
