@@ -1,12 +1,14 @@
 //! Scenes and point clouds.
 #![forbid(unsafe_code)]
 
+mod columns;
 mod glb;
 mod mtl;
 mod obj;
 mod off;
 mod ply;
 mod pts_json;
+mod rows;
 mod stl;
 #[cfg(test)]
 mod testing;
@@ -14,3 +16,4 @@ mod text;
 mod triangulate;
 mod vertex;
 mod world;
+mod xyz_points;
