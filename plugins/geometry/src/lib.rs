@@ -6,6 +6,7 @@ mod glb;
 mod mtl;
 mod obj;
 mod off;
+mod pcd;
 mod ply;
 mod pts_json;
 mod rows;
