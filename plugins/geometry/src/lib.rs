@@ -3,6 +3,7 @@
 
 mod columns;
 mod glb;
+mod las;
 mod mtl;
 mod obj;
 mod off;
