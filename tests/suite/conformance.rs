@@ -62,6 +62,27 @@ fn a_wrong_extension_is_a_diagnostic() {
     }
 }
 
+/// Three formats hold lines of numbers.
+#[test]
+fn points_molecules_and_tables_are_told_apart() {
+    let registry = Registry::builtin();
+    let table = "x,y,z\n1,2,3\n4,5,6\n7,8,9\n";
+    for (name, text, expected) in [
+        ("a.xyz", "3\nwater\nO 0 0 0\nH 0 0 1\nH 0 1 0\n", "xyz"),
+        ("a.pts", "3\n\n8 0 0 0\n1 0 0 1\n1 0 1 0\n", "xyz"),
+        ("a.xyz", "3\n8 0 0 0\n1 0 0 1\n1 0 1 0\n", "xyz-points"),
+        ("a.xyz", "8 0 0\n1 0 0\n", "xyz-points"),
+        ("a.csv", table, "csv"),
+        ("a", table, "csv"),
+        ("a.asc", table, "xyz-points"),
+        ("a.csv", "1;2;3\n4;5;6\n", "csv"),
+        ("a.txt", "1 2 3\n4 5 6\n", "xyz-points"),
+    ] {
+        let detection = registry.detect(&Source::from_bytes(name, text.as_bytes()));
+        assert_eq!(detection.winner(false).unwrap(), expected, "{name}: {text:?}");
+    }
+}
+
 /// Every good file of the corpus, cut at a few places.
 #[test]
 fn truncated_files_of_the_corpus_are_errors_or_records() {

@@ -1,13 +1,17 @@
 //! Scenes and point clouds.
 #![forbid(unsafe_code)]
 
+mod columns;
 mod glb;
+mod las;
 mod mtl;
 mod obj;
 mod off;
 mod operations;
+mod pcd;
 mod ply;
 mod pts_json;
+mod rows;
 mod stl;
 #[cfg(test)]
 mod testing;
@@ -16,3 +20,4 @@ mod vertex;
 mod world;
 
 use mediary_core::record::triangulate;
+mod xyz_points;

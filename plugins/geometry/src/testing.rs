@@ -47,6 +47,77 @@ pub(crate) fn codes(record: &MediaRecord) -> Vec<String> {
     record.diagnostics.to_vec().into_iter().map(|diagnostic| diagnostic.code.into_owned()).collect()
 }
 
+/// A point cloud read whole.
+pub(crate) struct Points {
+    pub(crate) record: MediaRecord,
+    pub(crate) positions: Vec<[f64; 3]>,
+    /// Name, components and values of each attribute.
+    pub(crate) attributes: Vec<(String, usize, Vec<f64>)>,
+}
+
+impl Points {
+    /// The first record of a source.
+    pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Self> {
+        Self::of(Registry::builtin().open(source, options)?.next().expect("a reading yields something")?)
+    }
+
+    pub(crate) fn of(mut record: MediaRecord) -> Result<Self> {
+        let Media::PointCloud(cloud) = &mut record.media else { panic!("expected points, found {}", record.kind()) };
+        let mut attributes: Vec<_> =
+            cloud.schema.iter().map(|spec| (spec.name.clone(), spec.components, Vec::new())).collect();
+        let mut positions = Vec::new();
+        while let Some(chunk) = cloud.points.next_chunk()? {
+            positions.extend_from_slice(chunk.positions());
+            for (all, data) in attributes.iter_mut().zip(chunk.attributes()) {
+                all.2.extend((0..data.len()).map(|index| data.get(index)));
+            }
+        }
+        Ok(Self { record, positions, attributes })
+    }
+
+    pub(crate) fn of_file(name: &str) -> Self {
+        let options = ReadOptions::default();
+        Self::read(&Source::open(data(name), &options.limits).expect(name), &options).expect(name)
+    }
+
+    pub(crate) fn of_bytes(format: &str, bytes: &[u8], strictness: Strictness) -> Result<Self> {
+        let mut options = ReadOptions::default();
+        options.from = Some(format.to_owned());
+        options.strictness = strictness;
+        Self::read(&Source::from_bytes("", bytes), &options)
+    }
+
+    /// Written as a format and read again.
+    pub(crate) fn again(name: &str, format: &str, options: &[(&str, &str)]) -> (Self, MediaRecord) {
+        let reading = ReadOptions::default();
+        let source = Source::open(data(name), &reading.limits).expect(name);
+        let mut record = Registry::builtin().open(&source, &reading).expect(name).next().expect(name).expect(name);
+        let bytes = write(&mut record, format, options).bytes;
+        (Self::of_bytes(format, &bytes, Strictness::Strict).expect(name), record)
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> &[f64] {
+        &self.attributes.iter().find(|(known, ..)| known == name).unwrap_or_else(|| panic!("no {name}")).2
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.attributes.iter().map(|(name, ..)| name.as_str()).collect()
+    }
+
+    /// Sum of an attribute without NaN, component by component.
+    pub(crate) fn sums(&self, name: &str) -> Vec<f64> {
+        let (_, components, values) = self.attributes.iter().find(|(known, ..)| known == name).expect(name);
+        let sum = |component| values.iter().skip(component).step_by(*components).filter(|it| !it.is_nan()).sum();
+        (0..*components).map(sum).collect()
+    }
+
+    pub(crate) fn bounds(&self) -> [[f64; 3]; 2] {
+        let facts = self.record.facts().to_json();
+        let side = |side: &str| [0, 1, 2].map(|axis| facts["bounds"][side][axis].as_f64().expect("a number"));
+        [side("min"), side("max")]
+    }
+}
+
 /// The facts of the header agree with those of the whole record, where they are known.
 pub(crate) fn header_agrees(name: &str) {
     let options = ReadOptions::default();

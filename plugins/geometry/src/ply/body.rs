@@ -4,6 +4,7 @@ use mediary_core::record::{AttributeData, ScalarType};
 use mediary_core::{Context, Error, ErrorKind, Location, Result, Source};
 
 use super::header::{Element, Encoding, Header, Property, size};
+use crate::columns::{gather, holds, typed};
 use crate::text::Scanner;
 
 /// Bytes read at once.
@@ -57,62 +58,8 @@ pub(super) struct Rows {
     pub(super) charged: u64,
 }
 
-/// Runs `$body` with `$values` bound to the vector of any variant, and `$T` to its number type.
-macro_rules! typed {
-    ($data:expr, $values:ident: $T:ident => $body:expr) => {
-        match $data {
-            AttributeData::I8($values) => {
-                type $T = i8;
-                $body
-            }
-            AttributeData::U8($values) => {
-                type $T = u8;
-                $body
-            }
-            AttributeData::I16($values) => {
-                type $T = i16;
-                $body
-            }
-            AttributeData::U16($values) => {
-                type $T = u16;
-                $body
-            }
-            AttributeData::I32($values) => {
-                type $T = i32;
-                $body
-            }
-            AttributeData::U32($values) => {
-                type $T = u32;
-                $body
-            }
-            AttributeData::F32($values) => {
-                type $T = f32;
-                $body
-            }
-            AttributeData::F64($values) => {
-                type $T = f64;
-                $body
-            }
-            _ => {}
-        }
-    };
-}
-pub(super) use typed;
-
 fn truncate(values: &mut AttributeData, count: usize) {
     typed!(values, values: _T => values.to_mut().truncate(count));
-}
-
-/// Adds the number at `offset` of each of `rows`, which are `stride` long.
-fn gather(values: &mut AttributeData, rows: &[u8], stride: usize, offset: usize, big: bool) {
-    typed!(values, values: T => {
-        const SIZE: usize = size_of::<T>();
-        values.to_mut().extend(rows.chunks_exact(stride).map(|row| {
-            let mut bytes = [0; SIZE];
-            bytes.copy_from_slice(&row[offset..offset + SIZE]);
-            if big { T::from_be_bytes(bytes) } else { T::from_le_bytes(bytes) }
-        }));
-    });
 }
 
 /// One number.
@@ -120,20 +67,6 @@ fn decode(scalar: ScalarType, bytes: &[u8], big: bool) -> f64 {
     let mut value = AttributeData::with_capacity(scalar, 1);
     gather(&mut value, bytes, bytes.len(), 0, big);
     value.get(0)
-}
-
-/// Whether a number of this type can hold `value` as it is.
-fn holds(scalar: ScalarType, value: f64) -> bool {
-    let whole = |least: f64, most: f64| value.fract() == 0.0 && (least..=most).contains(&value);
-    match scalar {
-        ScalarType::I8 => whole(-128.0, 127.0),
-        ScalarType::U8 => whole(0.0, 255.0),
-        ScalarType::I16 => whole(-32_768.0, 32_767.0),
-        ScalarType::U16 => whole(0.0, 65_535.0),
-        ScalarType::I32 => whole(-2_147_483_648.0, 2_147_483_647.0),
-        ScalarType::U32 => whole(0.0, 4_294_967_295.0),
-        _ => true,
-    }
 }
 
 /// A position in the rows of a file.

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{Seek, SeekFrom, Write as _};
 
-use mediary_core::record::{AttributeData, AttributeSpec, PointChunk, PointCloud, ScalarType, Stream};
+use mediary_core::record::{AttributeSpec, PointChunk, PointCloud, ScalarType, Stream};
 use mediary_core::{Context, Error, MediaRecord, Output, Result, Source};
 
-use super::body::{Body, Column, typed};
+use super::body::{Body, Column};
 use super::header::{Element, Encoding, Header, type_name};
+use crate::columns::{interleave, positions, scatter};
 use crate::text::put_number;
 
 /// Comment that names an attribute of several components.
@@ -98,12 +99,7 @@ impl Plan {
         };
         let [x, y, z] = self.position;
         let (x, y, z) = (scalars(x)?, scalars(y)?, scalars(z)?);
-        let positions: Vec<_> = match (x, y, z) {
-            (AttributeData::F64(x), AttributeData::F64(y), AttributeData::F64(z)) => {
-                x.iter().zip(y).zip(z).map(|((&x, &y), &z)| [x, y, z]).collect()
-            }
-            _ => (0..count).map(|at| [x.get(at), y.get(at), z.get(at)]).collect(),
-        };
+        let positions = positions(x, y, z);
         let mut attributes = Vec::with_capacity(self.schema.len());
         for (spec, sources) in self.schema.iter().zip(&self.sources) {
             let parts = sources.iter().map(|&source| scalars(source)).collect::<Result<Vec<_>>>()?;
@@ -111,23 +107,6 @@ impl Plan {
         }
         PointChunk::new(positions, attributes, &self.schema)
     }
-}
-
-/// Components side by side, point after point.
-fn interleave(scalar: ScalarType, parts: &[&AttributeData], count: usize) -> AttributeData {
-    if let [only] = parts {
-        return (*only).clone();
-    }
-    let mut all = AttributeData::with_capacity(scalar, count * parts.len());
-    match (&mut all, parts) {
-        // By far the most frequent: 8-bit colours.
-        (AttributeData::U8(all), [AttributeData::U8(r), AttributeData::U8(g), AttributeData::U8(b)]) => {
-            let all = all.to_mut();
-            r.iter().zip(g).zip(b).for_each(|((&r, &g), &b)| all.extend_from_slice(&[r, g, b]));
-        }
-        (all, parts) => (0..count).for_each(|at| parts.iter().for_each(|part| all.push(part.get(at)))),
-    }
-    all
 }
 
 pub(super) fn read(source: &Source, header: &Header, cx: &Context) -> Result<MediaRecord> {
@@ -322,12 +301,7 @@ fn put_binary(bytes: &mut Vec<u8>, chunk: &PointChunk, schema: &[AttributeSpec])
     }
     let mut offset = 24;
     for ((data, spec), size) in chunk.attributes().iter().zip(schema).zip(sizes) {
-        typed!(data, values: T => {
-            for (row, values) in bytes.chunks_exact_mut(stride).zip(values.chunks_exact(spec.components)) {
-                let places = row[offset..offset + size].chunks_exact_mut(size_of::<T>());
-                places.zip(values).for_each(|(place, value)| place.copy_from_slice(&value.to_le_bytes()));
-            }
-        });
+        scatter(data, spec.components, bytes, stride, offset);
         offset += size;
     }
 }

@@ -1,0 +1,185 @@
+//! Reading: points as a stream, a chunk a block of lines.
+
+use mediary_core::record::{PointChunk, PointCloud, Stream};
+use mediary_core::{Context, Error, ErrorKind, Location, MediaRecord, Result, Severity, Source};
+
+use super::INFO;
+use super::head::Head;
+use super::layout::Layout;
+use crate::rows::{Blocks, Rows};
+
+/// Numbers of one chunk.
+const CHUNK: usize = 1 << 19;
+
+pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
+    let bytes = source.head();
+    let head = Head::read(bytes, source.len() <= bytes.len() as u64)?;
+    if head.width == 0 {
+        let error = match head.count {
+            Some(0) => Error::malformed("there are no points"),
+            Some(count) => Error::truncated("the points", count, 0),
+            None => Error::malformed("expected rows of 3 or more numbers, found none"),
+        };
+        return Err(error.at_line(head.line));
+    }
+    if head.names.is_none() && head.count.is_none() && !source.name().is_empty() && !INFO.claims(source.name()) {
+        let message =
+            "neither names of columns nor the extension tell that these are points: they are taken for x, y, z";
+        cx.note("by-content", message);
+    }
+    let layout = Layout::new(&head, cx);
+    let schema = layout.schema.clone();
+    let blocks = Blocks::new(source, cx, head.offset as u64);
+    let mut points = Points {
+        blocks,
+        cx: cx.clone(),
+        layout,
+        line: head.line,
+        rows: 0,
+        announced: head.count,
+        scans: 1,
+        comments: 0,
+        ended: false,
+        rest: Vec::new(),
+        rest_at: 0,
+    };
+    let cloud = PointCloud::new(schema, Stream::new(std::iter::from_fn(move || points.next_chunk().transpose())));
+    let mut record = MediaRecord::new(cloud);
+    if !head.comments.is_empty() {
+        record.properties.insert("comment".into(), head.comments.into());
+    }
+    Ok(record)
+}
+
+struct Points {
+    blocks: Blocks,
+    cx: Context,
+    layout: Layout,
+    /// Of the next row.
+    line: u64,
+    rows: u64,
+    /// Points of all counts so far.
+    announced: Option<u64>,
+    scans: u64,
+    comments: u64,
+    ended: bool,
+    /// What is left of a block of very short rows.
+    rest: Vec<u8>,
+    rest_at: usize,
+}
+
+impl Points {
+    fn next_chunk(&mut self) -> Result<Option<PointChunk>> {
+        loop {
+            if self.rest_at >= self.rest.len() {
+                if self.ended {
+                    return Ok(None);
+                }
+                self.rest.clear();
+                self.rest.extend_from_slice(self.blocks.next_block(self.line)?);
+                self.rest_at = 0;
+                if self.rest.is_empty() {
+                    self.finish()?;
+                    return Ok(None);
+                }
+            }
+            let mut values = Vec::new();
+            if let Err(error) = self.parse(&mut values) {
+                if error.kind() != ErrorKind::Malformed {
+                    return Err(error);
+                }
+                self.cx.unless_lenient("bad-row", error)?;
+                self.ended = true;
+                self.rest.clear();
+                let whole = values.len() - values.len() % self.layout.width;
+                values.truncate(whole);
+            }
+            if values.is_empty() {
+                continue;
+            }
+            self.cx.limits().check("elements", self.rows)?;
+            let chunk = self.layout.chunk(&values)?;
+            let misfits = std::mem::take(&mut self.layout.misfits);
+            let message = "colours that the type of the first rows does not hold were rounded or clamped";
+            self.cx.report_times(Severity::Warning, "color", message, None, misfits);
+            return Ok(Some(chunk));
+        }
+    }
+
+    /// Adds the numbers of whole rows; on an error those before it, and perhaps a part of the bad one.
+    fn parse(&mut self, values: &mut Vec<f64>) -> Result<()> {
+        let Self { rest, layout, .. } = self;
+        let mut rows = Rows::new(&rest[self.rest_at..], self.line);
+        let mut specials_at = None;
+        while values.len() < CHUNK && rows.skip_to_row() {
+            let line = rows.line();
+            let before = (values.len(), rows.specials);
+            let count = rows.row(values)?;
+            if rows.specials > before.1 {
+                specials_at.get_or_insert(line);
+            }
+            if count == layout.width {
+                self.rows += 1;
+                continue;
+            }
+            // The next scan of a PTS file begins with its count.
+            let number = values[before.0];
+            if count == 1
+                && self.announced == Some(self.rows)
+                && number >= 0.0
+                && number.fract() == 0.0
+                && number < 1e15
+            {
+                values.truncate(before.0);
+                self.announced = self.announced.and_then(|announced| announced.checked_add(number as u64));
+                self.scans += 1;
+                continue;
+            }
+            values.truncate(before.0);
+            let message = format!(
+                "row {} has {count} {}, the rows before have {}",
+                self.rows + 1,
+                if count == 1 { "number" } else { "numbers" },
+                layout.width
+            );
+            return Err(Error::malformed(message)
+                .at(Location::line(line))
+                .with_hint("--lenient keeps the rows before it"));
+        }
+        self.line = rows.line();
+        self.comments += rows.comments;
+        self.rest_at += rows.offset();
+        let at = specials_at.map(Location::line);
+        let specials = rows.specials;
+        let message = "numbers that are NaN or infinite";
+        self.cx.report_times(Severity::Warning, "non-finite-token", message, at, specials);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.ended = true;
+        if self.blocks.ends_in_line() {
+            self.cx.note("no-final-newline", "the last row has no end of line: the file may be cut short");
+        }
+        if self.comments > 0 {
+            let message = "comments between the points were left out";
+            self.cx.report_times(Severity::Info, "comments", message, None, self.comments);
+        }
+        if self.scans > 1 {
+            self.cx.note("scans", format!("{} scans that follow each other are one cloud", self.scans));
+        }
+        match self.announced {
+            Some(announced) if announced > self.rows => {
+                let error = Error::malformed(format!("{announced} points are announced, found {}", self.rows))
+                    .at_line(self.line)
+                    .with_hint("the file is cut short or its count is wrong");
+                self.cx.unless_lenient("count", error)
+            }
+            Some(announced) if announced < self.rows => {
+                let message = format!("{announced} points are announced, found {}", self.rows);
+                self.cx.tolerate("count", message, Location::line(self.line))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Writing.
+
+use std::io::Write as _;
+
+use mediary_core::record::{AttributeSpec, PointCloud, ScalarType};
+use mediary_core::{Context, Output, Result};
+
+use crate::text::{flush_if_long, put_number};
+
+/// How the numbers of an attribute are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    Whole,
+    Single,
+    Double,
+}
+
+struct Column {
+    /// Its place in the schema.
+    attribute: usize,
+    components: usize,
+    style: Style,
+}
+
+pub(super) fn write(cloud: &mut PointCloud, out: &mut Output, cx: &Context) -> Result<()> {
+    let separator = match cx.options().text("separator") {
+        "tab" => b'\t',
+        "comma" => b',',
+        "semicolon" => b';',
+        _ => b' ',
+    };
+    let precision = usize::try_from(cx.options().int("precision")).ok();
+    cx.lose("boxes", cloud.boxes.len() as u64, "boxes");
+    cx.lose("vectors", cloud.vectors.len() as u64, "vectors");
+    cx.lose("scene-type", cloud.scene_type.is_some().into(), "the type of the scene");
+    cx.lose("crs", cloud.crs.is_some().into(), "the coordinate reference system");
+    let (columns, names) = plan(&cloud.schema, cx);
+    let mut text = Vec::with_capacity(1 << 20);
+    if cx.options().bool("header") {
+        text.extend_from_slice(b"//");
+        text.extend_from_slice(names.join(&*char::from(separator).to_string()).as_bytes());
+        text.push(b'\n');
+    } else {
+        cx.lose("names", columns.len() as u64, "names of attributes: there is no header");
+    }
+    let mut rounded = 0_u64;
+    while let Some(chunk) = cloud.points.next_chunk()? {
+        for (at, position) in chunk.positions().iter().enumerate() {
+            for (axis, &value) in position.iter().enumerate() {
+                if axis > 0 {
+                    text.push(separator);
+                }
+                rounded += put(&mut text, value, Style::Double, precision);
+            }
+            for column in &columns {
+                let data = &chunk.attributes()[column.attribute];
+                for component in 0..column.components {
+                    text.push(separator);
+                    let value = data.get(at * column.components + component);
+                    rounded += put(&mut text, value, column.style, precision);
+                }
+            }
+            text.push(b'\n');
+            flush_if_long(&mut text, out, cx)?;
+        }
+    }
+    cx.lose("precision", rounded, "numbers that have more decimals than are written");
+    out.write_all(&text)?;
+    Ok(())
+}
+
+/// Writes a number; 1 if it is read back as another one.
+fn put(text: &mut Vec<u8>, value: f64, style: Style, precision: Option<usize>) -> u64 {
+    match (style, precision) {
+        (Style::Whole, _) | (_, None) => {
+            put_number(text, value, style == Style::Single);
+            0
+        }
+        (_, Some(decimals)) => {
+            let start = text.len();
+            // Writing to a vector cannot fail.
+            let _ = write!(text, "{value:.decimals$}");
+            let again = crate::text::number(&text[start..]).map_or(f64::NAN, |(again, _)| again);
+            #[expect(clippy::cast_possible_truncation, reason = "the number is of single precision")]
+            let same = if style == Style::Single { again as f32 == value as f32 } else { again == value };
+            u64::from(!same && !value.is_nan())
+        }
+    }
+}
+
+/// Columns after the position, and the names of all.
+fn plan(schema: &[AttributeSpec], cx: &Context) -> (Vec<Column>, Vec<String>) {
+    let mut columns = Vec::new();
+    let mut names: Vec<String> = ["X", "Y", "Z"].map(String::from).into();
+    let (mut retyped, mut reshaped, mut renamed) = (0, 0, 0);
+    let exact = schema.iter().any(|spec| spec.name == "rgb" && spec.components == 3 && spec.scalar == ScalarType::F64);
+    for (attribute, spec) in schema.iter().enumerate() {
+        let style = match spec.scalar {
+            ScalarType::F32 => Style::Single,
+            ScalarType::F64 => Style::Double,
+            _ => Style::Whole,
+        };
+        let components = spec.components;
+        let float = style != Style::Whole;
+        let parts: Vec<String> = match (spec.name.as_str(), components) {
+            // The same colours as they stood in their source.
+            ("color", 3) if exact => continue,
+            ("rgb", 3) if exact => ["R", "G", "B"].map(String::from).into(),
+            ("color", 3 | 4) => {
+                let parts = if float { ["Rf", "Gf", "Bf", "Af"] } else { ["R", "G", "B", "A"] };
+                parts[..components].iter().map(ToString::to_string).collect()
+            }
+            ("normal", 3) => ["Nx", "Ny", "Nz"].map(String::from).into(),
+            (name, 1) => vec![name.to_owned()],
+            (name, _) => {
+                reshaped += 1;
+                (0..components).map(|component| format!("{name}_{component}")).collect()
+            }
+        };
+        let bad = |char: char| char.is_whitespace() || char.is_control() || matches!(char, ',' | ';' | '"' | '\'');
+        let legal = |name: &String| {
+            !name.is_empty() && !name.contains(bad) && !names.iter().any(|taken| taken.eq_ignore_ascii_case(name))
+        };
+        let given = parts.iter().all(legal);
+        renamed += u64::from(!given);
+        // By its place, so that no two are equal.
+        names.extend(
+            parts.into_iter().enumerate().map(
+                |(component, name)| {
+                    if given { name } else { format!("attribute{attribute}_{component}") }
+                },
+            ),
+        );
+        let kept = match &*spec.name {
+            "color" => matches!(spec.scalar, ScalarType::U8 | ScalarType::F64),
+            _ => spec.scalar == ScalarType::F64,
+        };
+        retyped += u64::from(!kept);
+        columns.push(Column { attribute, components, style });
+    }
+    cx.lose("attribute-types", retyped, "number types of attributes: they are read back as 64-bit floats");
+    cx.lose("attribute-shapes", reshaped, "attributes of several components become a column each");
+    cx.lose("attribute-names", renamed, "names of attributes that a header cannot hold");
+    (columns, names)
+}
