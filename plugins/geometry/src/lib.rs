@@ -18,6 +18,4 @@ mod testing;
 mod text;
 mod vertex;
 mod world;
-
-use mediary_core::record::triangulate;
 mod xyz_points;

@@ -17,7 +17,7 @@ use super::plan::{ARRAY_BUFFER, Data, ELEMENT_ARRAY_BUFFER, Plan};
 use super::reader::{
     IMAGE_EXTENSIONS, KHR_EMISSIVE_STRENGTH, KHR_LIGHTS, KHR_TEXTURE_TRANSFORM, KHR_UNLIT, has_unit_weights, sniff,
 };
-use crate::triangulate;
+use mediary_core::record::triangulate;
 
 /// `asset.generator` begins with it.
 pub(super) const GENERATOR: &str = "mediary ";

@@ -16,7 +16,7 @@ use mediary_core::record::scene::Topology;
 use mediary_core::record::{PointChunk, PointCloud, Scene, Stream};
 use mediary_core::{Context, Error, ErrorKind, Kind, Media, Operations, OptionSpec, OptionType, Options, Result};
 
-use crate::triangulate;
+use mediary_core::record::triangulate;
 use turn::Turn;
 
 const AXES: OptionType = OptionType::Choice(&["keep", "x", "y", "z"]);

@@ -38,9 +38,9 @@ use mediary_core::{
 };
 
 use crate::text::{self, Scanner, put_number};
-use crate::triangulate;
 use crate::vertex::{face_normal, linear, unit};
 use crate::world::{self, Placed};
+use mediary_core::record::triangulate;
 
 const INFO: FormatInfo = FormatInfo::new("stl", "STL (stereolithography)", &[Kind::Scene])
     .extensions(&["stl"])
