@@ -1,6 +1,6 @@
 //! `mediary info`: what an input is.
 
-use mediary::Source;
+use mediary::{Context, Source};
 
 use super::{Stop, each_input};
 use crate::args::InfoArgs;
@@ -24,7 +24,7 @@ fn header(session: &Session, screen: &mut Screen, input: &Input, source: &Source
     Ok(screen.text(&text::record(screen.paint, &input.shown(), &json))?)
 }
 
-/// Every record, each shown once it was read to its end: before that, facts and diagnostics are not complete.
+/// Every record, each shown once it was read to its end and looked at whole: before that, facts and diagnostics are not complete.
 fn full(session: &Session, screen: &mut Screen, input: &Input, source: &Source) -> Result<(), Stop> {
     let mut reading = session.registry.open(source, &session.read_options())?;
     reading.set_sha256(source.sha256()?);
@@ -32,7 +32,9 @@ fn full(session: &Session, screen: &mut Screen, input: &Input, source: &Source) 
     for record in reading {
         let mut record = record?;
         record.media.drain().map_err(|error| error.of_format(format))?;
-        let json = record.to_json();
+        let cx = Context::builder(format).limits(session.limits).cancel(session.interrupt.cancel()).build();
+        let facts = record.media.examine(&cx).map_err(|error| error.of_format(format))?;
+        let json = record.to_json_with(&facts);
         if screen.json {
             screen.json(&json)?;
         } else {

@@ -74,6 +74,7 @@ impl Job<'_> {
             return Err(Error::malformed("the input holds no record").of_format(format).into());
         };
         let mut record = record?;
+        self.session.registry.operate(&mut record, &self.session.write_options())?;
         let cx =
             Context::builder("preview").limits(self.session.limits).cancel(self.session.interrupt.cancel()).build();
         let image = picture(&mut record.media, &self.session.registry, &self.options, &cx)

@@ -160,6 +160,10 @@ mod tests {
                 animations: Some(1),
                 bounds,
                 up_axis: Some("y"),
+                unit_meters: Some(1.0),
+                degenerate_triangles: Some(1),
+                non_finite_vertices: Some(1),
+                watertight: Some(true),
             }),
             Facts::PointCloud(PointCloudFacts {
                 points: Some(1),

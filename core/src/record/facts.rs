@@ -113,6 +113,15 @@ facts! {
         /// `x`, `y` or `z`; absent when the format does not say.
         #[serde(deserialize_with = "crate::wire::words::axis")]
         up_axis: Word,
+        /// Metres a scene unit; absent when the format does not say.
+        #[serde(with = "crate::wire::number")]
+        unit_meters: f64,
+        /// Triangles without area, where every face was looked at.
+        degenerate_triangles: u64,
+        /// Vertices with a coordinate that is not finite, where every one was looked at.
+        non_finite_vertices: u64,
+        /// Whether each edge of every mesh belongs to exactly two faces, where every face was looked at.
+        watertight: bool,
     }
     /// Facts of a point cloud.
     PointCloudFacts {

@@ -12,6 +12,7 @@ pub mod molecule;
 pub mod point_cloud;
 pub mod scene;
 pub mod stream;
+mod surface;
 pub mod table;
 pub mod triangulate;
 pub mod video;
@@ -30,9 +31,11 @@ pub use molecule::Molecule;
 pub use point_cloud::{AttributeData, AttributeSpec, PointChunk, PointCloud, ScalarType};
 pub use scene::Scene;
 pub use stream::{Chunk, Stream};
+pub use surface::Surface;
 pub use table::{Column, ColumnData, ColumnSpec, ColumnType, Table, TableChunk, VarBytes};
 pub use video::{Track, TrackKind, Video, VideoFrame};
 
+use crate::context::Context;
 use crate::diagnostic::{Diagnostics, Loss};
 use crate::error::Result;
 use crate::source::SiblingUse;
@@ -160,6 +163,21 @@ impl Media {
             Self::Table(table) => Facts::Table(table.facts()),
             Self::Html(html) => Facts::Html(html.facts()),
         }
+    }
+
+    /// Its facts, with those that cost a look at every element: of a scene its [`Surface`].
+    ///
+    /// # Errors
+    /// `Limit` and `Cancelled`.
+    pub fn examine(&self, cx: &Context) -> Result<Facts> {
+        let mut facts = self.facts();
+        if let (Self::Scene(scene), Facts::Scene(facts)) = (self, &mut facts) {
+            let surface = Surface::of(scene, cx)?;
+            facts.degenerate_triangles = Some(surface.degenerate_triangles);
+            facts.non_finite_vertices = Some(surface.non_finite_vertices);
+            facts.watertight = Some(surface.watertight);
+        }
+        Ok(facts)
     }
 
     /// Reads streams to their end, in bounded memory, so that facts are exact.
@@ -331,8 +349,14 @@ impl MediaRecord {
     /// The record JSON (`mediary.record/1`): everything but the bulk.
     #[must_use]
     pub fn to_json(&self) -> Value {
+        self.to_json_with(&self.facts())
+    }
+
+    /// The record JSON with these facts of it, such as [`Media::examine`] gives.
+    #[must_use]
+    pub fn to_json_with(&self, facts: &Facts) -> Value {
         describe(&Description {
-            facts: &self.facts(),
+            facts,
             format: &self.format,
             media_type: &self.media_type,
             key: &self.key,

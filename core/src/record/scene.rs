@@ -772,6 +772,8 @@ impl Scene {
             animations: Some(self.animations.len() as u64),
             bounds: self.bounds(),
             up_axis: self.up_axis,
+            unit_meters: self.unit_meters,
+            ..SceneFacts::default()
         }
     }
 }

@@ -103,13 +103,10 @@ pub(crate) fn one_primitive() -> SceneFacts {
         nodes: Some(1),
         meshes: Some(1),
         primitives: Some(1),
-        vertices: None,
-        triangles: None,
         materials: Some(0),
         textures: Some(0),
         animations: Some(0),
-        bounds: None,
-        up_axis: None,
+        ..SceneFacts::default()
     }
 }
 

@@ -214,7 +214,9 @@ fn facts(document: &Document, tree: &Tree, cx: &Context) -> Result<(SceneFacts, 
         textures: Some(document.textures.len() as u64),
         animations: Some(document.animations.len() as u64),
         up_axis: tree.frame.up_axis,
+        unit_meters: Some(tree.frame.unit_meters),
         bounds: bounds(document, &accessors, tree, cx)?,
+        ..SceneFacts::default()
     };
     Ok((facts, memory))
 }
