@@ -23,7 +23,12 @@ const FOLDERS: &[&str] = &[
     "mesh/stl",
     "molecule/pdb",
     "molecule/xyz",
+    "pointcloud/e57",
+    "pointcloud/las",
+    "pointcloud/laz",
+    "pointcloud/pcd",
     "pointcloud/pts.json",
+    "pointcloud/xyz",
     "table/csv",
     "video/mp4",
 ];

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod columns;
+mod e57;
 mod glb;
 mod las;
 mod mtl;

@@ -193,7 +193,7 @@ impl Header {
         for number in 0..count {
             let mut head = [0; EVLR as usize];
             let head = &mut head[..fixed as usize];
-            let room = end.checked_sub(at).unwrap_or(0);
+            let room = end.saturating_sub(at);
             if room >= fixed {
                 source.read_exact_at(at, head, "a variable length record")?;
             }

@@ -346,12 +346,12 @@ fn head(
             put(111 + 4 * index, &(*count as u32).to_le_bytes());
         }
     }
-    let bounds = tally.bounds.unwrap_or_default();
+    let [least, most] = tally.bounds.unwrap_or_default();
     for axis in 0..3 {
         put(131 + 8 * axis, &grid.scale[axis].to_le_bytes());
         put(155 + 8 * axis, &grid.offset[axis].to_le_bytes());
-        put(179 + 16 * axis, &bounds[1][axis].to_le_bytes());
-        put(187 + 16 * axis, &bounds[0][axis].to_le_bytes());
+        put(179 + 16 * axis, &most[axis].to_le_bytes());
+        put(187 + 16 * axis, &least[axis].to_le_bytes());
     }
     put(247, &tally.points.to_le_bytes());
     for (index, count) in tally.by_return.iter().enumerate() {

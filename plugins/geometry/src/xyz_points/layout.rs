@@ -74,18 +74,18 @@ impl Layout {
     fn name_all(&mut self, names: &[String], groups: &[(&str, Vec<usize>)], sample: &Sample<'_>) {
         let mut taken = HashSet::new();
         let mut done: HashSet<usize> = self.position.into();
-        for column in 0..self.width {
+        for (column, given) in names.iter().enumerate() {
             if done.contains(&column) {
                 continue;
             }
             let group = groups.iter().find(|(_, columns)| columns.contains(&column));
             let (name, columns) = match group {
                 Some((name, columns)) => (*name, columns.clone()),
-                None => (alias(&names[column]), vec![column]),
+                None => (alias(given), vec![column]),
             };
             done.extend(columns.iter().copied());
             let (scalar, exact) = match name {
-                "color" if FLOAT_COLOR[0].contains(&names[column].as_str()) => (ScalarType::F64, true),
+                "color" if FLOAT_COLOR[0].contains(&given.as_str()) => (ScalarType::F64, true),
                 "color" => sample.color_type(&columns),
                 _ => (ScalarType::F64, true),
             };

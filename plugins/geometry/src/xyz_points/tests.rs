@@ -37,7 +37,7 @@ fn files_have_the_numbers_of_numpy() {
         agisoft.bounds(),
         [[665171.37498, 5648340.499471, 233.514072], [665187.870931, 5648381.899135, 245.90329]]
     );
-    assert_eq!(schema(&agisoft), [u8_color.clone()]);
+    assert_eq!(schema(&agisoft), std::slice::from_ref(&u8_color));
     assert_eq!(agisoft.positions[99], [665186.236769, 5648351.141146, 244.871176]);
     close(&agisoft.sums("color"), &[8699.0, 6646.0, 5696.0]);
 
