@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod glb;
+mod gltf;
 mod mtl;
 mod obj;
 mod off;
+mod pictures;
 mod ply;
 mod pts_json;
 mod stl;
