@@ -4,12 +4,14 @@
 mod columns;
 mod e57;
 mod glb;
+mod gltf;
 mod las;
 mod mtl;
 mod obj;
 mod off;
 mod operations;
 mod pcd;
+mod pictures;
 mod ply;
 mod pts_json;
 mod rows;

@@ -18,12 +18,12 @@
 //! nearest), `texcoord-sets` (a texture on a further set), `textures` and `materials` where the output has no folder.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use mediary_core::record::Scene;
 use mediary_core::record::scene::{AlphaMode, Material, Texture, TextureUse, Wrap};
-use mediary_core::{Context, Error, ErrorKind, Location, Output, Result, Source};
+use mediary_core::{Context, ErrorKind, Location, Output, Result, Source};
 
+use crate::pictures::{self, FileNames, distinct};
 use crate::text::{self, Scanner, put_number};
 
 /// Options of texture statements, with the largest number of values they take.
@@ -399,12 +399,12 @@ impl Textures {
             return Ok(known);
         }
         let file = key.0.clone();
-        let (uri, bytes) = open_picture(&file, folder, source, cx)?;
+        let (uri, bytes) = pictures::open(&file, &[folder, ""], source, cx)?;
         let index = self.list.len() as u32;
         let name = file.rsplit(['/', '\\']).next().unwrap_or(&file);
         self.list.push(Texture {
             name: name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned(),
-            media_type: media_type(&bytes, name).to_owned(),
+            media_type: pictures::media_type(&bytes, name).to_owned(),
             uri: Some(uri),
             bytes: bytes.into(),
             wrap: [wrap; 2],
@@ -412,67 +412,6 @@ impl Textures {
         });
         self.known.insert(key, index);
         Ok(index)
-    }
-}
-
-/// Looks beside the library, beside the geometry, and there for the bare name: exporters write paths of their own machine.
-fn open_picture(file: &str, folder: &str, source: &Source, cx: &Context) -> Result<(String, Arc<[u8]>)> {
-    let bare = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    let mut first: Option<Error> = None;
-    for name in [format!("{folder}{file}"), file.to_owned(), format!("{folder}{bare}"), bare.to_owned()] {
-        match source.sibling(&name, cx) {
-            Ok(picture) => {
-                cx.budget().take(picture.len())?;
-                let mut bytes = vec![0; usize::try_from(picture.len()).unwrap_or(usize::MAX)];
-                picture.read_exact_at(0, &mut bytes, "picture")?;
-                return Ok((name.replace('\\', "/"), bytes.into()));
-            }
-            Err(error) if error.kind() == ErrorKind::Limit => return Err(error),
-            Err(error) => {
-                first.get_or_insert(error);
-            }
-        }
-    }
-    let why = first.map(|error| error.message().to_owned()).unwrap_or_default();
-    cx.warn("missing-texture", format!("picture {file:?} is left out: {why}"));
-    Ok((file.to_owned(), Arc::from([])))
-}
-
-/// Media type by content, else by ending.
-fn media_type(bytes: &[u8], name: &str) -> &'static str {
-    match bytes {
-        [0x89, b'P', b'N', b'G', ..] => "image/png",
-        [0xFF, 0xD8, 0xFF, ..] => "image/jpeg",
-        [b'G', b'I', b'F', b'8', ..] => "image/gif",
-        [b'B', b'M', ..] => "image/bmp",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
-        [0xAB, b'K', b'T', b'X', b' ', b'2', b'0', ..] => "image/ktx2",
-        [b'D', b'D', b'S', b' ', ..] => "image/vnd-ms.dds",
-        _ => match name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
-            Some("png") => "image/png",
-            Some("jpg" | "jpeg") => "image/jpeg",
-            Some("gif") => "image/gif",
-            Some("bmp") => "image/bmp",
-            Some("webp") => "image/webp",
-            Some("tga") => "image/x-tga",
-            Some("tif" | "tiff") => "image/tiff",
-            _ => "",
-        },
-    }
-}
-
-fn ending(media_type: &str) -> &'static str {
-    match media_type {
-        "image/png" => "png",
-        "image/jpeg" => "jpg",
-        "image/gif" => "gif",
-        "image/bmp" => "bmp",
-        "image/webp" => "webp",
-        "image/ktx2" => "ktx2",
-        "image/vnd-ms.dds" => "dds",
-        "image/x-tga" => "tga",
-        "image/tiff" => "tif",
-        _ => "bin",
     }
 }
 
@@ -491,19 +430,6 @@ pub(crate) fn material_names(scene: &Scene) -> Vec<String> {
         .collect()
 }
 
-/// `base`, or `base_2`, `base_3`, … where it is taken in any case. `taken` holds the next number to try.
-fn distinct(base: String, taken: &mut HashMap<String, u32>) -> String {
-    let mut name = base.clone();
-    let mut again = taken.get(&base.to_lowercase()).copied().unwrap_or(2);
-    while taken.contains_key(&name.to_lowercase()) {
-        name = format!("{base}_{again}");
-        again += 1;
-    }
-    taken.insert(base.to_lowercase(), again);
-    taken.entry(name.to_lowercase()).or_insert(2);
-    name
-}
-
 /// Writes the library and its pictures beside the output. Returns the library's file name.
 pub(crate) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<String> {
     let stem = out.stem();
@@ -518,10 +444,10 @@ pub(crate) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<Str
 }
 
 fn write_textures(scene: &Scene, stem: &str, out: &mut Output, cx: &Context) -> Result<Vec<String>> {
-    let mut taken = HashMap::new();
+    let mut names = FileNames::beside(stem);
     let mut known: HashMap<(&str, &[u8]), String> = HashMap::new();
     let mut files = Vec::new();
-    for (index, texture) in scene.textures.iter().enumerate() {
+    for texture in &scene.textures {
         let mirrored = texture.wrap.contains(&Wrap::Mirror) || texture.wrap[0] != texture.wrap[1];
         cx.lose("samplers", u64::from(mirrored || texture.nearest), "wrapping or filtering of textures");
         let uri = texture.uri.as_deref().unwrap_or("");
@@ -530,15 +456,7 @@ fn write_textures(scene: &Scene, stem: &str, out: &mut Output, cx: &Context) -> 
             files.push(file.clone());
             continue;
         }
-        let bare = uri.rsplit(['/', '\\']).next().unwrap_or("");
-        let legal =
-            |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains(['\0', '\n', '\r', ':']);
-        let (base, end) = match bare.rsplit_once('.') {
-            Some((base, end)) if legal(bare) && !base.is_empty() => (base.to_owned(), end.to_owned()),
-            _ => (format!("{stem}_{index}"), ending(&texture.media_type).to_owned()),
-        };
-        // Distinct stems, so that no picture takes the name of another, whatever its ending.
-        let file = format!("{}.{end}", distinct(base, &mut taken));
+        let file = names.of(texture, &texture.media_type);
         if !texture.bytes.is_empty() {
             out.sibling(&file)?.write_all(&texture.bytes)?;
         }

@@ -3,7 +3,7 @@
 
 use std::ops::{Deref, Range};
 
-use mediary_core::{Context, Error, Location, Result, Source, SourceBytes};
+use mediary_core::{Context, Error, ErrorKind, Location, Result, Source, SourceBytes};
 
 use super::document::{Accessor, Document, Int};
 use super::uri::Uri;
@@ -85,17 +85,29 @@ impl Deref for Bytes {
 pub(super) struct Buffers(Vec<Option<Bytes>>);
 
 impl Buffers {
-    /// Opens all buffers. `bin` is the range of the binary chunk, which is the first buffer when that has no URI.
-    pub(super) fn open(document: &Document, source: &Source, bin: Option<&Range<u64>>, cx: &Context) -> Result<Self> {
+    /// Opens all buffers and takes their URIs, which may be as long as they. `bin` is the range of the binary chunk, which is
+    /// the first buffer when that has no URI.
+    pub(super) fn open(
+        document: &mut Document,
+        source: &Source,
+        bin: Option<&Range<u64>>,
+        cx: &Context,
+    ) -> Result<Self> {
         let mut list = Vec::new();
-        for (number, buffer) in document.buffers.iter().enumerate() {
+        for (number, buffer) in document.buffers.iter_mut().enumerate() {
+            let uri = buffer.uri.take();
             let path = || Location::element(format!("buffers[{number}]"));
-            let bytes = match (&buffer.uri, bin) {
+            let bytes = match (&uri, bin) {
                 (Some(text), _) => match Uri::parse(text, cx).map_err(|error| error.at(path()))? {
                     Uri::Data(_, bytes) => Some(Bytes::Owned(bytes)),
                     Uri::File(name) => match source.sibling(&name, cx).and_then(|sibling| sibling.bytes(cx)) {
                         Ok(bytes) => Some(Bytes::Sibling(bytes)),
                         Err(error) => {
+                            // A buffer that is not there is a fault of the file, not of the disk.
+                            let error = match error.kind() {
+                                ErrorKind::Io => Error::malformed(error.message()).caused_by(error),
+                                _ => error,
+                            };
                             cx.unless_lenient("missing-buffer", error.at(path()))?;
                             None
                         }
@@ -111,7 +123,7 @@ impl Buffers {
                 let (expected, found) = (buffer.byte_length.0, bytes.len() as u64);
                 if expected > found {
                     cx.unless_lenient("short-buffer", Error::truncated("the buffer", expected, found).at(path()))?;
-                } else if buffer.uri.is_none() && found - expected > 3 {
+                } else if uri.is_none() && found - expected > 3 {
                     let message = format!("the binary chunk has {} bytes more than the buffer", found - expected);
                     cx.tolerate("long-chunk", message, path())?;
                 }

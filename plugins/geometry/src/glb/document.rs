@@ -96,6 +96,7 @@ document! {
     SceneObject {
         #[serde(default)] name: String,
         #[serde(default)] nodes: Vec<Int>,
+        #[serde(default)] extensions: Extensions,
         extras: Option<Value>,
     }
     NodeObject {
@@ -116,6 +117,7 @@ document! {
         #[serde(default)] name: String,
         primitives: Vec<PrimitiveObject>,
         #[serde(default)] weights: Vec<f32>,
+        #[serde(default)] extensions: Extensions,
         extras: Option<Value>,
     }
     PrimitiveObject {
@@ -269,6 +271,12 @@ document! {
     LightUse {
         light: Int,
     }
+    /// KHR_materials_pbrSpecularGlossiness.
+    SpecularGlossiness {
+        diffuse_factor: Option<[f32; 4]>,
+        diffuse_texture: Option<TextureInfo>,
+        glossiness_factor: Option<f32>,
+    }
     /// KHR_texture_transform.
     TextureTransform {
         offset: Option<[f32; 2]>,
@@ -278,18 +286,20 @@ document! {
     }
 }
 
-/// Bytes of structs that a byte of JSON may turn into, roughly.
-const EXPANSION: u64 = 4;
+/// Bytes that a value of the JSON takes as a struct, roughly.
+const VALUE_BYTES: u64 = 40;
 
 impl Document {
     /// Parses the JSON at byte `offset` of the file and checks its version.
     pub(super) fn parse(json: &[u8], offset: u64, cx: &Context) -> Result<Self> {
-        cx.budget().take((json.len() as u64).saturating_mul(EXPANSION))?;
+        // Strings (`data:` URIs among them) are copied; everything else grows.
+        let values = json.iter().filter(|&&byte| matches!(byte, b',' | b'[' | b'{')).count() as u64;
+        cx.budget().take((json.len() as u64).saturating_add(values.saturating_mul(VALUE_BYTES)))?;
         // The chunk is padded with spaces; some writers pad with zeros.
         let padding = json.len() - json.iter().rev().take_while(|&&byte| byte == 0).count();
         if padding != json.len() {
             let at = Location::byte(offset + padding as u64);
-            cx.tolerate("json-padding", "the JSON chunk is padded with zeros, expected spaces", at)?;
+            cx.tolerate("json-padding", "the JSON is padded with zeros, expected spaces", at)?;
         }
         let mut json = &json[..padding];
         let mut start = offset;
@@ -297,22 +307,25 @@ impl Document {
             cx.tolerate("byte-order-mark", "the JSON begins with a byte order mark", Location::byte(offset))?;
             (json, start) = (rest, offset + 3);
         }
-        let document: Self = serde_json::from_slice(json).map_err(|error| {
-            if is_version_1(json) {
-                return Error::unsupported("glTF 1.0 is not supported: expected version 2.0")
-                    .at_element("asset.version")
-                    .with_hint("convert it to glTF 2.0, for example with gltf-pipeline");
-            }
-            json_error(&error, json, start)
-        })?;
+        let document: Self = serde_json::from_slice(json)
+            .map_err(|error| if is_version_1(json) { version_1() } else { json_error(&error, json, start) })?;
         let version = document.asset.min_version.as_ref().unwrap_or(&document.asset.version);
         let supported = version == "2.0"
             || (document.asset.min_version.is_none() && version.split('.').next().is_some_and(|major| major == "2"));
+        if !supported && version.starts_with("1.") {
+            return Err(version_1());
+        }
         if !supported {
             return Err(Error::unsupported(format!("expected glTF version 2.0, found {version:?}")).at_element("asset"));
         }
         Ok(document)
     }
+}
+
+fn version_1() -> Error {
+    Error::unsupported("glTF 1.0 is not supported: expected version 2.0")
+        .at_element("asset.version")
+        .with_hint("convert it to glTF 2.0, for example with gltf-pipeline")
 }
 
 /// Whether it is the document of glTF 1.0, in which objects stand where 2.0 has arrays.

@@ -14,6 +14,8 @@ use super::document::Document;
 pub(super) const KEY: &str = "mediary";
 /// Below [`KEY`] in the asset's extras: the properties of the record.
 pub(super) const PROPERTIES: &str = "properties";
+/// Below [`KEY`] in the extras of a node that was made to shear its child: the matrix of both.
+pub(super) const MATRIX: &str = "matrix";
 const WORLD_OFFSET: &str = "world_offset";
 const UP_AXIS: &str = "up_axis";
 const UNIT_METERS: &str = "unit_meters";
@@ -21,26 +23,25 @@ const UNIT_METERS: &str = "unit_meters";
 /// Frame of a scene.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Frame {
-    /// The node that states it, if it is not the frame of glTF.
-    pub(super) node: Option<usize>,
+    /// Whether it is not the frame of glTF.
+    pub(super) is_foreign: bool,
     pub(super) world_offset: [f64; 3],
     pub(super) up_axis: Option<&'static str>,
     pub(super) unit_meters: f64,
 }
 
 impl Frame {
-    /// The frame of a scene in memory; `node` is where it would be stated.
+    /// The frame of a scene in memory.
     pub(super) fn of(scene: &Scene) -> Self {
         let up_axis = scene.up_axis.unwrap_or("y");
         let unit_meters = scene.unit_meters.filter(|unit| unit.is_finite() && *unit > 0.0).unwrap_or(1.0);
-        let foreign = up_axis != "y" || unit_meters != 1.0 || scene.world_offset != [0.0; 3];
-        let node = foreign.then_some(scene.nodes.len());
-        Self { node, world_offset: scene.world_offset, up_axis: Some(up_axis), unit_meters }
+        let is_foreign = up_axis != "y" || unit_meters != 1.0 || scene.world_offset != [0.0; 3];
+        Self { is_foreign, world_offset: scene.world_offset, up_axis: Some(up_axis), unit_meters }
     }
 
     /// The frame that a document states: its one root is the last node, and has our mark and nothing of its own.
     pub(super) fn find(document: &Document, roots: &[u32]) -> Self {
-        let plain = Self { node: None, world_offset: [0.0; 3], up_axis: Some("y"), unit_meters: 1.0 };
+        let plain = Self { is_foreign: false, world_offset: [0.0; 3], up_axis: Some("y"), unit_meters: 1.0 };
         let (&[root], Some(last)) = (roots, document.nodes.len().checked_sub(1)) else { return plain };
         let Some(node) = document.nodes.get(root as usize).filter(|_| root as usize == last) else { return plain };
         if node.mesh.is_some() || node.camera.is_some() || !node.extensions.is_empty() {
@@ -57,7 +58,7 @@ impl Frame {
             _ => return plain,
         };
         let Some(unit_meters) = own.get(UNIT_METERS).and_then(Value::as_f64) else { return plain };
-        Self { node: Some(last), world_offset, up_axis: Some(up_axis), unit_meters }
+        Self { is_foreign: true, world_offset, up_axis: Some(up_axis), unit_meters }
     }
 
     /// The node object, with all root nodes as its children.

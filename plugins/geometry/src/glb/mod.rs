@@ -7,8 +7,10 @@
 //! modes (strips, loops and fans become lists); morph targets, skins, animations, cameras; buffers and images in the binary
 //! chunk, in `data:` URIs and in files beside the input. Extensions: KHR_lights_punctual, KHR_materials_unlit,
 //! KHR_materials_emissive_strength (multiplied into the emissive colour), KHR_mesh_quantization, KHR_texture_transform, and
-//! those that give a texture an image of another format, whose bytes are kept. Other material extensions are kept as text in
-//! `Material::original`; `extras` are kept in the property `extras` up to 64 KiB.
+//! those that give a texture an image of another format, whose bytes are kept. KHR_materials_pbrSpecularGlossiness gives the
+//! base colour and the roughness. Other material extensions are kept as text in `Material::original`; those of the document,
+//! the scene, nodes, meshes and primitives (KHR_materials_variants among them) as JSON in the property `extensions`, and
+//! `extras` in the property `extras`, up to 64 KiB.
 //!
 //! **Left out, with a diagnostic**: vertex attributes of the application (`glb.attribute`), other morph attributes
 //! (`glb.target-attribute`), animation channels that move no node (`glb.channel`), what optional extensions mean
@@ -17,10 +19,11 @@
 //!
 //! Compression is undone: KHR_draco_mesh_compression (bitstream 2.2) and EXT_meshopt_compression (version 0 of attributes).
 //!
-//! **Refused**: glTF 1.0; required extensions other than those above.
+//! **Refused**: glTF 1.0; required extensions other than those above and KHR_materials_….
 //!
 //! **Written**: everything of the scene, deterministically; a scene that is not in metres, y-up and near its origin stands
-//! below a frame node (`frame.rs`) and is read back as it was. The record's properties are kept in the asset's `extras`.
+//! below a frame node (`frame.rs`) and is read back as it was; so is a node with shear, which becomes two (`matrix.rs`). The
+//! record's properties are kept in the asset's `extras`.
 //! Losses: polygons are triangulated (`glb.polygons`); values that the specification forbids are repaired, each under its own
 //! code (`glb.normals`, `glb.non-finite`, `glb.joint-weights`, …); images that are no PNG, JPEG, WebP, AVIF or KTX2
 //! (`glb.image-format`).
@@ -36,12 +39,13 @@ mod decompress;
 mod document;
 mod draco;
 mod frame;
+pub(crate) mod matrix;
 mod meshopt;
 mod plan;
 mod reader;
 #[cfg(test)]
 mod tests;
-mod uri;
+pub(crate) mod uri;
 mod writer;
 
 use std::ops::Range;
@@ -100,19 +104,36 @@ impl Format for Glb {
     }
 
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
-        Ok(Box::new(Reader { source: source.clone(), cx: cx.clone(), parsed: None, header: None, done: false }))
+        Ok(open(Form::Binary, source, cx))
     }
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
         match &record.media {
-            Media::Scene(scene) => writer::write(scene, &record.properties, out, cx),
+            Media::Scene(scene) => writer::write_binary(scene, &record.properties, out, cx),
             other => Err(Error::unsupported(format!("glb holds scene, not {}", other.kind()))),
         }
     }
 }
 
+pub(crate) use writer::write_text;
+
+/// How a document is stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// In a container, with its buffer.
+    Binary,
+    /// As a text file.
+    Text,
+}
+
+/// A reader of either form.
+pub(crate) fn open(form: Form, source: &Source, cx: &Context) -> Box<dyn FormatReader> {
+    Box::new(Reader { form, source: source.clone(), cx: cx.clone(), parsed: None, header: None, done: false })
+}
+
 /// The document is parsed once, for the header or for the record, whichever is asked for first.
 struct Reader {
+    form: Form,
     source: Source,
     cx: Context,
     parsed: Option<Parsed>,
@@ -130,11 +151,17 @@ struct Parsed {
 impl Reader {
     fn parse(&self) -> Result<Parsed> {
         let cx = &self.cx;
-        let container = Container::read(&self.source, cx)?;
-        let document = Document::parse(&container.json, container.json_offset, cx)?;
-        cx.budget().give_back(container.json.len() as u64);
+        let (document, bin) = match self.form {
+            Form::Binary => {
+                let container = Container::read(&self.source, cx)?;
+                let document = Document::parse(&container.json, container.json_offset, cx)?;
+                cx.budget().give_back(container.json.len() as u64);
+                (document, container.bin)
+            }
+            Form::Text => (Document::parse(&self.source.bytes(cx)?, 0, cx)?, None),
+        };
         let tree = Tree::read(&document, cx)?;
-        Ok(Parsed { document, tree, bin: container.bin })
+        Ok(Parsed { document, tree, bin })
     }
 }
 
@@ -170,7 +197,7 @@ impl FormatReader for Reader {
             // A header may be asked for after the record too; it is cheap while the document is there.
             self.header = Some(Header::single(Facts::Scene(facts(&document, &tree, cx)?.0)));
         }
-        let mut buffers = Buffers::open(&document, source, bin.as_ref(), cx)?;
+        let mut buffers = Buffers::open(&mut document, source, bin.as_ref(), cx)?;
         let compressed = decompress::decompress(&mut document, &mut buffers, cx)?;
         let accessors = Accessors { document: &document, buffers: &buffers, cx };
         let read = reader::read(&accessors, tree, source)?;
@@ -178,7 +205,8 @@ impl FormatReader for Reader {
         record.properties = read.properties;
         // Whole in itself, clean, and readable without extensions.
         let is_whole = source.siblings_used().is_empty() && document.extensions_required.is_empty() && !compressed;
-        record.source_is_canonical = is_whole && cx.diagnostics().is_empty();
+        let is_binary = matches!(self.form, Form::Binary);
+        record.source_is_canonical = is_binary && is_whole && cx.diagnostics().is_empty();
         Ok(Some(record))
     }
 }

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use super::accessor::Accessors;
 use super::decompress::{KHR_DRACO, MESHOPT};
 use super::document::{
-    Document, Extensions, Int, LightUse, Lights, MaterialObject, NodeObject, PrimitiveObject, TextureInfo,
-    TextureObject, TextureTransform,
+    Document, Extensions, Int, LightUse, Lights, MaterialObject, NodeObject, PrimitiveObject, SpecularGlossiness,
+    TextureInfo, TextureObject, TextureTransform,
 };
 use super::frame::Frame;
 use super::uri::Uri;
@@ -24,6 +24,7 @@ pub(super) const KHR_LIGHTS: &str = "KHR_lights_punctual";
 pub(super) const KHR_UNLIT: &str = "KHR_materials_unlit";
 pub(super) const KHR_EMISSIVE_STRENGTH: &str = "KHR_materials_emissive_strength";
 pub(super) const KHR_TEXTURE_TRANSFORM: &str = "KHR_texture_transform";
+const KHR_SPECULAR_GLOSSINESS: &str = "KHR_materials_pbrSpecularGlossiness";
 pub(super) const KHR_QUANTIZATION: &str = "KHR_mesh_quantization";
 
 /// Extensions that give a texture another image; its bytes are kept as they are.
@@ -42,13 +43,20 @@ fn is_supported(extension: &str) -> bool {
         || IMAGE_EXTENSIONS.iter().any(|(name, _)| *name == extension)
 }
 
-/// Bytes of JSON that are kept of all `extras` together.
+/// Extensions that change how a material looks or which one is shown, but not the geometry: kept as text, and no reason to
+/// refuse a file that requires them.
+fn is_kept(extension: &str) -> bool {
+    extension.starts_with("KHR_materials_")
+}
+
+/// Bytes of JSON that are kept of all `extras` together, and of all extensions.
 const EXTRAS_BYTES: usize = 64 << 10;
 
 /// Refuses required extensions whose meaning the record cannot hold, and mentions the optional ones.
 pub(super) fn check_extensions(document: &Document, cx: &Context) -> Result<()> {
     let unknown = |list: &[String]| list.iter().filter(|name| !is_supported(name)).cloned().collect::<Vec<_>>();
-    let required = unknown(&document.extensions_required);
+    let mut required = unknown(&document.extensions_required);
+    required.retain(|name| !is_kept(name));
     if !required.is_empty() {
         let error = Error::unsupported(format!("the file requires extensions: {}", required.join(", ")))
             .at_element("extensionsRequired")
@@ -72,7 +80,8 @@ pub(super) struct Read {
 /// Reads everything.
 pub(super) fn read(accessors: &Accessors<'_>, tree: Tree, source: &Source) -> Result<Read> {
     let (document, cx) = (accessors.document, accessors.cx);
-    let mut extras = Extras::default();
+    let (mut extras, mut extensions) = (Kept::default(), Kept::default());
+    let own_nodes = tree.nodes.len();
     let scene_object = document.scenes.get(tree.scene);
     let mut scene = Scene {
         name: scene_object.map(|scene| scene.name.clone()).unwrap_or_default(),
@@ -99,7 +108,9 @@ pub(super) fn read(accessors: &Accessors<'_>, tree: Tree, source: &Source) -> Re
                 }
             });
             extras.keep(&path, primitive.extras.as_ref());
+            extensions.keep_extensions(&path, &primitive.extensions);
         }
+        extensions.keep_extensions(&format!("meshes[{m}]"), &object.extensions);
         if names.is_none() {
             extras.keep(&format!("meshes[{m}]"), object.extras.as_ref());
         }
@@ -140,25 +151,29 @@ pub(super) fn read(accessors: &Accessors<'_>, tree: Tree, source: &Source) -> Re
         });
     }
     scene.lights = read_lights(document)?;
-    for (n, node) in document.nodes.iter().enumerate() {
-        if Some(n) != tree.frame.node {
-            extras.keep(&format!("nodes[{n}]"), node.extras.as_ref());
-        }
+    // Behind them are those that our own writer made.
+    for (n, node) in document.nodes[..own_nodes].iter().enumerate() {
+        extras.keep(&format!("nodes[{n}]"), node.extras.as_ref());
+        extensions.keep_extensions(&format!("nodes[{n}]"), &node.extensions);
     }
-    extras.keep("scene", scene_object.and_then(|scene| scene.extras.as_ref()));
+    if let Some(object) = scene_object {
+        extras.keep("scene", object.extras.as_ref());
+        extensions.keep_extensions("scene", &object.extensions);
+    }
     extras.keep("", document.extras.as_ref());
-    Ok(Read { scene, properties: properties(document, extras, cx) })
+    extensions.keep_extensions("", &document.extensions);
+    Ok(Read { scene, properties: properties(document, extras, extensions, cx) })
 }
 
-/// `extras` objects by the path of their owner, up to [`EXTRAS_BYTES`].
+/// Objects by the path of their owner, up to [`EXTRAS_BYTES`].
 #[derive(Default)]
-struct Extras {
+struct Kept {
     kept: Map<String, Value>,
     bytes: usize,
     left_out: u64,
 }
 
-impl Extras {
+impl Kept {
     fn keep(&mut self, path: &str, extras: Option<&Value>) {
         let Some(extras) = extras.filter(|extras| !extras.is_null()) else { return };
         if self.bytes < EXTRAS_BYTES {
@@ -171,9 +186,20 @@ impl Extras {
         }
         self.left_out += 1;
     }
+
+    fn keep_extensions(&mut self, path: &str, extensions: &Extensions) {
+        let unknown: Map<_, _> = extensions
+            .iter()
+            .filter(|(name, _)| !is_supported(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        if !unknown.is_empty() {
+            self.keep(path, Some(&unknown.into()));
+        }
+    }
 }
 
-fn properties(document: &Document, mut extras: Extras, cx: &Context) -> Map<String, Value> {
+fn properties(document: &Document, mut extras: Kept, extensions: Kept, cx: &Context) -> Map<String, Value> {
     let asset = &document.asset;
     // A file of our own writer carries the properties of the record it was made from.
     if let Some(Value::Object(own)) =
@@ -182,8 +208,8 @@ fn properties(document: &Document, mut extras: Extras, cx: &Context) -> Map<Stri
         return own.clone();
     }
     extras.keep("asset", asset.extras.as_ref());
-    let message = format!("extras beyond {EXTRAS_BYTES} bytes were left out");
-    cx.report_times(Severity::Warning, "extras", message, None, extras.left_out);
+    let message = format!("extras or extensions beyond {EXTRAS_BYTES} bytes were left out");
+    cx.report_times(Severity::Warning, "extras", message, None, extras.left_out + extensions.left_out);
     let mut properties = Map::new();
     for (key, value) in [("generator", &asset.generator), ("copyright", &asset.copyright)] {
         // That we wrote it is no property of the record.
@@ -194,8 +220,10 @@ fn properties(document: &Document, mut extras: Extras, cx: &Context) -> Map<Stri
     if !document.extensions_used.is_empty() {
         properties.insert("extensions_used".into(), document.extensions_used.clone().into());
     }
-    if !extras.kept.is_empty() {
-        properties.insert("extras".into(), extras.kept.into());
+    for (key, kept) in [("extras", extras.kept), ("extensions", extensions.kept)] {
+        if !kept.is_empty() {
+            properties.insert(key.into(), kept.into());
+        }
     }
     properties
 }
@@ -263,11 +291,32 @@ impl Tree {
         let message = "only the nodes of one scene are shown; those of others are kept without a root";
         cx.report_times(Severity::Info, "scenes", message, None, others);
         let frame = Frame::find(document, &roots);
-        if let Some(node) = frame.node {
-            roots = std::mem::take(&mut nodes[node].children);
-            nodes.truncate(node);
+        if frame.is_foreign {
+            roots = nodes.pop().map(|node| node.children).unwrap_or_default();
         }
+        join_sheared(document, &mut nodes, &mut roots);
         Ok(Self { nodes, roots, frame, scene })
+    }
+}
+
+/// Undoes what our own writer does with shear: the last nodes have one child and the matrix of both.
+fn join_sheared(document: &Document, nodes: &mut Vec<Node>, roots: &mut [u32]) {
+    let mut joined = BTreeMap::new();
+    while let Some(last) = nodes.len().checked_sub(1) {
+        let own = document.nodes[last].extras.as_ref().and_then(|extras| extras.get(super::frame::KEY));
+        let matrix = own.and_then(|own| <[f64; 16]>::deserialize(own.get(super::frame::MATRIX)?).ok());
+        let (Some(matrix), &[child]) = (matrix, &nodes[last].children[..]) else { break };
+        if child as usize >= last {
+            break;
+        }
+        nodes[child as usize].transform = Transform::Matrix(matrix);
+        joined.insert(narrow(Int(last as u64)), child);
+        nodes.pop();
+    }
+    if !joined.is_empty() {
+        for node in nodes.iter_mut().flat_map(|node| &mut node.children).chain(roots) {
+            *node = *joined.get(node).unwrap_or(node);
+        }
     }
 }
 
@@ -595,7 +644,7 @@ fn read_material(object: &MaterialObject, path: &str, cx: &Context) -> Result<Ma
             original.insert(name.clone(), value.to_string());
         }
     }
-    Ok(Material {
+    let material = Material {
         name: object.name.clone(),
         base_color: pbr.and_then(|pbr| pbr.base_color_factor).unwrap_or([1.0; 4]),
         base_color_texture: texture(pbr.and_then(|pbr| pbr.base_color_texture.as_ref()))?,
@@ -610,7 +659,19 @@ fn read_material(object: &MaterialObject, path: &str, cx: &Context) -> Result<Ma
         double_sided: object.double_sided,
         unlit: object.extensions.contains_key(KHR_UNLIT),
         original,
-    })
+    };
+    match extension::<SpecularGlossiness>(&object.extensions, KHR_SPECULAR_GLOSSINESS, path)? {
+        None => Ok(material),
+        // Its place is that of the metallic-roughness properties; the specular part stays text.
+        Some(other) => Ok(Material {
+            base_color: other.diffuse_factor.unwrap_or([1.0; 4]),
+            base_color_texture: texture(other.diffuse_texture.as_ref())?,
+            metallic: 0.0,
+            roughness: 1.0 - other.glossiness_factor.unwrap_or(1.0),
+            metallic_roughness_texture: None,
+            ..material
+        }),
+    }
 }
 
 fn read_texture_use(info: &TextureInfo, path: &str) -> Result<TextureUse> {

@@ -1,9 +1,11 @@
 //! `data:` URIs and percent-encoding (RFC 2397, RFC 3986), as glTF uses them.
 
+use std::io::{self, Write};
+
 use mediary_core::{Context, Error, Result};
 
 /// What a `uri` property holds.
-pub(super) enum Uri {
+pub(crate) enum Uri {
     /// The media type (may be empty) and the bytes of a `data:` URI.
     Data(String, Vec<u8>),
     /// A relative file name, decoded.
@@ -12,7 +14,7 @@ pub(super) enum Uri {
 
 impl Uri {
     /// Decodes `text`; the bytes of a `data:` URI are paid from the budget.
-    pub(super) fn parse(text: &str, cx: &Context) -> Result<Self> {
+    pub(crate) fn parse(text: &str, cx: &Context) -> Result<Self> {
         let Some(rest) = strip_scheme(text) else { return Ok(Self::File(percent_name(text))) };
         let Some((head, body)) = rest.split_once(',') else {
             return Err(Error::malformed("a data URI without a comma: expected data:<type>,<data>"));
@@ -23,7 +25,11 @@ impl Uri {
             _ => (head, false),
         };
         let media_type = media_type.split(';').next().unwrap_or_default().to_ascii_lowercase();
-        let bytes = if is_base64 { base64(&percent(body))? } else { percent(body) };
+        let bytes = match is_base64 {
+            true if body.contains('%') => base64(&percent(body))?,
+            true => base64(body.as_bytes())?,
+            false => percent(body),
+        };
         Ok(Self::Data(media_type, bytes))
     }
 }
@@ -90,6 +96,72 @@ fn base64(text: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// A file name as a URI: what is not unreserved (RFC 3986, section 2.3) is percent-encoded.
+pub(super) fn escape(name: &str) -> String {
+    let mut uri = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri += &format!("%{byte:02X}");
+        }
+    }
+    uri
+}
+
+/// A `data:` URI in base64, written to piece by piece.
+pub(super) struct DataUri {
+    text: String,
+    /// Bytes that do not make a group of three yet.
+    rest: Vec<u8>,
+}
+
+impl DataUri {
+    pub(super) fn new(media_type: &str) -> Self {
+        Self { text: format!("data:{media_type};base64,"), rest: Vec::new() }
+    }
+
+    fn group(&mut self, bytes: &[u8]) {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let byte = |at: usize| u32::from(bytes.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            let value = (bits >> (18 - 6 * digit)) & 63;
+            self.text.push(if digit > bytes.len() { '=' } else { char::from(DIGITS[value as usize]) });
+        }
+    }
+
+    pub(super) fn finish(mut self) -> String {
+        let rest = std::mem::take(&mut self.rest);
+        if !rest.is_empty() {
+            self.group(&rest);
+        }
+        self.text
+    }
+}
+
+impl Write for DataUri {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut left = bytes;
+        while !self.rest.is_empty() && !left.is_empty() {
+            self.rest.push(left[0]);
+            left = &left[1..];
+            if self.rest.len() == 3 {
+                let whole = std::mem::take(&mut self.rest);
+                self.group(&whole);
+            }
+        }
+        let groups = left.chunks_exact(3);
+        self.rest.extend_from_slice(groups.remainder());
+        groups.for_each(|group| self.group(group));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +181,19 @@ mod tests {
         assert!(Uri::parse("data:;base64,Zm9!", &cx).is_err());
         assert!(matches!(Uri::parse("a%20b.bin", &cx).unwrap(), Uri::File(name) if name == "a b.bin"));
         assert!(matches!(Uri::parse("a%FFb%zz.bin", &cx).unwrap(), Uri::File(name) if name == "a%FFb%zz.bin"));
+    }
+
+    #[test]
+    fn data_uris_are_written_as_they_are_read() {
+        // From RFC 4648, section 10.
+        for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            for cut in 0..=plain.len() {
+                let mut uri = DataUri::new("a/b");
+                uri.write_all(&plain.as_bytes()[..cut]).unwrap();
+                uri.write_all(&plain.as_bytes()[cut..]).unwrap();
+                assert_eq!(uri.finish(), format!("data:a/b;base64,{text}"));
+            }
+        }
+        assert_eq!(escape("a b/\u{e9}%.bin"), "a%20b%2F%C3%A9%25.bin");
     }
 }

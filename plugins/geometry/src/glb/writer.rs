@@ -1,7 +1,7 @@
-//! From a scene to a GLB that the Khronos validator accepts: what the specification forbids is repaired and reported.
+//! From a scene to glTF that the Khronos validator accepts: what the specification forbids is repaired and reported.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use mediary_core::record::scene::{
@@ -12,11 +12,14 @@ use mediary_core::{Context, Error, Output, Result};
 use serde_json::{Map, Value, json};
 
 use super::container::{BIN, CHUNK_HEADER_BYTES, HEADER_BYTES, JSON, MAGIC, VERSION};
-use super::frame::{Frame, KEY, PROPERTIES};
+use super::frame::{Frame, KEY, MATRIX, PROPERTIES};
+use super::matrix::{Trs, decompose, split};
 use super::plan::{ARRAY_BUFFER, Data, ELEMENT_ARRAY_BUFFER, Plan};
 use super::reader::{
     IMAGE_EXTENSIONS, KHR_EMISSIVE_STRENGTH, KHR_LIGHTS, KHR_TEXTURE_TRANSFORM, KHR_UNLIT, has_unit_weights, sniff,
 };
+use super::uri;
+use crate::pictures::FileNames;
 use mediary_core::record::triangulate;
 
 /// `asset.generator` begins with it.
@@ -24,9 +27,34 @@ pub(super) const GENERATOR: &str = "mediary ";
 /// Squared lengths within this of 1 count as unit length; the validator is a little more generous.
 const UNIT: f64 = 0.01;
 
-/// Writes a scene with the record's properties.
-pub(super) fn write(scene: &Scene, properties: &Map<String, Value>, out: &mut Output, cx: &Context) -> Result<()> {
-    let mut writer = Writer { scene, cx, plan: Plan::default(), used: BTreeSet::new(), required: BTreeSet::new() };
+/// Where the bytes of the buffer and of images go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bulk {
+    /// Into the binary chunk.
+    Chunk,
+    /// Into `data:` URIs.
+    Embedded,
+    /// Into files beside the output.
+    Beside,
+}
+
+impl<'a> Writer<'a> {
+    fn new(scene: &'a Scene, bulk: Bulk, stem: String, cx: &'a Context) -> Self {
+        let plan = Plan::default();
+        let names = FileNames::beside(&stem);
+        let (used, required) = (BTreeSet::new(), BTreeSet::new());
+        Self { scene, cx, bulk, stem, names, plan, files: Vec::new(), used, required, parents: Vec::new() }
+    }
+}
+
+/// Writes a scene with the record's properties as a GLB.
+pub(super) fn write_binary(
+    scene: &Scene,
+    properties: &Map<String, Value>,
+    out: &mut Output,
+    cx: &Context,
+) -> Result<()> {
+    let mut writer = Writer::new(scene, Bulk::Chunk, String::new(), cx);
     let document = writer.document(properties)?;
     let mut json = serde_json::to_vec(&document)
         .map_err(|error| Error::malformed(format!("the document cannot be written: {error}")))?;
@@ -49,6 +77,33 @@ pub(super) fn write(scene: &Scene, properties: &Map<String, Value>, out: &mut Ou
         out.write_all(&(bin as u32).to_le_bytes())?;
         out.write_all(&BIN)?;
         writer.plan.write(out, cx)?;
+    }
+    Ok(())
+}
+
+/// Writes a scene with the record's properties as JSON; its buffer and its images as files beside it, or in it.
+pub(crate) fn write_text(
+    scene: &Scene,
+    properties: &Map<String, Value>,
+    embed: bool,
+    out: &mut Output,
+    cx: &Context,
+) -> Result<()> {
+    let bulk = if embed || !out.has_siblings() { Bulk::Embedded } else { Bulk::Beside };
+    if bulk == Bulk::Embedded && !embed {
+        cx.note("embedded", "the output has no files beside it: the buffer and the images are written into it");
+    }
+    let mut writer = Writer::new(scene, bulk, out.stem(), cx);
+    let document = writer.document(properties)?;
+    serde_json::to_writer(&mut *out, &document).map_err(|error| Error::from(std::io::Error::from(error)))?;
+    if bulk == Bulk::Embedded {
+        return Ok(());
+    }
+    if writer.plan.bytes > 0 {
+        writer.plan.write(&mut out.sibling(&writer.buffer_name())?, cx)?;
+    }
+    for (name, bytes) in &writer.files {
+        out.sibling(name)?.write_all(bytes)?;
     }
     Ok(())
 }
@@ -102,12 +157,23 @@ impl Renumber {
     }
 }
 
+/// Images, samplers and textures.
+type Textures = (Vec<Value>, Vec<Value>, Vec<Value>);
+
 struct Writer<'a> {
     scene: &'a Scene,
     cx: &'a Context,
+    bulk: Bulk,
+    /// File name of the output without its ending.
+    stem: String,
+    names: FileNames,
     plan: Plan<'a>,
+    /// Images that are files of their own.
+    files: Vec<(String, &'a [u8])>,
     used: BTreeSet<&'static str>,
     required: BTreeSet<&'static str>,
+    /// Nodes made to hold a part of the transform of another: that node, and the object.
+    parents: Vec<(u32, Value)>,
 }
 
 impl<'a> Writer<'a> {
@@ -135,19 +201,21 @@ impl<'a> Writer<'a> {
         let mesh_list = scene.meshes.iter().filter(|mesh| mesh.primitives.iter().any(is_written));
         let mesh_list = mesh_list.map(|mesh| self.mesh(mesh)).collect::<Result<Vec<_>>>()?;
         let materials = scene.materials.iter().map(|material| self.material(material)).collect();
-        let (images, samplers, textures) = self.textures();
+        let (images, samplers, textures) = self.textures()?;
         let skin_list = scene.skins.iter().filter(|skin| !skin.joints.is_empty());
         let skin_list = skin_list.map(|skin| self.skin(skin)).collect();
         let camera_list = scene.cameras.iter().filter(|camera| is_valid_camera(camera)).map(camera).collect();
         let animated = self.animated_nodes();
         let animations = scene.animations.iter().filter_map(|animation| self.animation(animation)).collect();
         let mut nodes = Vec::with_capacity(scene.nodes.len() + 1);
-        for (n, node) in scene.nodes.iter().enumerate() {
-            nodes.push(self.node(node, animated[n], &meshes, &skins, &cameras));
+        for (n, node) in (0..).zip(&scene.nodes) {
+            nodes.push(self.node(n, node, animated[n as usize], &meshes, &skins, &cameras));
         }
-        let frame = Frame::of(scene);
         let mut roots = scene.roots.clone();
-        if let Some(node) = frame.node {
+        self.put_parents(&mut nodes, &mut roots);
+        let frame = Frame::of(scene);
+        if frame.is_foreign {
+            let node = nodes.len();
             nodes.push(frame.to_json(&roots));
             roots = vec![u32::try_from(node).unwrap_or(u32::MAX)];
         }
@@ -178,18 +246,45 @@ impl<'a> Writer<'a> {
         put_list(&mut document, "accessors", std::mem::take(&mut self.plan.accessors));
         put_list(&mut document, "bufferViews", std::mem::take(&mut self.plan.views));
         if self.plan.bytes > 0 {
-            document.insert("buffers".into(), json!([{ "byteLength": self.plan.bytes }]));
+            document.insert("buffers".into(), vec![self.buffer()?].into());
         }
         Ok(document.into())
     }
 
+    fn buffer_name(&self) -> String {
+        format!("{}.bin", self.stem)
+    }
+
+    fn buffer(&self) -> Result<Value> {
+        let mut buffer = json!({ "byteLength": self.plan.bytes });
+        match self.bulk {
+            Bulk::Chunk => {}
+            Bulk::Beside => buffer["uri"] = uri::escape(&self.buffer_name()).into(),
+            Bulk::Embedded => {
+                self.cx.budget().take(self.plan.bytes / 3 * 4)?;
+                let mut data = uri::DataUri::new("application/octet-stream");
+                self.plan.write(&mut data, self.cx)?;
+                buffer["uri"] = data.finish().into();
+            }
+        }
+        Ok(buffer)
+    }
+
     // ---- nodes
 
-    fn node(&mut self, node: &Node, animated: bool, meshes: &Renumber, skins: &Renumber, cameras: &Renumber) -> Value {
+    fn node(
+        &mut self,
+        index: u32,
+        node: &Node,
+        animated: bool,
+        meshes: &Renumber,
+        skins: &Renumber,
+        cameras: &Renumber,
+    ) -> Value {
         let mut object = Map::new();
         put_name(&mut object, &node.name);
         put_list(&mut object, "children", node.children.iter().map(|&child| child.into()).collect());
-        self.transform(&mut object, &node.transform, animated);
+        self.transform(&mut object, index, &node.transform, animated);
         let mesh = meshes.get(node.mesh);
         if let Some(mesh) = mesh {
             object.insert("mesh".into(), mesh.into());
@@ -221,7 +316,7 @@ impl<'a> Writer<'a> {
         object.into()
     }
 
-    fn transform(&self, object: &mut Map<String, Value>, transform: &Transform, animated: bool) {
+    fn transform(&mut self, object: &mut Map<String, Value>, index: u32, transform: &Transform, animated: bool) {
         if *transform == Transform::IDENTITY {
             return;
         }
@@ -230,22 +325,57 @@ impl<'a> Writer<'a> {
             return;
         }
         let trs = match transform {
-            Transform::Matrix(matrix) if !animated => {
-                if decompose(matrix).is_none() {
-                    let message = "node transforms with shear or perspective are written as they are; \
-                                   glTF forbids them and viewers may differ";
-                    self.cx.lose("shear", 1, message);
-                }
-                object.insert("matrix".into(), json!(matrix));
-                return;
-            }
-            // A node that is animated must not have a matrix.
-            Transform::Matrix(matrix) => decompose(matrix).unwrap_or_else(|| {
-                self.cx.lose("shear", 1, "shear or perspective of animated nodes");
-                ([matrix[12], matrix[13], matrix[14]], [0.0, 0.0, 0.0, 1.0], [1.0; 3])
-            }),
             Transform::Trs { translation, rotation, scale } => (*translation, *rotation, *scale),
+            Transform::Matrix(matrix) => match (decompose(matrix), split(matrix)) {
+                (Some(_), _) if !animated => {
+                    object.insert("matrix".into(), json!(matrix));
+                    return;
+                }
+                // A node that is animated must not have a matrix.
+                (Some(trs), _) => trs,
+                (None, Some((outer, rotation))) if !animated => {
+                    self.parents.push((index, self.parent(index, matrix, outer)));
+                    ([0.0; 3], rotation, [1.0; 3])
+                }
+                (None, _) => {
+                    let what = "perspective of nodes, and shear of animated ones: their translation is kept";
+                    self.cx.lose("shear", 1, what);
+                    ([matrix[12], matrix[13], matrix[14]], [0.0, 0.0, 0.0, 1.0], [1.0; 3])
+                }
+            },
         };
+        self.put_trs(object, trs);
+    }
+
+    /// The node above a sheared one: glTF forbids shear in a node, two nodes make it. The reader joins them again.
+    fn parent(&self, index: u32, matrix: &[f64; 16], outer: Trs) -> Value {
+        let mut object = Map::new();
+        put_list(&mut object, "children", vec![index.into()]);
+        self.put_trs(&mut object, outer);
+        object.insert("extras".into(), json!({ KEY: { MATRIX: matrix } }));
+        object.into()
+    }
+
+    /// Adds the nodes of [`parent`](Self::parent) and puts them where their children stood.
+    fn put_parents(&self, nodes: &mut Vec<Value>, roots: &mut [u32]) {
+        let first = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+        let above: BTreeMap<u32, u32> = self.parents.iter().map(|(child, _)| *child).zip(first..).collect();
+        if above.is_empty() {
+            return;
+        }
+        for root in roots {
+            *root = *above.get(root).unwrap_or(root);
+        }
+        for child in nodes.iter_mut().filter_map(|node| node.get_mut("children")?.as_array_mut()).flatten() {
+            let parent = child.as_u64().and_then(|child| above.get(&u32::try_from(child).ok()?));
+            if let Some(&parent) = parent {
+                *child = parent.into();
+            }
+        }
+        nodes.extend(self.parents.iter().map(|(_, parent)| parent.clone()));
+    }
+
+    fn put_trs(&self, object: &mut Map<String, Value>, trs: Trs) {
         let (translation, mut rotation, scale) = trs;
         let length = rotation.iter().map(|value| value * value).sum::<f64>().sqrt();
         if (length * length - 1.0).abs() > UNIT {
@@ -571,10 +701,11 @@ impl<'a> Writer<'a> {
     }
 
     /// Images, samplers and textures; equal images and samplers are written once.
-    fn textures(&mut self) -> (Vec<Value>, Vec<Value>, Vec<Value>) {
+    fn textures(&mut self) -> Result<Textures> {
         let (mut images, mut samplers, mut textures) = (Vec::new(), Vec::<Value>::new(), Vec::new());
         let mut known: Vec<(&'a [u8], usize, &str)> = Vec::new();
         for texture in &self.scene.textures {
+            self.cx.checkpoint()?;
             let mut object = Map::new();
             put_name(&mut object, &texture.name);
             if let Some(sampler) = sampler(texture) {
@@ -594,12 +725,14 @@ impl<'a> Writer<'a> {
                     let bytes = &*texture.bytes;
                     let same = |known: &[u8]| std::ptr::eq(known, bytes) || known == bytes;
                     let index = known.iter().find(|(bytes, ..)| same(bytes)).map(|(_, index, _)| *index);
-                    let index = index.unwrap_or_else(|| {
-                        let view = self.plan.file(bytes);
-                        images.push(json!({ "bufferView": view, "mimeType": media_type }));
-                        known.push((bytes, images.len() - 1, media_type));
-                        images.len() - 1
-                    });
+                    let index = match index {
+                        Some(index) => index,
+                        None => {
+                            images.push(self.image(texture, media_type)?);
+                            known.push((bytes, images.len() - 1, media_type));
+                            images.len() - 1
+                        }
+                    };
                     match IMAGE_EXTENSIONS.iter().find(|(_, kind)| *kind == media_type) {
                         None => {
                             object.insert("source".into(), index.into());
@@ -612,12 +745,34 @@ impl<'a> Writer<'a> {
                     }
                 }
             }
-            if let Some(uri) = &texture.uri {
+            // An image that is a file has its name.
+            let is_file =
+                self.bulk == Bulk::Beside && (object.contains_key("source") || object.contains_key("extensions"));
+            if let Some(uri) = texture.uri.as_ref().filter(|_| !is_file) {
                 object.insert("extras".into(), json!({ KEY: { "uri": uri } }));
             }
             textures.push(object.into());
         }
-        (images, samplers, textures)
+        Ok((images, samplers, textures))
+    }
+
+    fn image(&mut self, texture: &'a Texture, media_type: &'static str) -> Result<Value> {
+        let bytes = &*texture.bytes;
+        Ok(match self.bulk {
+            Bulk::Chunk => json!({ "bufferView": self.plan.file(bytes), "mimeType": media_type }),
+            Bulk::Embedded => {
+                self.cx.budget().take(bytes.len() as u64 / 3 * 4)?;
+                let mut data = uri::DataUri::new(media_type);
+                data.write_all(bytes)?;
+                json!({ "uri": data.finish(), "mimeType": media_type })
+            }
+            Bulk::Beside => {
+                let name = self.names.of(texture, media_type);
+                let image = json!({ "uri": uri::escape(&name), "mimeType": media_type });
+                self.files.push((name, bytes));
+                image
+            }
+        })
     }
 
     // ---- skins and animations
@@ -802,45 +957,4 @@ fn sampler(texture: &Texture) -> Option<Value> {
     };
     let filter = if texture.nearest { 9728 } else { 9729 };
     Some(json!({ "magFilter": filter, "wrapS": code(texture.wrap[0]), "wrapT": code(texture.wrap[1]) }))
-}
-
-/// Translation, rotation and scale of a matrix; `None` when it has shear, perspective or a scale of zero.
-fn decompose(m: &[f64; 16]) -> Option<([f64; 3], [f64; 4], [f64; 3])> {
-    if [m[3], m[7], m[11], m[15]] != [0.0, 0.0, 0.0, 1.0] {
-        return None;
-    }
-    let column = |c: usize| [m[c * 4], m[c * 4 + 1], m[c * 4 + 2]];
-    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-    let columns = [column(0), column(1), column(2)];
-    let mut scale = columns.map(|column| dot(column, column).sqrt());
-    if scale.contains(&0.0) {
-        return None;
-    }
-    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-        if dot(columns[a], columns[b]).abs() > 1e-4 * scale[a] * scale[b] {
-            return None;
-        }
-    }
-    let [a, b, c] = columns;
-    let cross = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-    if dot(cross, c) < 0.0 {
-        scale[0] = -scale[0];
-    }
-    let r = |row: usize, col: usize| columns[col][row] / scale[col];
-    // The largest of the four candidates keeps the division well conditioned.
-    let trace = r(0, 0) + r(1, 1) + r(2, 2);
-    let quaternion = if trace > 0.0 {
-        let s = (trace + 1.0).sqrt() * 2.0;
-        [(r(2, 1) - r(1, 2)) / s, (r(0, 2) - r(2, 0)) / s, (r(1, 0) - r(0, 1)) / s, s / 4.0]
-    } else if r(0, 0) > r(1, 1) && r(0, 0) > r(2, 2) {
-        let s = (1.0 + r(0, 0) - r(1, 1) - r(2, 2)).sqrt() * 2.0;
-        [s / 4.0, (r(0, 1) + r(1, 0)) / s, (r(0, 2) + r(2, 0)) / s, (r(2, 1) - r(1, 2)) / s]
-    } else if r(1, 1) > r(2, 2) {
-        let s = (1.0 + r(1, 1) - r(0, 0) - r(2, 2)).sqrt() * 2.0;
-        [(r(0, 1) + r(1, 0)) / s, s / 4.0, (r(1, 2) + r(2, 1)) / s, (r(0, 2) - r(2, 0)) / s]
-    } else {
-        let s = (1.0 + r(2, 2) - r(0, 0) - r(1, 1)).sqrt() * 2.0;
-        [(r(0, 2) + r(2, 0)) / s, (r(1, 2) + r(2, 1)) / s, s / 4.0, (r(1, 0) - r(0, 1)) / s]
-    };
-    Some(([m[12], m[13], m[14]], quaternion, scale))
 }
