@@ -19,7 +19,7 @@ pub(crate) enum Backdrop {
 impl Backdrop {
     fn colors(self) -> [V3; 2] {
         match self {
-            Self::Light => [color::hex(0xF4_F5_F7), color::hex(0xC9_CD_D4)],
+            Self::Light => [color::hex(0xEC_EE_F1), color::hex(0xB3_B9_C3)],
             Self::Dark => [color::hex(0x2B_30_38), color::hex(0x14_17_1C)],
         }
     }

@@ -5,7 +5,7 @@ mod boxes;
 mod gather;
 mod marks;
 
-use mediary_core::record::{PointCloud, Scene};
+use mediary_core::record::{Bounds, PointCloud, Scene};
 use mediary_core::{Context, Result};
 
 use crate::camera::{Camera, Fit, HALF, Up, View};
@@ -21,7 +21,7 @@ use marks::Marks;
 const BATCH: usize = 1 << 18;
 /// Radius of splats on a picture of 512 pixels.
 const LEAST_RADIUS: f32 = 0.75;
-const MOST_RADIUS: f32 = 7.0;
+const MOST_RADIUS: f32 = 6.0;
 /// How dark edges get, and how far away neighbours are looked at, in pixels of a picture of 512.
 const EDGES: [(f32, f32); 2] = [(1.4, 22.0), (4.0, 7.0)];
 /// How much of a line is seen through what hides it.
@@ -50,7 +50,11 @@ fn paint(points: &Gathered, marks: Marks, up: Up, options: &PreviewOptions, cx: 
     for point in &points.positions {
         if inside(point) { fit.include(view.turn(*point)) } else { left_out += 1 }
     }
-    marks.points().filter(|point| inside(point)).for_each(|point| fit.include(view.turn(*point)));
+    // Boxes and vectors may reach far beyond the points.
+    let around = limits.map(|limits| around(&limits));
+    let belongs =
+        |p: &[f64; 3]| around.is_none_or(|limits| (0..3).all(|i| limits.min[i] <= p[i] && p[i] <= limits.max[i]));
+    marks.points().filter(|point| belongs(point)).for_each(|point| fit.include(view.turn(*point)));
     let Some(camera) = fit.camera(view) else {
         let why = if fit.is_empty() { "there are no points to show" } else { "the points are too far apart to show" };
         cx.warn("empty", why);
@@ -74,6 +78,12 @@ fn paint(points: &Gathered, marks: Marks, up: Up, options: &PreviewOptions, cx: 
     resolve(&mut canvas, &samples, lines.as_ref(), options)?;
     marks.write(&camera, &mut canvas);
     Ok(canvas)
+}
+
+/// Bounds five times as wide as the widest side of these, about the same middle.
+fn around(limits: &Bounds) -> Bounds {
+    let widest = (0..3).map(|axis| limits.max[axis] - limits.min[axis]).fold(0.0, f64::max);
+    Bounds { min: limits.min.map(|least| least - 2.0 * widest), max: limits.max.map(|most| most + 2.0 * widest) }
 }
 
 /// Draws every point.

@@ -6,6 +6,7 @@
 
 mod draw;
 mod paint;
+mod smooth;
 mod texture;
 
 use mediary_core::record::Scene;
