@@ -20,7 +20,7 @@ impl Backdrop {
     fn colors(self) -> [V3; 2] {
         match self {
             Self::Light => [color::hex(0xEC_EE_F1), color::hex(0xB3_B9_C3)],
-            Self::Dark => [color::hex(0x2B_30_38), color::hex(0x14_17_1C)],
+            Self::Dark => [color::hex(0x36_3C_46), color::hex(0x1B_1F_26)],
         }
     }
 }

@@ -216,12 +216,8 @@ impl Painter<'_> {
             [0, 1].map(|axis| (0..3).map(|corner| corners[corner][axis] * shares[corner]).sum::<f32>())
         };
         let [here, right, down] = [place.here, place.right, place.down].map(at);
-        let far = |other: [f32; 2]| (other[0] - here[0]).hypot(other[1] - here[1]);
-        let (across, along) = (far(right), far(down));
-        // Between the longer side, which blurs, and the shorter, which flickers.
-        let footprint = (across.max(along) * (across.max(along) * across.min(along)).sqrt()).sqrt();
-        let footprint = if footprint.is_finite() { footprint } else { 1.0 };
-        Some(texture?.sample(here, footprint))
+        let step = |other: [f32; 2]| [other[0] - here[0], other[1] - here[1]];
+        Some(texture?.sample(here, [step(right), step(down)]))
     }
 }
 
