@@ -168,7 +168,7 @@ pub(crate) const HALF: f32 = TAN as f32;
 
 impl Camera {
     /// From a node's space to camera space: x to the right, y up, z towards the viewer, the middle of things at distance 1.
-    pub(crate) fn from_world(&self, world: &[f64; 16]) -> [f64; 16] {
+    pub(crate) fn camera_from_world(&self, world: &[f64; 16]) -> [f64; 16] {
         let mut m = multiply(&self.view.matrix(), world);
         for (row, at) in self.at.iter().enumerate() {
             m[12 + row] -= at;

@@ -34,7 +34,8 @@ pub(crate) struct Canvas {
 impl Canvas {
     /// A transparent one.
     pub(crate) fn new(size: usize, cx: &Context) -> Result<Self> {
-        cx.budget().take((size * size) as u64 * 16)?;
+        // The canvas, and the distances and shadows of its pixels.
+        cx.budget().take((size * size) as u64 * 32)?;
         Ok(Self { size, pixels: vec![[0.0; 4]; size * size] })
     }
 

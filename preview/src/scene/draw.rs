@@ -1,6 +1,6 @@
 //! What is drawn of a scene: every primitive of every node, with its faces numbered through the whole picture.
 
-use mediary_core::record::scene::{Material, Primitive, Scene, Topology, Transform, multiply};
+use mediary_core::record::scene::{Material, Primitive, Scene, Topology, Transform, multiply, transform_point};
 use mediary_core::record::triangulate;
 use mediary_core::{Context, Result};
 
@@ -84,7 +84,7 @@ impl Draw<'_> {
 
     /// Sets the maps to camera space.
     pub(super) fn see(&mut self, camera: &Camera) {
-        let map = camera.from_world(&self.world);
+        let map = camera.camera_from_world(&self.world);
         self.place = rows(&map);
         self.normals = normal_map(&map);
     }
@@ -102,7 +102,7 @@ impl Draw<'_> {
             used[self.corner(at)] = true;
         }
         for (position, _) in positions.iter().zip(used).filter(|(_, used)| *used) {
-            let world = mediary_core::record::scene::transform_point(&self.world, position.map(f64::from));
+            let world = transform_point(&self.world, position.map(f64::from));
             fit.include(view.turn(world));
         }
     }
@@ -258,10 +258,9 @@ fn moved(
         // Weights that do not add up to 1 would pull the vertex to the origin; a vertex of no joint stays with its node.
         if all > 0.0 { sum.map(|value| value / all) } else { *world }
     };
-    for vertex in 0..positions.len() {
+    for (vertex, position) in positions.iter_mut().enumerate() {
         let matrix = if skin.is_some() { blended(vertex) } else { *world };
-        positions[vertex] = mediary_core::record::scene::transform_point(&matrix, positions[vertex].map(f64::from))
-            .map(|value| value as f32);
+        *position = transform_point(&matrix, position.map(f64::from)).map(|value| value as f32);
         if let Some(normal) = normals.get_mut(vertex) {
             *normal = turn(&normal_map(&matrix), *normal);
         }

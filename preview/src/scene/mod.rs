@@ -16,7 +16,7 @@ use mediary_core::{Context, Registry, Result};
 use crate::camera::{Fit, Up, View};
 use crate::canvas::{Backdrop, Canvas};
 use crate::occlusion::Depths;
-use crate::raster::{Band, Corner, Samples, cell, disc, line, near, project, triangle, what};
+use crate::raster::{Band, Corner, Samples, cell, disc, line, near, project, rows_of, triangle, what};
 use crate::{PreviewOptions, parallel, points};
 use draw::Draw;
 use paint::Painter;
@@ -66,7 +66,7 @@ pub(crate) fn draw(
     let mut samples = Samples::new(canvas.size, grid);
     let painter = Painter { draws: &draws, textures: &textures, edge: samples.edge, grid };
     let mut clear = rasterise(&painter, &mut samples, options, cx)?;
-    clear.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    clear.sort_by(|a, b| a.near.total_cmp(&b.near).then(a.number.cmp(&b.number)));
     let depths = Depths::of(&samples);
     let open = depths.open(options.threads())?;
 
@@ -91,13 +91,22 @@ fn is_cloud(scene: &Scene) -> bool {
     primitives.peek().is_some() && primitives.all(|primitive| primitive.topology == Topology::Points)
 }
 
-/// Puts what hides into the grid, and returns what can be seen through: nearness and number of each face.
+/// A face that can be seen through.
+struct Clear {
+    near: f32,
+    number: u32,
+    /// Samples that it reaches from and to, downwards.
+    top: i32,
+    bottom: i32,
+}
+
+/// Puts what hides into the grid, and returns what can be seen through.
 fn rasterise(
     painter: &Painter<'_>,
     samples: &mut Samples,
     options: &PreviewOptions,
     cx: &Context,
-) -> Result<Vec<(f32, u32)>> {
+) -> Result<Vec<Clear>> {
     let (edge, size) = (samples.edge, options.pixels());
     let threads = options.threads();
     // More bands than threads, so that all end at about the same time; each looks at every face.
@@ -138,10 +147,17 @@ fn rasterise(
             if !painter.is_clear(draw) {
                 continue;
             }
-            cx.budget().take(u64::from(draw.faces) * 8)?;
+            cx.budget().take(u64::from(draw.faces) * size_of::<Clear>() as u64)?;
             clear.extend((0..draw.faces).filter_map(|face| {
-                let nears = draw.corners(face as usize).map(|vertex| corners[vertex].near);
-                nears.iter().all(|near| *near > 0.0).then(|| (nears.iter().sum::<f32>(), draw.first + face))
+                let at = draw.corners(face as usize).map(|vertex| corners[vertex]);
+                let near = at.iter().map(|corner| corner.near).sum();
+                let [top, bottom] = rows_of(at);
+                at.iter().all(|corner| corner.near > 0.0).then_some(Clear {
+                    near,
+                    number: draw.first + face,
+                    top,
+                    bottom,
+                })
             }));
         }
         parallel::each(threads, samples.bands(rows), |mut band| {
@@ -231,7 +247,8 @@ impl Seen<'_> {
         let size = self.edge / self.grid;
         let mut parts: Vec<Part> = Vec::new();
         let mut of_sample = vec![0_usize; self.grid * self.grid];
-        for pixel in 0..self.cells.len() / (self.grid * self.grid) {
+        let pixels = self.cells.len() / (self.grid * self.grid);
+        for (pixel, open) in open.iter().enumerate().take(pixels) {
             let (left, top) = (pixel % size * self.grid, pixel / size * self.grid);
             parts.clear();
             for (sample, part) in of_sample.iter_mut().enumerate() {
@@ -260,7 +277,7 @@ impl Seen<'_> {
             }
             let colors: Vec<_> = parts
                 .iter()
-                .map(|part| painter.shade(part.number, part.x / part.count, part.y / part.count, open[pixel]))
+                .map(|part| painter.shade(part.number, part.x / part.count, part.y / part.count, *open))
                 .collect();
             for (sample, part) in of_sample.iter().enumerate() {
                 if let Some([r, g, b, _]) = colors.get(*part) {
@@ -272,12 +289,15 @@ impl Seen<'_> {
     }
 
     /// Lays what can be seen through over what was shaded.
-    fn lay_over(&mut self, painter: &Painter<'_>, clear: &[(f32, u32)], open: &[f32]) {
+    fn lay_over(&mut self, painter: &Painter<'_>, clear: &[Clear], open: &[f32]) {
         let (edge, grid, size) = (self.edge, self.grid, self.edge / self.grid);
         let (top, bottom) = (self.top, self.top + self.cells.len() / edge);
         // The colour of the face in a pixel, valid for one face and one row of pixels.
         let mut known = vec![(u64::MAX, [0.0_f32; 4]); size];
-        for (order, &(_, number)) in clear.iter().enumerate() {
+        for (order, &Clear { number, top: first, bottom: last, .. }) in clear.iter().enumerate() {
+            if last < top as i32 || first > bottom as i32 {
+                continue;
+            }
             let draw = &painter.draws[painter.draw_of(number)];
             let vertices = draw.corners((number - draw.first) as usize);
             let corners = vertices.map(|vertex| project(draw.vertex(vertex), edge));

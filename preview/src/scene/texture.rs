@@ -2,7 +2,7 @@
 
 use mediary_core::record::scene::{Scene, Texture, TextureUse, Wrap};
 use mediary_core::record::{Image, Samples};
-use mediary_core::{Context, Error, Media, ReadOptions, Registry, Result, Source};
+use mediary_core::{Budget, Context, Error, Media, ReadOptions, Registry, Result, Source};
 
 use crate::color;
 use crate::math::lerp;
@@ -83,6 +83,9 @@ fn decode(texture: &Texture, registry: &Registry, cx: &Context) -> Result<Option
     let mut options = ReadOptions::default();
     options.limits = *cx.limits();
     options.cancel = cx.cancel().clone();
+    // What it takes is free again once it is made smaller.
+    let free = cx.budget().allowed().saturating_sub(cx.budget().taken());
+    options.budget = Some(Budget::new(free));
     // No name: what a texture is called says little, and its content decides.
     let source = Source::from_bytes("", texture.bytes.to_vec());
     let image = registry.open(&source, &options).and_then(|mut reading| match reading.next() {
@@ -105,7 +108,8 @@ fn decode(texture: &Texture, registry: &Registry, cx: &Context) -> Result<Option
 impl Mipmaps {
     fn new(image: &Image, texture: &Texture, is_color: bool, most: usize, cx: &Context) -> Result<Self> {
         let (width, height) = (image.width() as usize, image.height() as usize);
-        cx.budget().take(width as u64 * height as u64 * 6)?;
+        let held = width as u64 * height as u64 * 5;
+        cx.budget().take(held)?;
         let texels = bytes(image);
         let is_opaque = texels.iter().all(|texel| texel[3] == 255);
         let mut level = Level { width, height, texels };
@@ -118,6 +122,8 @@ impl Mipmaps {
         {
             levels.push(next);
         }
+        let kept = levels.iter().map(|level| level.texels.len() as u64 * 4).sum::<u64>();
+        cx.budget().give_back(held.saturating_sub(kept));
         Ok(Self { levels, wrap: texture.wrap, nearest: texture.nearest, is_color, is_opaque })
     }
 
