@@ -225,7 +225,8 @@ impl Paint<'_> {
             }
             Self::Heights(positions, axis, least, by) => {
                 let share = if *by > 0.0 { (positions[point][*axis] - least) * by } else { 0.5 };
-                pack(color::ramp(share as f32).map(color::srgb))
+                // Without the darkest part: it would not be seen on the backdrop.
+                pack(color::ramp((0.1 + 0.9 * share.clamp(0.0, 1.0)) as f32).map(color::srgb))
             }
         }
     }

@@ -25,6 +25,8 @@ use paint::Painter;
 const BATCH: usize = 1 << 16;
 /// Rows of pixels that are shaded at a time.
 const ROWS: usize = 8;
+/// Faces between two looks at the clock: each may cover the whole picture.
+const CHECKED: u32 = 256;
 /// Faces of one draw that are shaded in a pixel; of a finer mesh the others look like their neighbours.
 const SHADED: usize = 5;
 
@@ -78,7 +80,7 @@ pub(crate) fn draw(
         let cells = &samples.cells[number * ROWS * grid * edge..][..rows * edge];
         let mut seen = Seen { top: number * ROWS * grid, edge, grid, cells, colors: vec![[0.0; 4]; cells.len()] };
         seen.shade(&painter, &open[number * ROWS * size..]);
-        seen.lay_over(&painter, &clear, &open[number * ROWS * size..]);
+        seen.lay_over(&painter, &clear, &open[number * ROWS * size..], cx)?;
         seen.resolve(pixels);
         Ok(())
     })?;
@@ -164,7 +166,7 @@ fn rasterise(
             for (draw, corners) in &lists {
                 cx.checkpoint()?;
                 if !painter.is_clear(draw) {
-                    put(painter, draw, corners, size, &mut band);
+                    put(painter, draw, corners, size, &mut band, cx)?;
                 }
             }
             Ok(())
@@ -192,10 +194,20 @@ fn project_all(batch: &[Draw<'_>], corners: &mut [Corner], edge: usize, threads:
 }
 
 /// Puts the faces of a draw into a band.
-fn put(painter: &Painter<'_>, draw: &Draw<'_>, corners: &[Corner], size: usize, band: &mut Band<'_>) {
+fn put(
+    painter: &Painter<'_>,
+    draw: &Draw<'_>,
+    corners: &[Corner],
+    size: usize,
+    band: &mut Band<'_>,
+    cx: &Context,
+) -> Result<()> {
     let (edge, top, bottom) = (band.edge, band.top, band.top + band.rows());
     let masked = painter.is_masked(draw);
     for face in 0..draw.faces {
+        if face % CHECKED == CHECKED - 1 {
+            cx.checkpoint()?;
+        }
         let vertices = draw.corners(face as usize);
         let number = draw.first + face;
         // Of two faces in one place the earlier is seen.
@@ -220,6 +232,7 @@ fn put(painter: &Painter<'_>, draw: &Draw<'_>, corners: &[Corner], size: usize, 
             triangle(at, edge, top, bottom, |x, y, near| band.put(x, y, cell(near, seen)));
         }
     }
+    Ok(())
 }
 
 /// Some rows of the grid with the colours of their samples.
@@ -289,7 +302,7 @@ impl Seen<'_> {
     }
 
     /// Lays what can be seen through over what was shaded.
-    fn lay_over(&mut self, painter: &Painter<'_>, clear: &[Clear], open: &[f32]) {
+    fn lay_over(&mut self, painter: &Painter<'_>, clear: &[Clear], open: &[f32], cx: &Context) -> Result<()> {
         let (edge, grid, size) = (self.edge, self.grid, self.edge / self.grid);
         let (top, bottom) = (self.top, self.top + self.cells.len() / edge);
         // The colour of the face in a pixel, valid for one face and one row of pixels.
@@ -297,6 +310,9 @@ impl Seen<'_> {
         for (order, &Clear { number, top: first, bottom: last, .. }) in clear.iter().enumerate() {
             if last < top as i32 || first > bottom as i32 {
                 continue;
+            }
+            if order % CHECKED as usize == 0 {
+                cx.checkpoint()?;
             }
             let draw = &painter.draws[painter.draw_of(number)];
             let vertices = draw.corners((number - draw.first) as usize);
@@ -318,6 +334,7 @@ impl Seen<'_> {
                 crate::canvas::over(&mut colors[place], [r, g, b], a);
             });
         }
+        Ok(())
     }
 
     /// The mean of every pixel's samples.
