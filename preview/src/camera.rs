@@ -6,9 +6,10 @@ use mediary_core::record::scene::multiply;
 const TAN: f64 = 0.267_949_192_431_122_7;
 /// How much of the frame is filled.
 const FILL: f64 = 0.88;
-/// The camera stands this far to the side and above, in degrees.
+/// The camera stands this far to the side, in degrees, and this far above: of things, and of land, which is flat.
 const AZIMUTH: f64 = 36.0;
 const ELEVATION: f64 = 24.0;
+const AERIAL: f64 = 42.0;
 
 /// Which axis of the record points up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +59,23 @@ pub(crate) struct View([[f64; 3]; 3]);
 
 impl View {
     pub(crate) fn three_quarter(up: Up) -> Self {
-        let (azimuth, elevation) = (AZIMUTH.to_radians(), ELEVATION.to_radians());
+        Self::from_above(up, ELEVATION)
+    }
+
+    /// As a three-quarter view, from farther above.
+    pub(crate) fn aerial(up: Up) -> Self {
+        Self::from_above(up, AERIAL)
+    }
+
+    fn from_above(up: Up, elevation: f64) -> Self {
+        let (azimuth, elevation) = (AZIMUTH.to_radians(), elevation.to_radians());
         let right = [azimuth.cos(), 0.0, -azimuth.sin()];
         let back = [azimuth.sin() * elevation.cos(), elevation.sin(), azimuth.cos() * elevation.cos()];
         let above = [-azimuth.sin() * elevation.sin(), elevation.cos(), -azimuth.cos() * elevation.sin()];
         Self([right, above, back].map(|axis| up.turn(axis)))
     }
 
-    /// The direction that is up in the record, in camera axes.
+    /// The direction that is up in the record, in the camera axes of a three-quarter view.
     pub(crate) fn sky() -> [f32; 3] {
         [0.0, ELEVATION.to_radians().cos() as f32, ELEVATION.to_radians().sin() as f32]
     }
@@ -158,7 +168,7 @@ pub(crate) const HALF: f32 = TAN as f32;
 
 impl Camera {
     /// From a node's space to camera space: x to the right, y up, z towards the viewer, the middle of things at distance 1.
-    pub(crate) fn from_world(&self, world: &[f64; 16]) -> [f64; 16] {
+    pub(crate) fn camera_from_world(&self, world: &[f64; 16]) -> [f64; 16] {
         let mut m = multiply(&self.view.matrix(), world);
         for (row, at) in self.at.iter().enumerate() {
             m[12 + row] -= at;

@@ -19,8 +19,8 @@ pub(crate) enum Backdrop {
 impl Backdrop {
     fn colors(self) -> [V3; 2] {
         match self {
-            Self::Light => [color::hex(0xF4_F5_F7), color::hex(0xC9_CD_D4)],
-            Self::Dark => [color::hex(0x2B_30_38), color::hex(0x14_17_1C)],
+            Self::Light => [color::hex(0xEC_EE_F1), color::hex(0xB3_B9_C3)],
+            Self::Dark => [color::hex(0x36_3C_46), color::hex(0x1B_1F_26)],
         }
     }
 }
@@ -34,7 +34,8 @@ pub(crate) struct Canvas {
 impl Canvas {
     /// A transparent one.
     pub(crate) fn new(size: usize, cx: &Context) -> Result<Self> {
-        cx.budget().take((size * size) as u64 * 16)?;
+        // The canvas, and the distances and shadows of its pixels.
+        cx.budget().take((size * size) as u64 * 32)?;
         Ok(Self { size, pixels: vec![[0.0; 4]; size * size] })
     }
 

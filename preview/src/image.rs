@@ -171,3 +171,75 @@ fn window(x: f32) -> f32 {
         |x: f32| if x.abs() < 1e-4 { 1.0 } else { (x * std::f32::consts::PI).sin() / (x * std::f32::consts::PI) };
     sinc(x) * sinc(x / LOBES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small(image: &Image, size: u32) -> (u32, u32, Vec<u8>) {
+        let options = PreviewOptions { size, ..PreviewOptions::default() };
+        let small = thumbnail(image, &options, &Context::new("preview")).unwrap();
+        assert_eq!(small.channels(), image.channels());
+        let (width, height) = (small.width(), small.height());
+        let Samples::U8(bytes) = small.into_samples() else { panic!("not 8 bits") };
+        (width, height, bytes.into_vec())
+    }
+
+    fn gray(width: u32, height: u32, shade: impl Fn(u32, u32) -> u8) -> Image {
+        let samples = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| shade(x, y));
+        Image::new(width, height, 1, Samples::U8(samples.collect())).unwrap()
+    }
+
+    #[test]
+    fn small_images_stay_as_they_are() {
+        let image = gray(20, 10, |x, y| (x * 11 + y * 3) as u8);
+        let Samples::U8(bytes) = image.samples().clone() else { panic!() };
+        assert_eq!(small(&image, 64), (20, 10, bytes.into_vec()));
+    }
+
+    #[test]
+    fn proportions_are_kept() {
+        for (width, height, expected) in [(400, 300, (64, 48)), (30, 900, (2, 64)), (5000, 1, (64, 1))] {
+            let (w, h, bytes) = small(&gray(width, height, |_, _| 77), 64);
+            assert_eq!((w, h), expected);
+            assert!(bytes.iter().all(|value| *value == 77), "a plain image stays plain to its edges");
+        }
+    }
+
+    #[test]
+    fn light_is_averaged_and_not_its_code() {
+        // Half of the light is 188 in sRGB.
+        let (.., bytes) = small(&gray(512, 512, |x, y| if (x + y) % 2 == 0 { 0 } else { 255 }), 64);
+        assert!(bytes.iter().all(|value| value.abs_diff(188) <= 1), "{:?}", &bytes[..8]);
+    }
+
+    #[test]
+    fn colours_behind_alpha_stay_hidden() {
+        let pixels: Vec<u8> =
+            (0..128 * 128).flat_map(|i| if i % 2 == 0 { [200, 10, 0, 255] } else { [0, 255, 0, 0] }).collect();
+        let (.., bytes) = small(&Image::new(128, 128, 4, Samples::U8(pixels.into())).unwrap(), 32);
+        for pixel in bytes.as_chunks::<4>().0 {
+            assert!(
+                pixel[0].abs_diff(200) <= 1 && pixel[1].abs_diff(10) <= 2 && pixel[3].abs_diff(128) <= 2,
+                "{pixel:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_samples_become_bytes() {
+        let of = |samples: Samples, space: ColorSpace| {
+            let mut image = Image::new(4, 1, 1, samples).unwrap();
+            image.color_space = space;
+            small(&image, 16).2
+        };
+        let deep = Samples::U16(vec![0, 257 * 50, 257 * 128, 65535].into());
+        assert_eq!(of(deep, ColorSpace::Srgb), [0, 50, 128, 255]);
+        let light = |values: [f32; 4]| Samples::F32(values.into());
+        assert_eq!(of(light([0.0, 0.5, 1.0, 9.0]), ColorSpace::Linear), [0, 188, 255, 255]);
+        assert_eq!(of(light([f32::NAN, -1.0, f32::INFINITY, 0.0]), ColorSpace::Linear), [0, 0, 255, 0]);
+        // Numbers without a meaning as colour are shown over their own range.
+        assert_eq!(of(light([-10.0, 0.0, 10.0, f32::NAN]), ColorSpace::Unknown), [0, 128, 255, 0]);
+        assert_eq!(of(light([3.0; 4]), ColorSpace::Unknown), [255; 4]);
+    }
+}

@@ -11,14 +11,14 @@ struct Lamp {
 
 /// From the upper left front; a cool one from the right; one from behind that draws the outline.
 const LAMPS: [Lamp; 3] = [
-    Lamp { from: [-0.464, 0.696, 0.548], color: [0.80, 0.78, 0.745] },
-    Lamp { from: [0.873, 0.218, 0.436], color: [0.165, 0.18, 0.21] },
+    Lamp { from: [-0.464, 0.696, 0.548], color: [0.98, 0.955, 0.915] },
+    Lamp { from: [0.873, 0.218, 0.436], color: [0.13, 0.145, 0.175] },
     Lamp { from: [0.371, 0.557, -0.743], color: [0.24, 0.25, 0.27] },
 ];
 
-const SKY: V3 = [0.60, 0.615, 0.64];
-const HORIZON: V3 = [0.42, 0.42, 0.43];
-const GROUND: V3 = [0.215, 0.21, 0.205];
+const SKY: V3 = [0.50, 0.515, 0.54];
+const HORIZON: V3 = [0.355, 0.36, 0.37];
+const GROUND: V3 = [0.20, 0.195, 0.19];
 
 /// What a point of a surface is made of.
 pub(crate) struct Surface {

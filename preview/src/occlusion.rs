@@ -1,6 +1,8 @@
 //! How open every visible point is, told from the distances alone: corners and contacts get darker, as they do under a wide sky.
 //! "Scalable Ambient Obscurance" (McGuire, Mara, Luebke, 2012), with a wider and a narrower reach.
 
+use std::sync::LazyLock;
+
 use mediary_core::Result;
 
 use crate::camera::HALF;
@@ -14,6 +16,20 @@ const REACHES: [(f32, f32); 2] = [(0.030, 0.9), (0.13, 1.1)];
 const TAPS: usize = 14;
 /// Side of the pattern of turns, and of the blur that evens it out.
 const PATTERN: usize = 4;
+
+/// Where is looked, for every place in the pattern: a spiral with the golden angle, of radius 1, turned.
+static SPIRALS: LazyLock<Vec<[[f32; 2]; TAPS]>> = LazyLock::new(|| {
+    let turns = (0..PATTERN * PATTERN).map(|place| {
+        // Neighbours in the pattern are turned against each other as far as can be.
+        let turn = (place * 7 % (PATTERN * PATTERN)) as f32 / (PATTERN * PATTERN) as f32;
+        std::array::from_fn(|tap| {
+            let (sin, cos) = (tap as f32 * 2.399_963 + turn * std::f32::consts::TAU).sin_cos();
+            let radius = (tap as f32 + 0.5) / TAPS as f32;
+            [cos * radius, sin * radius]
+        })
+    });
+    turns.collect()
+});
 
 /// Distances by pixel.
 pub(crate) struct Depths {
@@ -61,25 +77,28 @@ impl Depths {
         let slopes = (self.slope(at, x, y, [1, 0]), self.slope(at, x, y, [0, 1]));
         let (Some(right), Some(down)) = slopes else { return 1.0 };
         let Some(normal) = unit(cross(down, right)) else { return 1.0 };
-        let turn = ((x % PATTERN) * PATTERN + (y * 7) % PATTERN * 5 % (PATTERN * PATTERN)) as f32;
-        REACHES.iter().map(|&(reach, strength)| self.open_within(at, normal, [x, y], turn, reach, strength)).product()
+        let spiral = &SPIRALS[x % PATTERN * PATTERN + y % PATTERN];
+        REACHES.iter().map(|&(reach, strength)| self.open_within(at, normal, [x, y], spiral, reach, strength)).product()
     }
 
-    fn open_within(&self, at: V3, normal: V3, [x, y]: [usize; 2], turn: f32, reach: f32, strength: f32) -> f32 {
+    fn open_within(
+        &self,
+        at: V3,
+        normal: V3,
+        [x, y]: [usize; 2],
+        spiral: &[[f32; 2]],
+        reach: f32,
+        strength: f32,
+    ) -> f32 {
         let pixels = reach / -at[2] / HALF * self.size as f32 / 2.0;
         let mut sum = 0.0;
-        for tap in 0..TAPS {
-            // A spiral with the golden angle, turned by the pixel's place in the pattern.
-            let angle = tap as f32 * 2.399_963 + turn * 0.392_699;
-            let radius = pixels * (tap as f32 + 0.5) / TAPS as f32;
-            let place = |at: usize, off: f32| {
-                let place = (at as f32 + off).round();
-                (place >= 0.0 && place < self.size as f32).then_some(place as usize)
-            };
-            let (Some(tx), Some(ty)) = (place(x, radius * angle.cos()), place(y, radius * angle.sin())) else {
+        for [right, down] in spiral {
+            let (tx, ty) = (x as f32 + 0.5 + pixels * right, y as f32 + 0.5 + pixels * down);
+            let size = self.size as f32;
+            if !(tx >= 0.0 && tx < size && ty >= 0.0 && ty < size) {
                 continue;
-            };
-            let Some(other) = self.point(tx, ty) else { continue };
+            }
+            let Some(other) = self.point(tx as usize, ty as usize) else { continue };
             let v = sub(other, at);
             let square = dot(v, v);
             let within = (reach * reach - square).max(0.0) / (reach * reach);

@@ -85,6 +85,12 @@ pub(crate) fn project(p: V3, edge: usize) -> Corner {
     Corner { x: (x * SUB as f32).round() as i32, y: (y * SUB as f32).round() as i32, near }
 }
 
+/// The first and the last row of samples that a triangle may cover.
+pub(crate) fn rows_of(corners: [Corner; 3]) -> [i32; 2] {
+    let [a, b, c] = corners.map(|corner| corner.y);
+    [a.min(b).min(c).div_euclid(SUB), a.max(b).max(c).div_euclid(SUB)]
+}
+
 /// Calls `visit(x, y, near)` for the samples of rows `top..bottom` whose centres a triangle covers, whichever way it winds.
 /// Triangles that share an edge share no sample and leave none out.
 pub(crate) fn triangle(

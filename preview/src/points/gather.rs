@@ -11,6 +11,8 @@ use crate::color;
 const MOST: usize = 3_000_000;
 /// Points that medians and the like are taken of.
 const ASKED: usize = 1 << 15;
+/// A channel of a colour that is not black.
+const VISIBLE: u32 = 12;
 /// A point farther from the middle 98 % than half their extent is an outlier.
 const MARGIN: f64 = 0.5;
 
@@ -174,7 +176,7 @@ impl Gathered {
     /// How the points are coloured.
     pub(super) fn paint(&self, up: Up) -> Paint<'_> {
         // Files often announce colours, classes or intensities and leave them all at one value.
-        if self.colors.iter().any(|color| *color != 0) {
+        if self.colors.iter().any(|color| [16, 8, 0].iter().any(|shift| color >> shift & 255 >= VISIBLE)) {
             return Paint::Colors(&self.colors);
         }
         if self.categories.windows(2).any(|pair| pair[0] != pair[1]) {
@@ -223,7 +225,8 @@ impl Paint<'_> {
             }
             Self::Heights(positions, axis, least, by) => {
                 let share = if *by > 0.0 { (positions[point][*axis] - least) * by } else { 0.5 };
-                pack(color::ramp(share as f32).map(color::srgb))
+                // Without the darkest part: it would not be seen on the backdrop.
+                pack(color::ramp((0.1 + 0.9 * share.clamp(0.0, 1.0)) as f32).map(color::srgb))
             }
         }
     }

@@ -75,7 +75,10 @@ impl<'c> Marks<'c> {
         for (it, [x, y, _]) in labels {
             let mut words = it.label.clone().unwrap_or_default();
             if let Some(score) = it.score {
-                words = format!("{words} {score:.2}");
+                // 37 and not 37.00.
+                let score = format!("{score:.2}");
+                let short = score.strip_suffix(".00").unwrap_or(&score);
+                words = format!("{words} {short}");
             }
             let half = canvas.size as f32 / 2.0;
             let Some(text) = Text::new(words.trim(), canvas.size) else { continue };

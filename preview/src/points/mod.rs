@@ -5,7 +5,7 @@ mod boxes;
 mod gather;
 mod marks;
 
-use mediary_core::record::{PointCloud, Scene};
+use mediary_core::record::{Bounds, PointCloud, Scene};
 use mediary_core::{Context, Result};
 
 use crate::camera::{Camera, Fit, HALF, Up, View};
@@ -19,11 +19,16 @@ use marks::Marks;
 
 /// Points that are projected before they are drawn.
 const BATCH: usize = 1 << 18;
-/// Radius of splats on a picture of 512 pixels.
-const LEAST_RADIUS: f32 = 0.75;
-const MOST_RADIUS: f32 = 7.0;
+/// Radius of splats: at least this many pixels, and at most this many of a picture of 512.
+const LEAST_RADIUS: f32 = 0.7;
+const MOST_RADIUS: f32 = 6.0;
 /// How dark edges get, and how far away neighbours are looked at, in pixels of a picture of 512.
 const EDGES: [(f32, f32); 2] = [(1.4, 22.0), (4.0, 7.0)];
+/// The eight directions of neighbours.
+const AROUND: [[f32; 2]; 8] = {
+    const D: f32 = std::f32::consts::FRAC_1_SQRT_2;
+    [[1.0, 0.0], [D, D], [0.0, 1.0], [-D, D], [-1.0, 0.0], [-D, -D], [0.0, -1.0], [D, -D]]
+};
 /// How much of a line is seen through what hides it.
 const HIDDEN_LINE: f32 = 0.3;
 
@@ -41,8 +46,9 @@ pub(crate) fn draw_scene(scene: &Scene, up: Up, options: &PreviewOptions, cx: &C
 
 fn paint(points: &Gathered, marks: Marks, up: Up, options: &PreviewOptions, cx: &Context) -> Result<Canvas> {
     let mut canvas = Canvas::new(options.pixels(), cx)?;
-    let view = View::three_quarter(up);
     let limits = points.limits();
+    let is_land = limits.is_some_and(|limits| is_flat(&limits, up));
+    let view = if is_land { View::aerial(up) } else { View::three_quarter(up) };
     let inside =
         |p: &[f64; 3]| limits.is_none_or(|limits| (0..3).all(|i| limits.min[i] <= p[i] && p[i] <= limits.max[i]));
     let mut fit = Fit::EMPTY;
@@ -50,7 +56,11 @@ fn paint(points: &Gathered, marks: Marks, up: Up, options: &PreviewOptions, cx: 
     for point in &points.positions {
         if inside(point) { fit.include(view.turn(*point)) } else { left_out += 1 }
     }
-    marks.points().filter(|point| inside(point)).for_each(|point| fit.include(view.turn(*point)));
+    // Boxes and vectors may reach far beyond the points.
+    let around = limits.map(|limits| around(&limits));
+    let belongs =
+        |p: &[f64; 3]| around.is_none_or(|limits| (0..3).all(|i| limits.min[i] <= p[i] && p[i] <= limits.max[i]));
+    marks.points().filter(|point| belongs(point)).for_each(|point| fit.include(view.turn(*point)));
     let Some(camera) = fit.camera(view) else {
         let why = if fit.is_empty() { "there are no points to show" } else { "the points are too far apart to show" };
         cx.warn("empty", why);
@@ -76,6 +86,19 @@ fn paint(points: &Gathered, marks: Marks, up: Up, options: &PreviewOptions, cx: 
     Ok(canvas)
 }
 
+/// Whether something is much wider than high.
+fn is_flat(limits: &Bounds, up: Up) -> bool {
+    let side = |axis: usize| limits.max[axis] - limits.min[axis];
+    let widest = (0..3).map(side).fold(0.0, f64::max);
+    side(up.axis()) < widest * 0.7
+}
+
+/// Bounds five times as wide as the widest side of these, about the same middle.
+fn around(limits: &Bounds) -> Bounds {
+    let widest = (0..3).map(|axis| limits.max[axis] - limits.min[axis]).fold(0.0, f64::max);
+    Bounds { min: limits.min.map(|least| least - 2.0 * widest), max: limits.max.map(|most| most + 2.0 * widest) }
+}
+
 /// Draws every point.
 fn splat(
     points: &Gathered,
@@ -87,10 +110,11 @@ fn splat(
     cx: &Context,
 ) -> Result<()> {
     let (edge, threads) = (samples.edge, options.threads());
-    let scale = samples.grid as f32 * options.pixels() as f32 / 512.0;
+    let least = LEAST_RADIUS * samples.grid as f32;
+    let most = (MOST_RADIUS * samples.grid as f32 * options.pixels() as f32 / 512.0).max(least);
     let paint = points.paint(up);
     // In camera space; at distance 1, half the frame is HALF.
-    let radius = camera.length(points.spacing(inside) * 0.62);
+    let radius = camera.length(points.spacing(inside) * 0.75);
     let rows = edge.div_ceil(threads * 4);
     let mut batch: Vec<(Corner, f32, u32)> = Vec::new();
     cx.budget().take((BATCH.min(points.positions.len()) * size_of::<(Corner, f32, u32)>()) as u64)?;
@@ -106,7 +130,7 @@ fn splat(
                 if inside(&part[number]) {
                     let corner = project(camera.place(part[number]), edge);
                     let seen = radius * corner.near / HALF * edge as f32 / 2.0;
-                    *out = (corner, seen.clamp(LEAST_RADIUS * scale, MOST_RADIUS * scale), paint.color(first + number));
+                    *out = (corner, seen.clamp(least, most), paint.color(first + number));
                 }
             }
             Ok(())
@@ -162,8 +186,7 @@ fn eye_dome(depths: &Depths, x: usize, y: usize) -> f32 {
     let mut dark = 0.0;
     for (radius, strength) in EDGES {
         let radius = radius * size as f32 / 512.0;
-        for step in 0..8 {
-            let (sin, cos) = (step as f32 * std::f32::consts::FRAC_PI_4).sin_cos();
+        for [cos, sin] in AROUND {
             let place = |at: usize, off: f32| {
                 let place = (at as f32 + off * radius).round();
                 (place >= 0.0 && place < size as f32).then_some(place as usize)

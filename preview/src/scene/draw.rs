@@ -1,9 +1,10 @@
 //! What is drawn of a scene: every primitive of every node, with its faces numbered through the whole picture.
 
-use mediary_core::record::scene::{Material, Primitive, Scene, Topology, Transform, multiply};
+use mediary_core::record::scene::{Material, Primitive, Scene, Topology, Transform, multiply, transform_point};
 use mediary_core::record::triangulate;
 use mediary_core::{Context, Result};
 
+use super::smooth;
 use crate::camera::{Camera, Fit, View};
 use crate::math::{Rows, V3, apply, normal_map, rows, turn};
 
@@ -13,6 +14,8 @@ pub(super) struct Draw<'s> {
     pub(super) material: Option<&'s Material>,
     /// Corners of triangles made of polygons.
     triangles: Option<&'s [u32]>,
+    /// Made normals, three a face.
+    smooth: Option<&'s [V3]>,
     /// Positions and normals in world space where a skin or a morph target moves them.
     moved: Option<Moved>,
     world: [f64; 16],
@@ -70,14 +73,18 @@ impl Draw<'_> {
     }
 
     /// Normals of a face's corners in camera axes, where there are some.
-    pub(super) fn corner_normals(&self, corners: [usize; 3]) -> Option<[V3; 3]> {
+    pub(super) fn corner_normals(&self, face: usize, corners: [usize; 3]) -> Option<[V3; 3]> {
         let normals = self.local_normals();
-        (!normals.is_empty()).then(|| corners.map(|vertex| turn(&self.normals, normals[vertex])))
+        if normals.is_empty() {
+            let [a, b, c] = *self.smooth?.as_chunks::<3>().0.get(face)?;
+            return Some([a, b, c].map(|normal| turn(&self.normals, normal)));
+        }
+        Some(corners.map(|vertex| turn(&self.normals, normals[vertex])))
     }
 
     /// Sets the maps to camera space.
     pub(super) fn see(&mut self, camera: &Camera) {
-        let map = camera.from_world(&self.world);
+        let map = camera.camera_from_world(&self.world);
         self.place = rows(&map);
         self.normals = normal_map(&map);
     }
@@ -95,24 +102,37 @@ impl Draw<'_> {
             used[self.corner(at)] = true;
         }
         for (position, _) in positions.iter().zip(used).filter(|(_, used)| *used) {
-            let world = mediary_core::record::scene::transform_point(&self.world, position.map(f64::from));
+            let world = transform_point(&self.world, position.map(f64::from));
             fit.include(view.turn(world));
         }
     }
 }
 
-/// The triangles of every primitive that has polygons, by mesh and primitive.
-pub(super) struct Faces(Vec<Vec<Option<Vec<u32>>>>);
+/// What is made of a primitive before it is drawn, once for all its nodes.
+struct Made {
+    /// Corners of triangles, of polygons.
+    triangles: Option<Vec<u32>>,
+    smooth: Option<Vec<V3>>,
+}
+
+/// What is made of every primitive, by mesh.
+pub(super) struct Faces(Vec<Vec<Made>>);
 
 impl Faces {
     pub(super) fn of(scene: &Scene, cx: &Context) -> Result<Self> {
         let of = |primitive: &Primitive| {
-            if primitive.topology != Topology::Polygons {
-                return Ok(None);
-            }
             cx.checkpoint()?;
-            cx.budget().take(primitive.triangles().saturating_mul(12))?;
-            Ok(Some(triangulate::primitive(primitive)))
+            let triangles = if primitive.topology == Topology::Polygons {
+                cx.budget().take(primitive.triangles().saturating_mul(12))?;
+                Some(triangulate::primitive(primitive))
+            } else {
+                None
+            };
+            let smooth = match triangles.as_deref().or(primitive.indices.as_deref()) {
+                Some(corners) => smooth::normals(primitive, corners, cx)?,
+                None => None,
+            };
+            Ok(Made { triangles, smooth })
         };
         let meshes = scene.meshes.iter().map(|mesh| mesh.primitives.iter().map(of).collect());
         Ok(Self(meshes.collect::<Result<_>>()?))
@@ -132,9 +152,9 @@ pub(super) fn collect<'s>(scene: &'s Scene, faces: &'s Faces, cx: &Context) -> R
         let Some(mesh) = node.mesh else { continue };
         let (number, mesh) = (mesh as usize, &scene.meshes[mesh as usize]);
         let weights = if node.weights.is_empty() { &mesh.weights } else { &node.weights };
-        for (primitive, triangles) in mesh.primitives.iter().zip(&faces.0[number]) {
+        for (primitive, made) in mesh.primitives.iter().zip(&faces.0[number]) {
             cx.checkpoint()?;
-            let triangles = triangles.as_deref();
+            let triangles = made.triangles.as_deref();
             let count = match primitive.topology {
                 Topology::Points => primitive.corners(),
                 Topology::Lines => primitive.corners() / 2,
@@ -149,6 +169,7 @@ pub(super) fn collect<'s>(scene: &'s Scene, faces: &'s Faces, cx: &Context) -> R
                 primitive,
                 material: primitive.material.map(|material| &scene.materials[material as usize]),
                 triangles,
+                smooth: made.smooth.as_deref().filter(|_| moved.is_none()),
                 world: if moved.is_some() { Transform::IDENTITY.matrix() } else { *world },
                 moved,
                 place: Rows::default(),
@@ -237,10 +258,9 @@ fn moved(
         // Weights that do not add up to 1 would pull the vertex to the origin; a vertex of no joint stays with its node.
         if all > 0.0 { sum.map(|value| value / all) } else { *world }
     };
-    for vertex in 0..positions.len() {
+    for (vertex, position) in positions.iter_mut().enumerate() {
         let matrix = if skin.is_some() { blended(vertex) } else { *world };
-        positions[vertex] = mediary_core::record::scene::transform_point(&matrix, positions[vertex].map(f64::from))
-            .map(|value| value as f32);
+        *position = transform_point(&matrix, position.map(f64::from)).map(|value| value as f32);
         if let Some(normal) = normals.get_mut(vertex) {
             *normal = turn(&normal_map(&matrix), *normal);
         }

@@ -6,6 +6,7 @@
 
 mod draw;
 mod paint;
+mod smooth;
 mod texture;
 
 use mediary_core::record::Scene;
@@ -15,7 +16,7 @@ use mediary_core::{Context, Registry, Result};
 use crate::camera::{Fit, Up, View};
 use crate::canvas::{Backdrop, Canvas};
 use crate::occlusion::Depths;
-use crate::raster::{Band, Corner, Samples, cell, disc, line, near, project, triangle, what};
+use crate::raster::{Band, Corner, Samples, cell, disc, line, near, project, rows_of, triangle, what};
 use crate::{PreviewOptions, parallel, points};
 use draw::Draw;
 use paint::Painter;
@@ -24,6 +25,8 @@ use paint::Painter;
 const BATCH: usize = 1 << 16;
 /// Rows of pixels that are shaded at a time.
 const ROWS: usize = 8;
+/// Faces between two looks at the clock: each may cover the whole picture.
+const CHECKED: u32 = 256;
 /// Faces of one draw that are shaded in a pixel; of a finer mesh the others look like their neighbours.
 const SHADED: usize = 5;
 
@@ -65,7 +68,7 @@ pub(crate) fn draw(
     let mut samples = Samples::new(canvas.size, grid);
     let painter = Painter { draws: &draws, textures: &textures, edge: samples.edge, grid };
     let mut clear = rasterise(&painter, &mut samples, options, cx)?;
-    clear.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    clear.sort_by(|a, b| a.near.total_cmp(&b.near).then(a.number.cmp(&b.number)));
     let depths = Depths::of(&samples);
     let open = depths.open(options.threads())?;
 
@@ -77,7 +80,7 @@ pub(crate) fn draw(
         let cells = &samples.cells[number * ROWS * grid * edge..][..rows * edge];
         let mut seen = Seen { top: number * ROWS * grid, edge, grid, cells, colors: vec![[0.0; 4]; cells.len()] };
         seen.shade(&painter, &open[number * ROWS * size..]);
-        seen.lay_over(&painter, &clear, &open[number * ROWS * size..]);
+        seen.lay_over(&painter, &clear, &open[number * ROWS * size..], cx)?;
         seen.resolve(pixels);
         Ok(())
     })?;
@@ -90,13 +93,22 @@ fn is_cloud(scene: &Scene) -> bool {
     primitives.peek().is_some() && primitives.all(|primitive| primitive.topology == Topology::Points)
 }
 
-/// Puts what hides into the grid, and returns what can be seen through: nearness and number of each face.
+/// A face that can be seen through.
+struct Clear {
+    near: f32,
+    number: u32,
+    /// Samples that it reaches from and to, downwards.
+    top: i32,
+    bottom: i32,
+}
+
+/// Puts what hides into the grid, and returns what can be seen through.
 fn rasterise(
     painter: &Painter<'_>,
     samples: &mut Samples,
     options: &PreviewOptions,
     cx: &Context,
-) -> Result<Vec<(f32, u32)>> {
+) -> Result<Vec<Clear>> {
     let (edge, size) = (samples.edge, options.pixels());
     let threads = options.threads();
     // More bands than threads, so that all end at about the same time; each looks at every face.
@@ -137,17 +149,24 @@ fn rasterise(
             if !painter.is_clear(draw) {
                 continue;
             }
-            cx.budget().take(u64::from(draw.faces) * 8)?;
+            cx.budget().take(u64::from(draw.faces) * size_of::<Clear>() as u64)?;
             clear.extend((0..draw.faces).filter_map(|face| {
-                let nears = draw.corners(face as usize).map(|vertex| corners[vertex].near);
-                nears.iter().all(|near| *near > 0.0).then(|| (nears.iter().sum::<f32>(), draw.first + face))
+                let at = draw.corners(face as usize).map(|vertex| corners[vertex]);
+                let near = at.iter().map(|corner| corner.near).sum();
+                let [top, bottom] = rows_of(at);
+                at.iter().all(|corner| corner.near > 0.0).then_some(Clear {
+                    near,
+                    number: draw.first + face,
+                    top,
+                    bottom,
+                })
             }));
         }
         parallel::each(threads, samples.bands(rows), |mut band| {
             for (draw, corners) in &lists {
                 cx.checkpoint()?;
                 if !painter.is_clear(draw) {
-                    put(painter, draw, corners, size, &mut band);
+                    put(painter, draw, corners, size, &mut band, cx)?;
                 }
             }
             Ok(())
@@ -175,10 +194,20 @@ fn project_all(batch: &[Draw<'_>], corners: &mut [Corner], edge: usize, threads:
 }
 
 /// Puts the faces of a draw into a band.
-fn put(painter: &Painter<'_>, draw: &Draw<'_>, corners: &[Corner], size: usize, band: &mut Band<'_>) {
+fn put(
+    painter: &Painter<'_>,
+    draw: &Draw<'_>,
+    corners: &[Corner],
+    size: usize,
+    band: &mut Band<'_>,
+    cx: &Context,
+) -> Result<()> {
     let (edge, top, bottom) = (band.edge, band.top, band.top + band.rows());
     let masked = painter.is_masked(draw);
     for face in 0..draw.faces {
+        if face % CHECKED == CHECKED - 1 {
+            cx.checkpoint()?;
+        }
         let vertices = draw.corners(face as usize);
         let number = draw.first + face;
         // Of two faces in one place the earlier is seen.
@@ -203,6 +232,7 @@ fn put(painter: &Painter<'_>, draw: &Draw<'_>, corners: &[Corner], size: usize, 
             triangle(at, edge, top, bottom, |x, y, near| band.put(x, y, cell(near, seen)));
         }
     }
+    Ok(())
 }
 
 /// Some rows of the grid with the colours of their samples.
@@ -230,7 +260,8 @@ impl Seen<'_> {
         let size = self.edge / self.grid;
         let mut parts: Vec<Part> = Vec::new();
         let mut of_sample = vec![0_usize; self.grid * self.grid];
-        for pixel in 0..self.cells.len() / (self.grid * self.grid) {
+        let pixels = self.cells.len() / (self.grid * self.grid);
+        for (pixel, open) in open.iter().enumerate().take(pixels) {
             let (left, top) = (pixel % size * self.grid, pixel / size * self.grid);
             parts.clear();
             for (sample, part) in of_sample.iter_mut().enumerate() {
@@ -259,7 +290,7 @@ impl Seen<'_> {
             }
             let colors: Vec<_> = parts
                 .iter()
-                .map(|part| painter.shade(part.number, part.x / part.count, part.y / part.count, open[pixel]))
+                .map(|part| painter.shade(part.number, part.x / part.count, part.y / part.count, *open))
                 .collect();
             for (sample, part) in of_sample.iter().enumerate() {
                 if let Some([r, g, b, _]) = colors.get(*part) {
@@ -271,12 +302,18 @@ impl Seen<'_> {
     }
 
     /// Lays what can be seen through over what was shaded.
-    fn lay_over(&mut self, painter: &Painter<'_>, clear: &[(f32, u32)], open: &[f32]) {
+    fn lay_over(&mut self, painter: &Painter<'_>, clear: &[Clear], open: &[f32], cx: &Context) -> Result<()> {
         let (edge, grid, size) = (self.edge, self.grid, self.edge / self.grid);
         let (top, bottom) = (self.top, self.top + self.cells.len() / edge);
         // The colour of the face in a pixel, valid for one face and one row of pixels.
         let mut known = vec![(u64::MAX, [0.0_f32; 4]); size];
-        for (order, &(_, number)) in clear.iter().enumerate() {
+        for (order, &Clear { number, top: first, bottom: last, .. }) in clear.iter().enumerate() {
+            if last < top as i32 || first > bottom as i32 {
+                continue;
+            }
+            if order % CHECKED as usize == 0 {
+                cx.checkpoint()?;
+            }
             let draw = &painter.draws[painter.draw_of(number)];
             let vertices = draw.corners((number - draw.first) as usize);
             let corners = vertices.map(|vertex| project(draw.vertex(vertex), edge));
@@ -297,6 +334,7 @@ impl Seen<'_> {
                 crate::canvas::over(&mut colors[place], [r, g, b], a);
             });
         }
+        Ok(())
     }
 
     /// The mean of every pixel's samples.

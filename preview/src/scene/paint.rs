@@ -11,7 +11,7 @@ use crate::light::{self, Surface};
 use crate::math::{V3, add, cross, dot, mul, scale, sub, unit};
 
 /// What a surface looks like that nobody gave a look: light clay.
-const CLAY: V3 = [0.56, 0.575, 0.60];
+const CLAY: V3 = [0.43, 0.46, 0.51];
 const CLAY_ROUGHNESS: f32 = 0.52;
 /// Lines and points without a colour.
 const INK: V3 = [0.035, 0.055, 0.095];
@@ -26,6 +26,7 @@ pub(super) struct Painter<'s> {
 
 /// A place on a face: shares of its corners, there and one pixel to the right and down.
 struct Place {
+    face: usize,
     corners: [usize; 3],
     points: [V3; 3],
     here: [f32; 3],
@@ -94,7 +95,8 @@ impl Painter<'_> {
 
     /// Where the ray through a place of the grid meets a face. In double precision: the face may be as small as a sample.
     fn place(&self, draw: &Draw<'_>, number: u32, x: f32, y: f32) -> Option<Place> {
-        let corners = draw.corners((number - draw.first) as usize);
+        let face = (number - draw.first) as usize;
+        let corners = draw.corners(face);
         let points = corners.map(|vertex| draw.vertex(vertex));
         let [a, b, c] = points.map(|point| point.map(f64::from));
         let cross = |u: [f64; 3], v: [f64; 3]| {
@@ -118,7 +120,7 @@ impl Painter<'_> {
         let step = self.grid as f32;
         let here = shares(x, y, true)?;
         let (right, down) = (shares(x + step, y, false)?, shares(x, y + step, false)?);
-        Some(Place { corners, points, here, right, down })
+        Some(Place { face, corners, points, here, right, down })
     }
 
     /// Linear RGBA of the base colour.
@@ -167,7 +169,7 @@ impl Painter<'_> {
         let toward = |normal: V3, side: V3| if dot(normal, side) < 0.0 { scale(normal, -1.0) } else { normal };
         let flat = unit(cross(sub(b, a), sub(c, a))).map_or(eye, |flat| toward(flat, eye));
         let smooth = draw
-            .corner_normals(place.corners)
+            .corner_normals(place.face, place.corners)
             // Each of unit length before they are mixed: those of a file may have any.
             .and_then(|normals| unit(blend(normals.map(|normal| unit(normal).unwrap_or_default()), place.here)));
         let Some(smooth) = smooth.map(|smooth| toward(smooth, flat)) else { return flat };
@@ -214,12 +216,8 @@ impl Painter<'_> {
             [0, 1].map(|axis| (0..3).map(|corner| corners[corner][axis] * shares[corner]).sum::<f32>())
         };
         let [here, right, down] = [place.here, place.right, place.down].map(at);
-        let far = |other: [f32; 2]| (other[0] - here[0]).hypot(other[1] - here[1]);
-        let (across, along) = (far(right), far(down));
-        // Between the longer side, which blurs, and the shorter, which flickers.
-        let footprint = (across.max(along) * (across.max(along) * across.min(along)).sqrt()).sqrt();
-        let footprint = if footprint.is_finite() { footprint } else { 1.0 };
-        Some(texture?.sample(here, footprint))
+        let step = |other: [f32; 2]| [other[0] - here[0], other[1] - here[1]];
+        Some(texture?.sample(here, [step(right), step(down)]))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use mediary_core::record::scene::{Scene, Texture, TextureUse, Wrap};
 use mediary_core::record::{Image, Samples};
-use mediary_core::{Context, Error, Media, ReadOptions, Registry, Result, Source};
+use mediary_core::{Budget, Context, Error, Media, ReadOptions, Registry, Result, Source};
 
 use crate::color;
 use crate::math::lerp;
@@ -83,6 +83,9 @@ fn decode(texture: &Texture, registry: &Registry, cx: &Context) -> Result<Option
     let mut options = ReadOptions::default();
     options.limits = *cx.limits();
     options.cancel = cx.cancel().clone();
+    // What it takes is free again once it is made smaller.
+    let free = cx.budget().allowed().saturating_sub(cx.budget().taken());
+    options.budget = Some(Budget::new(free));
     // No name: what a texture is called says little, and its content decides.
     let source = Source::from_bytes("", texture.bytes.to_vec());
     let image = registry.open(&source, &options).and_then(|mut reading| match reading.next() {
@@ -105,7 +108,8 @@ fn decode(texture: &Texture, registry: &Registry, cx: &Context) -> Result<Option
 impl Mipmaps {
     fn new(image: &Image, texture: &Texture, is_color: bool, most: usize, cx: &Context) -> Result<Self> {
         let (width, height) = (image.width() as usize, image.height() as usize);
-        cx.budget().take(width as u64 * height as u64 * 6)?;
+        let held = width as u64 * height as u64 * 5;
+        cx.budget().take(held)?;
         let texels = bytes(image);
         let is_opaque = texels.iter().all(|texel| texel[3] == 255);
         let mut level = Level { width, height, texels };
@@ -118,14 +122,22 @@ impl Mipmaps {
         {
             levels.push(next);
         }
+        let kept = levels.iter().map(|level| level.texels.len() as u64 * 4).sum::<u64>();
+        cx.budget().give_back(held.saturating_sub(kept));
         Ok(Self { levels, wrap: texture.wrap, nearest: texture.nearest, is_color, is_opaque })
     }
 
-    /// The texture at `uv`, of which a pixel covers `footprint` of the texture's side.
-    pub(super) fn sample(&self, uv: [f32; 2], footprint: f32) -> Rgba {
-        let side = self.levels[0].width.max(self.levels[0].height) as f32;
-        // A little sharper than the theory: the samples of a pixel are averaged once more.
-        let level = (footprint * side * 0.75).max(1.0).log2().min((self.levels.len() - 1) as f32);
+    /// The texture at `uv`, of which the pixels to the right and below show places that are `steps` away.
+    pub(super) fn sample(&self, uv: [f32; 2], steps: [[f32; 2]; 2]) -> Rgba {
+        let uv = uv.map(|at| if at.is_finite() { at } else { 0.0 });
+        let (width, height) = (self.levels[0].width as f32, self.levels[0].height as f32);
+        let [across, along] = steps.map(|[u, v]| (u * width).hypot(v * height));
+        // Between the longer side of the pixel, which blurs, and the shorter, which flickers; and a little sharper than the
+        // theory, because the samples of a pixel are averaged once more.
+        let (longer, shorter) = (across.max(along), across.min(along));
+        let texels = (longer * (longer * shorter).sqrt()).sqrt() * 0.75;
+        let most = (self.levels.len() - 1) as f32;
+        let level = if texels > 1.0 { texels.log2().min(most) } else { 0.0 };
         let (below, share) = (level as usize, level.fract());
         if self.nearest && level == 0.0 {
             return self.texel_at(&self.levels[0], uv);
@@ -270,8 +282,8 @@ mod tests {
         [value, value, value, 255]
     }
 
-    fn red(mipmaps: &Mipmaps, uv: [f32; 2], footprint: f32) -> f32 {
-        mipmaps.sample(uv, footprint)[0] * 255.0
+    fn red(mipmaps: &Mipmaps, uv: [f32; 2], step: f32) -> f32 {
+        mipmaps.sample(uv, [[step, 0.0], [0.0, step]])[0] * 255.0
     }
 
     #[test]
@@ -297,7 +309,7 @@ mod tests {
             // Mirrored: 1.25 shows 0.75, 1.75 shows 0.25, -0.75 shows 0.75, -0.25 shows 0.25.
             assert_eq!(found, expected, "{how:?}");
             for bad in [f32::NAN, f32::INFINITY, 1e30, -1e-9] {
-                assert!(mipmaps.sample([bad, bad], 0.1)[3] > 0.0);
+                assert!(mipmaps.sample([bad, bad], [[0.1, bad], [bad, 0.1]])[3] > 0.0);
             }
         }
     }
