@@ -34,7 +34,7 @@ pub(super) struct Plan {
 pub(super) fn alias(name: &str) -> &str {
     match name {
         "label" | "classification" => "category",
-        "gpstime" | "gps_time" => "time",
+        "gpstime" => "time",
         name => name,
     }
 }

@@ -67,11 +67,13 @@ fn parts(schema: &[AttributeSpec], cx: &Context) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::with_capacity(schema.len());
     let mut taken: Vec<String> = ["x", "y", "z", "_"].map(String::from).into();
     let mut renamed = 0;
+    // Another attribute has the name of packed colours: these go into three fields.
+    let is_taken = schema.iter().any(|spec| matches!(spec.name.as_str(), "rgb" | "rgba"));
     for (attribute, spec) in schema.iter().enumerate() {
         let fields = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let (names, packed) = match (spec.name.as_str(), spec.components, spec.scalar) {
-            ("color", 3, ScalarType::U8) => (fields(&["rgb"]), true),
-            ("color", 4, ScalarType::U8) => (fields(&["rgba"]), true),
+            ("color", 3, ScalarType::U8) if !is_taken => (fields(&["rgb"]), true),
+            ("color", 4, ScalarType::U8) if !is_taken => (fields(&["rgba"]), true),
             ("color", 3 | 4, _) => (fields(&["red", "green", "blue", "alpha"][..spec.components]), false),
             ("normal", 3, _) => (fields(&["normal_x", "normal_y", "normal_z"]), false),
             ("category", ..) => (fields(&["label"]), false),
@@ -84,10 +86,9 @@ fn parts(schema: &[AttributeSpec], cx: &Context) -> Vec<Part> {
                 && !taken.contains(name)
         };
         // What another attribute would be read as.
-        let reserved = names.len() == 1
-            && !packed
-            && spec.name != "category"
-            && (alias(&names[0]) != names[0] || matches!(names[0].as_str(), "rgb" | "rgba" | "color" | "normal"));
+        let like_packed = spec.components == 1 && size(spec.scalar) == 4 && matches!(names[0].as_str(), "rgb" | "rgba");
+        let reserved =
+            names.len() == 1 && !packed && spec.name != "category" && (alias(&names[0]) != names[0] || like_packed);
         let given = !reserved && names.iter().all(legal);
         renamed += u64::from(!given);
         let names = if given {

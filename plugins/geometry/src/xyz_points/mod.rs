@@ -28,7 +28,7 @@
 //! each: `attribute-types` (all numbers but colours are read back as `f64`), `attribute-shapes`, `attribute-names`, `precision`,
 //! `names` (without header), `boxes`, `vectors`, `scene-type`, `crs`, `properties`.
 //!
-//! Findings: `by-content` (neither names nor the extension say that the numbers are points), `non-finite-token`, `color`, `count`, `names`, `scans`, `comments`, `no-final-newline`. Rows of different lengths and words
+//! Findings: `empty`, `by-content` (neither names nor the extension say that the numbers are points), `non-finite-token`, `color`, `count`, `names`, `scans`, `comments`, `no-final-newline`. Rows of different lengths and words
 //! among numbers are errors; lenient ends the cloud before them (`bad-row`). A count that is not met is an error; lenient reads what
 //! is there.
 
@@ -83,6 +83,9 @@ impl Format for XyzPoints {
         let Ok(head) = Head::read(probe.head, probe.is_whole()) else { return Confidence::No };
         let rows = head.rows();
         let columns = head.width;
+        if columns == 0 && head.commented && probe.is_whole() {
+            return Confidence::yes(60, "names of coordinates without points");
+        }
         if columns < 3 || rows == 0 {
             return Confidence::No;
         }

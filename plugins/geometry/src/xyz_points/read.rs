@@ -13,14 +13,17 @@ const CHUNK: usize = 1 << 19;
 
 pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let bytes = source.head();
-    let head = Head::read(bytes, source.len() <= bytes.len() as u64)?;
+    let mut head = Head::read(bytes, source.len() <= bytes.len() as u64)?;
     if head.width == 0 {
-        let error = match head.count {
-            Some(0) => Error::malformed("there are no points"),
-            Some(count) => Error::truncated("the points", count, 0),
-            None => Error::malformed("expected rows of 3 or more numbers, found none"),
-        };
-        return Err(error.at_line(head.line));
+        match (head.count, &head.names) {
+            (Some(0), _) | (None, Some(_)) => cx.warn("empty", "there are no points"),
+            (Some(count), _) => return Err(Error::truncated("the points", count, 0).at_line(head.line)),
+            (None, None) => {
+                let error = Error::malformed("expected rows of 3 or more numbers, found none");
+                return Err(error.at_line(head.line));
+            }
+        }
+        head.width = head.names.as_ref().map_or(3, Vec::len);
     }
     if head.names.is_none() && head.count.is_none() && !source.name().is_empty() && !INFO.claims(source.name()) {
         let message =

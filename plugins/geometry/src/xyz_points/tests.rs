@@ -86,6 +86,14 @@ fn written_files_read_back() {
 }
 
 #[test]
+fn a_cloud_without_points_is_one() {
+    let points = Points::read(&Source::from_bytes("", &b"//X Y Z Intensity\n"[..]), &ReadOptions::default()).unwrap();
+    assert_eq!((points.positions.len(), points.names()), (0, vec!["intensity"]));
+    assert_eq!(codes(&points.record), ["xyz-points.empty"]);
+    assert!(Points::of_bytes("xyz-points", b"3\n", Strictness::Default).is_err());
+}
+
+#[test]
 fn precision_and_a_missing_header_are_losses() {
     let (again, record) = Points::again(
         "xyz-points/points_agisoft.xyz",
