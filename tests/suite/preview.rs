@@ -114,8 +114,7 @@ fn the_corpus_has_pictures() {
 /// A broken record is an error of the picture, not of the program.
 #[test]
 fn a_scene_that_is_not_valid_is_refused_by_writers_too() {
-    let mut scene = mediary::record::Scene::default();
-    scene.roots = vec![3];
+    let scene = mediary::record::Scene { roots: vec![3], ..Default::default() };
     let mut out = Output::memory();
     let error = Registry::builtin()
         .write(&mut mediary::MediaRecord::new(scene), "png", &mut out, &WriteOptions::default())

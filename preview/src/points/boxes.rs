@@ -11,7 +11,7 @@ pub(super) fn edges(corners: &[[f64; 3]; 8]) -> [[usize; 2]; 12] {
     others.sort_by(|a, b| between(origin, corners[*a]).total_cmp(&between(origin, corners[*b])));
     let place = |bits: usize, frame: &[usize]| {
         let mut place = origin;
-        for (_, corner) in frame.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1) {
+        for (corner, _) in frame.iter().zip(0..).filter(|(_, bit)| bits >> bit & 1 == 1) {
             (0..3).for_each(|axis| place[axis] += corners[*corner][axis] - origin[axis]);
         }
         place

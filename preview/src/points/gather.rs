@@ -182,8 +182,8 @@ impl Gathered {
         if self.categories.windows(2).any(|pair| pair[0] != pair[1]) {
             return Paint::Categories(&self.categories);
         }
-        let mut range = self.range(|point| self.intensities.get(point).map(|value| f64::from(*value)));
-        if let Some((least, by)) = range.take() {
+        let range = self.range(|point| self.intensities.get(point).map(|value| f64::from(*value)));
+        if let Some((least, by)) = range {
             return Paint::Intensities(&self.intensities, least, by);
         }
         let axis = up.axis();
