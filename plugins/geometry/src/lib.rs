@@ -1,6 +1,7 @@
 //! Scenes and point clouds.
 #![forbid(unsafe_code)]
 
+mod babylon;
 mod glb;
 mod gltf;
 mod mtl;
