@@ -14,6 +14,7 @@ mod stl;
 #[cfg(test)]
 mod testing;
 mod text;
+mod threemf;
 mod triangulate;
 mod vertex;
 mod world;
