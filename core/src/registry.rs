@@ -228,11 +228,11 @@ impl Registry {
         self.entries.get(id).map(|entry| &entry.origin)
     }
 
-    /// The format that a file of this name is written as: the longest extension wins.
+    /// The format that a file of this name is written as: the longest extension wins, then a format that holds one of `kinds`.
     ///
     /// # Errors
     /// `NotRecognised` when no writable format has the extension.
-    pub fn for_output(&self, name: &str) -> Result<&'static dyn Format> {
+    pub fn for_output(&self, name: &str, kinds: &[Kind]) -> Result<&'static dyn Format> {
         self.entries
             .values()
             .map(|entry| entry.format)
@@ -240,9 +240,10 @@ impl Registry {
             .filter_map(|format| {
                 let info = format.info();
                 let longest = info.claimed_extension(name)?.len();
-                Some((longest, std::cmp::Reverse(info.tier), std::cmp::Reverse(info.id), format))
+                let holds = info.kinds.iter().any(|kind| kinds.contains(kind));
+                Some((longest, holds, std::cmp::Reverse(info.tier), std::cmp::Reverse(info.id), format))
             })
-            .max_by_key(|(longest, tier, id, _)| (*longest, *tier, *id))
+            .max_by_key(|(longest, holds, tier, id, _)| (*longest, *holds, *tier, *id))
             .map(|(.., format)| format)
             .ok_or_else(|| {
                 Error::new(ErrorKind::NotRecognised, format!("no format is written as {name:?}"))

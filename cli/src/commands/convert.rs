@@ -36,10 +36,12 @@ pub(crate) fn run(session: &Session, args: &ConvertArgs, screen: &mut Screen) ->
         refuse_terminal("-")?;
     }
     let path = PathBuf::from(&args.output);
-    let format = match &args.to {
-        Some(id) => session.registry.get(id)?.info(),
-        None => session.registry.for_output(&file_name(&path))?.info(),
+    // Several formats may have the extension: which one it is depends on the input, that there is one does not.
+    let format = |kinds| match &args.to {
+        Some(id) => session.registry.get(id),
+        None => session.registry.for_output(&file_name(&path), kinds),
     };
+    format(&[])?;
     if let Input::Path(from) = &input {
         refuse_same_file(from, &path, session.global.force)?;
     }
@@ -50,6 +52,7 @@ pub(crate) fn run(session: &Session, args: &ConvertArgs, screen: &mut Screen) ->
     if screen.json {
         reading.set_sha256(source.sha256()?);
     }
+    let format = format(reading.format().kinds)?.info();
     let mut job = Job { session, format, shown: input.shown(), report: Report::new(screen.json)? };
     if to_stdout {
         let out = job.all_in_one(&mut reading, Output::spool()?)?;

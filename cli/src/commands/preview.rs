@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mediary::preview::{PreviewOptions, picture};
 use mediary::record::Asset;
-use mediary::{Context, Error, Format, MediaRecord, Output, Source};
+use mediary::{Context, Error, Format, Kind, MediaRecord, Output, Source};
 
 use super::{Stop, each_input};
 use crate::args::PreviewArgs;
@@ -31,7 +31,7 @@ pub(crate) fn run(session: &Session, args: &PreviewArgs, screen: &mut Screen) ->
     let name = args.output.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let format = match to_stdout || to_folder {
         true => session.registry.get(FORMAT)?,
-        false => session.registry.for_output(&name)?,
+        false => session.registry.for_output(&name, &[Kind::Image])?,
     };
     if to_folder {
         std::fs::create_dir_all(&args.output)

@@ -1,6 +1,7 @@
 //! Scenes and point clouds.
 #![forbid(unsafe_code)]
 
+mod babylon;
 mod columns;
 mod e57;
 mod glb;
@@ -19,6 +20,7 @@ mod stl;
 #[cfg(test)]
 mod testing;
 mod text;
+mod threemf;
 mod vertex;
 mod world;
 mod xyz_points;

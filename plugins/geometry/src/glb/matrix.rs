@@ -7,6 +7,11 @@ type Vector = [f64; 3];
 
 /// A column-major 4 x 4 matrix as [`Trs`]; `None` when it has shear, perspective or a scale of zero.
 pub(crate) fn decompose(m: &[f64; 16]) -> Option<Trs> {
+    decompose_within(m, 1e-4)
+}
+
+/// [`decompose`] for matrices of few digits: the cosines of angles between axes may be as large as `tolerance`.
+pub(crate) fn decompose_within(m: &[f64; 16], tolerance: f64) -> Option<Trs> {
     if [m[3], m[7], m[11], m[15]] != [0.0, 0.0, 0.0, 1.0] {
         return None;
     }
@@ -16,7 +21,7 @@ pub(crate) fn decompose(m: &[f64; 16]) -> Option<Trs> {
         return None;
     }
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-        if dot(columns[a], columns[b]).abs() > 1e-4 * scale[a] * scale[b] {
+        if dot(columns[a], columns[b]).abs() > tolerance * scale[a] * scale[b] {
             return None;
         }
     }
@@ -59,6 +64,19 @@ pub(crate) fn split(m: &[f64; 16]) -> Option<(Trs, [f64; 4])> {
     // The transpose turns by the same angle about the same axis the other way.
     let [x, y, z, w] = quaternion(&v);
     Some((([m[12], m[13], m[14]], quaternion(&u), scale), [-x, -y, -z, w]))
+}
+
+/// The inverse of an affine matrix; `None` when it has none.
+pub(crate) fn inverse(m: &[f64; 16]) -> Option<[f64; 16]> {
+    let [a, b, c] = columns(m);
+    let rows = [cross(b, c), cross(c, a), cross(a, b)];
+    let determinant = dot(a, rows[0]);
+    let rows = rows.map(|row| row.map(|value| value / determinant));
+    let offset = [m[12], m[13], m[14]];
+    let [x, y, z] = rows.map(|row| -dot(row, offset));
+    let [p, q, r] = rows;
+    let out = [p[0], q[0], r[0], 0.0, p[1], q[1], r[1], 0.0, p[2], q[2], r[2], 0.0, x, y, z, 1.0];
+    out.iter().all(|value| value.is_finite()).then_some(out)
 }
 
 fn columns(m: &[f64; 16]) -> [Vector; 3] {
@@ -157,6 +175,15 @@ mod tests {
 
     fn matrix((translation, rotation, scale): Trs) -> [f64; 16] {
         Transform::Trs { translation, rotation, scale }.matrix()
+    }
+
+    #[test]
+    fn an_inverse_undoes() {
+        let m = [-1.0, 0.2, 0.0, 0.0, 0.7, 1.0, 0.1, 0.0, 0.0, -0.3, 2.0, 0.0, 4.0, 5.0, 6.0, 1.0];
+        let identity = multiply(&m, &inverse(&m).expect("regular"));
+        let expected = Transform::IDENTITY.matrix();
+        assert!(identity.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{identity:?}");
+        assert!(inverse(&[0.0; 16]).is_none());
     }
 
     #[test]

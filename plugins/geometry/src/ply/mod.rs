@@ -17,7 +17,7 @@
 //! **Cloud**: every scalar of `vertex` is an attribute under its name in lower case; `red green blue [alpha]` (also with
 //! `diffuse_`) become `color`, `nx ny nz` become `normal`, when they have one type. **Scene**: normals, colours (integers are sRGB,
 //! floats linear), texture coordinates (`s t`, `u v`, `texture_u texture_v`, or `texcoord` lists of faces; lower left origin),
-//! polygons, triangle strips. What else there is, is named by `ignored-element` and `ignored-property`.
+//! polygons, triangle strips, and the pictures of `comment TextureFile NAME`, each as a material, the first one in use. What else there is, is named by `ignored-element` and `ignored-property`.
 //!
 //! Written: binary little-endian or (`-o ply.ascii=true`) ASCII. A cloud is written as double `x y z` and its attributes in their own
 //! types; attributes of several components become `NAME_0 NAME_1 …` with a comment `mediary.attribute NAME COMPONENTS` by which they
@@ -26,7 +26,7 @@
 //! `node-tree`, `meshes`, `materials`, `textures`, `lines`, `normals` or `texcoords` that some primitives lack, and what `world.rs` names.
 //!
 //! Findings: `truncated`, `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `non-finite`, `bad-normal`, `colors-255`, `unknown-header-line`,
-//! `version`, `ignored-element`, `ignored-property`, `no-final-newline`. Strict turns `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `version`
+//! `version`, `missing-texture`, `several-textures`, `ignored-element`, `ignored-property`, `no-final-newline`. Strict turns `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `version`
 //! and `unknown-header-line` into errors; lenient keeps the whole rows of a truncated file and drops faces with bad indices.
 
 mod body;
@@ -58,6 +58,7 @@ const INFO: FormatInfo = FormatInfo::new("ply", "PLY (Stanford polygons)", &[Kin
         Feature::Categories,
         Feature::DoublePrecision,
     ])
+    .siblings()
     .canonical(&[Canonical { kind: Kind::PointCloud, integer: None }])
     .options(&[OptionSpec::write("ascii", OptionType::Bool, "false", "Write ASCII instead of binary.")])
     .spec("http://paulbourke.net/dataformats/ply/");

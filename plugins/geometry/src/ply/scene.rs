@@ -4,12 +4,13 @@ use std::io::Write as _;
 
 use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::facts::SceneFacts;
-use mediary_core::record::scene::{Mesh, Primitive, Topology};
+use mediary_core::record::scene::{Material, Mesh, Primitive, Texture, TextureUse, Topology, Wrap};
 use mediary_core::record::{AttributeData, Buffer, Facts, ScalarType, Scene};
 use mediary_core::{Context, Error, Location, MediaRecord, Output, Result, Severity, Source};
 
 use super::body::{Body, Column};
 use super::header::{Element, Header, face_indices, is_faces};
+use crate::pictures;
 use crate::text::{flush_if_long, put_number};
 use crate::vertex::{Corners, NONE, exact_byte, linear, unit};
 use crate::world;
@@ -22,7 +23,52 @@ const FACE_TEXCOORDS: &[&str] = &["texcoord", "texcoords"];
 pub(super) fn facts(header: &Header) -> Result<Facts> {
     let (vertex, _) = header.vertices()?;
     let split = header.elements.iter().any(|element| is_faces(element) && element.find(FACE_TEXCOORDS, true).is_some());
-    Ok(Facts::Scene(SceneFacts { vertices: (!split).then_some(vertex.count), ..world::one_primitive() }))
+    let pictures = pictures(header).count() as u64;
+    Ok(Facts::Scene(SceneFacts {
+        vertices: (!split).then_some(vertex.count),
+        materials: Some(pictures),
+        textures: Some(pictures),
+        ..world::one_primitive()
+    }))
+}
+
+/// The pictures that comments name, as MeshLab and others write them.
+fn pictures(header: &Header) -> impl Iterator<Item = &str> {
+    let names = header.comments.iter().filter_map(|comment| comment.strip_prefix("TextureFile "));
+    names.map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// A material for each picture. Faces have the first one: which of several a face has is not read.
+fn textured(header: &Header, scene: &mut Scene, source: &Source, cx: &Context) -> Result<()> {
+    for (name, index) in pictures(header).zip(0..) {
+        let (uri, bytes) = pictures::open(name, &[""], source, cx)?;
+        let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned();
+        scene.textures.push(Texture {
+            name: stem.clone(),
+            uri: Some(uri),
+            media_type: pictures::media_type(&bytes, file).to_owned(),
+            bytes: bytes.into(),
+            wrap: [Wrap::Repeat; 2],
+            nearest: false,
+        });
+        let used = TextureUse { texture: index, texcoord: 0, transform: None, factor: 1.0 };
+        scene.materials.push(Material {
+            name: stem,
+            base_color_texture: Some(used),
+            metallic: 0.0,
+            ..Material::default()
+        });
+    }
+    let more = (scene.textures.len() as u64).saturating_sub(1);
+    let message = "pictures beside the first: which one a face has is not read";
+    cx.report_times(Severity::Warning, "several-textures", message, None, more);
+    if !scene.materials.is_empty() {
+        for primitive in scene.meshes.iter_mut().flat_map(|mesh| &mut mesh.primitives) {
+            primitive.material = Some(0);
+        }
+    }
+    Ok(())
 }
 
 /// Vertices as the file has them.
@@ -83,6 +129,7 @@ pub(super) fn read(source: &Source, header: &Header, cx: &Context) -> Result<Med
     let primitive = build(vertices, colors, faces, offset, cx)?;
     let mut scene = Scene::of_meshes(vec![Mesh { primitives: vec![primitive], ..Mesh::default() }]);
     scene.world_offset = offset;
+    textured(header, &mut scene, source, cx)?;
     let mut record = MediaRecord::new(scene);
     super::cloud::describe(&mut record, header);
     Ok(record)

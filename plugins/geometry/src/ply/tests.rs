@@ -255,3 +255,22 @@ fn normals_without_direction_are_findings() {
     let found = record.diagnostics.to_vec();
     assert_eq!((found.len(), &*found[0].code, found[0].count), (1, "ply.bad-normal", 2));
 }
+
+#[test]
+fn comments_name_pictures() {
+    let text = "ply\nformat ascii 1.0\ncomment TextureFile a b.png\nelement vertex 3\nproperty float x\nproperty float y\n\
+                property float z\nproperty float s\nproperty float t\nelement face 1\nproperty list uchar int vertex_indices\n\
+                end_header\n0 0 0 0 0\n1 0 0 1 0\n0 1 0 0 1\n3 0 1 2\n";
+    let siblings = mediary_core::MemorySiblings::default().with("a b.png", *b"\x89PNG\r\n\x1A\n");
+    let source = mediary_core::Source::from_bytes("a.ply", text.as_bytes()).with_siblings(siblings);
+    let record = crate::testing::read_source(&source, &mediary_core::ReadOptions::default()).expect("read");
+    let scene = scene(&record);
+    assert_eq!((&*scene.textures[0].media_type, scene.textures[0].bytes.len()), ("image/png", 8));
+    assert_eq!(scene.meshes[0].primitives[0].material, Some(0));
+    let alone = read_bytes("ply", text.as_bytes(), Strictness::Default).expect("read");
+    assert_eq!(codes(&alone), ["ply.missing-texture"]);
+    assert_eq!(
+        (alone.facts().to_json()["textures"].clone(), alone.facts().to_json()["materials"].clone()),
+        (1.into(), 1.into())
+    );
+}
