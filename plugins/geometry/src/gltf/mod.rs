@@ -8,7 +8,7 @@
 //! error unless lenient.
 //!
 //! **Written**: `NAME.bin` and one file an image beside the output, images under the names they had (those of equal names are
-//! numbered). With the option `embed`, and where the output has no files beside it, everything is in `data:` URIs.
+//! numbered). With the option `embed`, and where the output has no files beside it (`gltf.embedded`), everything is in `data:` URIs.
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,8 @@
 //! The scene is z-up. Objects that nothing builds are left out (`unused-objects`); a model that builds nothing shows all of
 //! them (`empty-build`). Findings besides: `relationship` (the root model is found by its name), `property` (composite
 //! materials, multi-properties and such), `property-index`, `degenerate`, `required-extension` (what an extension means that
-//! is not read), `missing-texture`, `doctype`, `duplicate-id`. Broken references are errors, and left out in lenient mode.
+//! is not read), `missing-texture`, `doctype`, `duplicate-id`. Broken references (`missing-part`, `missing-object`, `index`) are errors, and left
+//! out in lenient mode.
 //!
 //! Only stored and deflated parts are read. Names of parts are keys into the package, never paths of the file system.
 //!

@@ -61,10 +61,17 @@ pub(super) fn write(scene: &Scene, properties: &Map<String, Value>, out: &mut Ou
         zip.start_file(name, options).map_err(failed)?;
         zip.write_all(text.as_bytes())?;
     }
-    zip.start_file("3D/3dmodel.model", options.large_file(true)).map_err(failed)?;
+    // Readers of the 32-bit form of ZIP, assimp among them, refuse the other: only what needs it has it.
+    let is_large = scene.primitives().map(text_bytes).fold(0, u64::saturating_add) > u64::from(u32::MAX);
+    zip.start_file("3D/3dmodel.model", options.large_file(is_large)).map_err(failed)?;
     Writer { scene, cx, zip: &mut zip, bytes: Vec::new(), colors: HashMap::new() }.model(properties)?;
     zip.finish().map_err(failed)?;
     Ok(())
+}
+
+/// Bytes that the vertices and triangles of a primitive take as text, at most.
+fn text_bytes(primitive: &Primitive) -> u64 {
+    (primitive.positions.len() as u64 * 80).saturating_add(primitive.triangles().saturating_mul(130))
 }
 
 fn report_losses(scene: &Scene, cx: &Context) {
