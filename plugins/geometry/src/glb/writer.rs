@@ -8,6 +8,7 @@ use mediary_core::record::scene::{
     AlphaMode, AnimatedProperty, Animation, Camera, Interpolation, Light, Material, Node, Primitive, Scene, Skin,
     Texture, TextureUse, Topology, Transform, Wrap,
 };
+use mediary_core::record::triangulate;
 use mediary_core::{Context, Error, Output, Result};
 use serde_json::{Map, Value, json};
 
@@ -20,7 +21,6 @@ use super::reader::{
 };
 use super::uri;
 use crate::pictures::FileNames;
-use mediary_core::record::triangulate;
 
 /// `asset.generator` begins with it.
 pub(super) const GENERATOR: &str = "mediary ";

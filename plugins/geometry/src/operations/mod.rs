@@ -13,10 +13,9 @@ mod turn;
 mod weld;
 
 use mediary_core::record::scene::Topology;
-use mediary_core::record::{PointChunk, PointCloud, Scene, Stream};
+use mediary_core::record::{PointChunk, PointCloud, Scene, Stream, triangulate};
 use mediary_core::{Context, Error, ErrorKind, Kind, Media, Operations, OptionSpec, OptionType, Options, Result};
 
-use mediary_core::record::triangulate;
 use turn::Turn;
 
 const AXES: OptionType = OptionType::Choice(&["keep", "x", "y", "z"]);

@@ -31,7 +31,7 @@ use std::io::Write as _;
 use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::facts::SceneFacts;
 use mediary_core::record::scene::{Mesh, Primitive, Topology};
-use mediary_core::record::{Buffer, Facts, Scene};
+use mediary_core::record::{Buffer, Facts, Scene, triangulate};
 use mediary_core::{
     Confidence, Context, Error, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
     OptionSpec, OptionType, Output, Probe, Result, Severity, Source, single, whole,
@@ -40,7 +40,6 @@ use mediary_core::{
 use crate::text::{self, Scanner, put_number};
 use crate::vertex::{face_normal, linear, unit};
 use crate::world::{self, Placed};
-use mediary_core::record::triangulate;
 
 const INFO: FormatInfo = FormatInfo::new("stl", "STL (stereolithography)", &[Kind::Scene])
     .extensions(&["stl"])

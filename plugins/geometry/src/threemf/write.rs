@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::io::{Seek, Write};
 
 use mediary_core::convert::linear_to_srgb;
-use mediary_core::record::Scene;
 use mediary_core::record::scene::{AlphaMode, Material, Mesh, Primitive, Topology, Transform, multiply};
+use mediary_core::record::{Scene, triangulate};
 use mediary_core::{Context, Error, Output, Result};
 use quick_xml::escape::escape;
 use serde_json::{Map, Value};
@@ -15,7 +15,6 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::text::put_number;
 use crate::world;
-use mediary_core::record::triangulate;
 
 const CONTENT_TYPES: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="model" ContentType="application/vnd.ms-package.3dmanufacturing-3dmodel+xml"/></Types>
