@@ -75,7 +75,7 @@ fn on_scene(scene: &mut Scene, options: &Options, cx: &Context) -> Result<()> {
     }
     let mut turn = Turn::scale(factor(options)?);
     if let Some(to) = axis(options) {
-        let from = match scene.up_axis.as_deref() {
+        let from = match scene.up_axis {
             Some("x") => 0,
             Some("z") => 2,
             Some(_) => 1,

@@ -121,10 +121,7 @@ fn primitive(primitive: &mut Primitive, cx: &Context) -> Result<()> {
     Ok(())
 }
 
-fn keep<T: Copy>(values: &mut Buffer<T>, kept: &[u32])
-where
-    T: Send + Sync + 'static,
-{
+fn keep<T: Copy + Send + Sync + 'static>(values: &mut Buffer<T>, kept: &[u32]) {
     if !values.is_empty() {
         *values = kept.iter().map(|&vertex| values[vertex as usize]).collect::<Vec<_>>().into();
     }
