@@ -288,7 +288,10 @@ typedef struct mediary_plugin {
     uint16_t major;
     /* MEDIARY_ABI_MINOR the plugin was built for. */
     uint16_t minor;
-    /* Looks at content. Without it the signatures of the manifest decide alone. */
+    /*
+     Looks at content. Without it the signatures of the manifest decide alone. The host offers `log` and `fail` for it, all other
+     functions are NULL: what there is to look at is in `view`.
+     */
     int32_t (*probe)(const struct mediary_host *host,
                      struct mediary_str format,
                      const struct mediary_view *view,
