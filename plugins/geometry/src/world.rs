@@ -3,7 +3,7 @@
 use mediary_core::record::Scene;
 use mediary_core::record::facts::SceneFacts;
 use mediary_core::record::scene::{Mesh, Node, Primitive, Topology, Transform, transform_point};
-use mediary_core::{Context, Severity};
+use mediary_core::{Context, Error, Result, Severity};
 
 use crate::vertex::unit;
 
@@ -155,6 +155,16 @@ pub(crate) fn joined<'p, 's>(
     let lines = parts.iter().filter(|(_, part)| part.topology == Topology::Lines).count();
     cx.lose("lines", lines as u64, "lines");
     parts
+}
+
+/// Refuses a scene of lines and points alone for a format that holds faces: what it wrote would be nothing.
+pub(crate) fn need_faces(scene: &Scene, format: &str) -> Result<()> {
+    let mut parts = scene.primitives().filter(|part| !part.positions.is_empty()).peekable();
+    if parts.peek().is_none() || parts.any(|part| matches!(part.topology, Topology::Triangles | Topology::Polygons)) {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!("{format} holds faces; the scene has lines and points alone"))
+        .with_hint("glb and obj hold lines and points"))
 }
 
 /// Faces of a primitive.

@@ -440,6 +440,9 @@ fn linear_colors(values: &[f64], components: usize, scalar: ScalarType, cx: &Con
 }
 
 pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()> {
+    if !scene.primitives().any(|part| part.topology == Topology::Points) {
+        world::need_faces(scene, "PLY")?;
+    }
     world::lose_tree(scene, false, cx);
     let meshes = world::placed(scene);
     let parts = world::joined(scene, &meshes, cx);

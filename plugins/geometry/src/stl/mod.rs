@@ -498,6 +498,7 @@ fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()>
         return Err(Error::unsupported(format!("STL holds a scene, not {}", record.kind())));
     };
     let ascii = cx.options().bool("ascii");
+    world::need_faces(scene, "STL")?;
     report_losses(scene, ascii, cx);
     let meshes = world::placed(scene);
     let triangles: u64 = meshes.iter().flat_map(|mesh| &mesh.mesh.primitives).map(Primitive::triangles).sum();

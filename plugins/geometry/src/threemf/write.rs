@@ -46,6 +46,7 @@ const COLORS_ID: u32 = 2;
 const FIRST_OBJECT_ID: u32 = 3;
 
 pub(super) fn write(scene: &Scene, properties: &Map<String, Value>, out: &mut Output, cx: &Context) -> Result<()> {
+    world::need_faces(scene, "3MF")?;
     report_losses(scene, cx);
     let mut zip = ZipWriter::new(out);
     // The same bytes each time: a fixed date.
