@@ -175,6 +175,9 @@ impl Line {
 }
 
 fn wait(socket: std::os::fd::BorrowedFd<'_>, events: PollFlags) -> Result<(), Fault> {
+    if frame::is_ready_soon(socket, events) {
+        return Ok(());
+    }
     match poll(&mut [PollFd::from_borrowed_fd(socket, events)], None) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(_) => Err(Fault::Closed),

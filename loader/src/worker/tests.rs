@@ -101,10 +101,10 @@ fn parcel(piece: Option<Piece>) -> Parcel {
 /// The plugin in the worker.
 struct Fake;
 
-/// More than once: the first is taken by the handler that looks for stack overflows.
-fn crash() -> ! {
+/// More than once: the first may be taken by the handler that looks for stack overflows, and none comes at once.
+fn die(signal: Signal) -> ! {
     loop {
-        kill_process(getpid(), Signal::SEGV).unwrap();
+        kill_process(getpid(), signal).unwrap();
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -118,7 +118,7 @@ struct Acting {
 impl Connection for Fake {
     fn probe(&self, _: &'static FormatInfo, probe: &Probe<'_>) -> Result<Confidence> {
         if probe.name == "segv" {
-            crash();
+            die(Signal::SEGV);
         }
         Ok(match probe.head {
             b"fake content" => Confidence::yes(150, format!("{} of {}", probe.tail.len(), probe.len)),
@@ -159,7 +159,7 @@ impl Session for Acting {
         match name.as_str() {
             "panic" => panic!("the leg is off\nreally"),
             "abort" => std::process::abort(),
-            "segv" => crash(),
+            "segv" => die(Signal::SEGV),
             "silent" => std::process::exit(0),
             "exit" => {
                 eprintln!("bad day");
@@ -179,7 +179,7 @@ impl Session for Acting {
                 rustix::fs::ftruncate(&file, 10 << 30).unwrap();
             }
             "leak" => std::mem::forget(std::hint::black_box(vec![1_u8; 300 * MIB])),
-            "out of time" => kill_process(getpid(), Signal::XCPU).unwrap(),
+            "out of time" => die(Signal::XCPU),
             "chatty" => {
                 for line in 0..200_000 {
                     println!("line {line} of very many");
