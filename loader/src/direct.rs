@@ -12,7 +12,7 @@ use mediary_core::{Confidence, Context, Error, ErrorKind, FormatInfo, MediaRecor
 use crate::host::{Asked, Call, Writing, breach, look};
 use crate::library::Library;
 use crate::table::Table;
-use crate::{Connection, Session};
+use crate::{Connection, Session, failed};
 
 /// Calls of `next` that may give nothing in a row.
 const MOST_IDLE: usize = 1000;
@@ -38,6 +38,29 @@ impl Direct {
         Self(Code::Table(table))
     }
 
+    /// Asks for an answer; `false` when the plugin has no `probe`.
+    fn ask(&self, format: &FormatInfo, probe: &Probe<'_>, answer: &mut abi::Answer) -> Result<bool> {
+        let Some(ask) = self.table()?.probe else { return Ok(false) };
+        let view = abi::View {
+            size: size_of::<abi::View>() as u32,
+            reserved: 0,
+            len: probe.len,
+            head: Str::of_bytes(probe.head),
+            tail: Str::of_bytes(probe.tail),
+            name: Str::of(probe.name),
+        };
+        // SAFETY: the plugin's `probe`, with what the interface says; all of it lives for the call.
+        let status =
+            look(|host| unsafe { ask(host, Str::of(format.id), &raw const view, std::ptr::from_mut(&mut *answer)) })?;
+        if status != STATUS_OK {
+            return Err(breach(format!("probe returned status {status}, expected {STATUS_OK}")));
+        }
+        if answer.score > SCORE_UNKNOWN {
+            return Err(breach(format!("probe answered {}, expected 0 to {SCORE_UNKNOWN}", answer.score)));
+        }
+        Ok(true)
+    }
+
     fn table(&self) -> Result<&'static Table> {
         match &self.0 {
             Code::File(library) => library.table(),
@@ -59,27 +82,16 @@ fn words(reason: &[u8; 120]) -> String {
 }
 
 impl Connection for Direct {
-    fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Result<Confidence> {
-        let Some(ask) = self.table()?.probe else { return Ok(Confidence::Unknown) };
-        let view = abi::View {
-            size: size_of::<abi::View>() as u32,
-            reserved: 0,
-            len: probe.len,
-            head: Str::of_bytes(probe.head),
-            tail: Str::of_bytes(probe.tail),
-            name: Str::of(probe.name),
-        };
+    fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Confidence {
         let mut answer = abi::Answer { size: size_of::<abi::Answer>() as u32, score: 0, reason: [0; 120] };
-        // SAFETY: the plugin's `probe`, with what the interface says; all of it lives for the call.
-        let status = look(|host| unsafe { ask(host, Str::of(format.id), &raw const view, &raw mut answer) })?;
-        if status != STATUS_OK {
-            return Err(breach(format!("probe returned status {status}, expected {STATUS_OK}")));
-        }
-        match (answer.score, u8::try_from(answer.score)) {
-            (0, _) => Ok(Confidence::No),
-            (SCORE_UNKNOWN, _) => Ok(Confidence::Unknown),
-            (_, Ok(score)) => Ok(Confidence::yes(score, words(&answer.reason))),
-            (score, Err(_)) => Err(breach(format!("probe answered {score}, expected 0 to {SCORE_UNKNOWN}"))),
+        match self.ask(format, probe, &mut answer) {
+            Ok(true) if answer.score == 0 => Confidence::No,
+            // What is no score cannot tell either.
+            Ok(_) => u8::try_from(answer.score).map_or(Confidence::Unknown, |score| match score {
+                0 => Confidence::Unknown,
+                score => Confidence::yes(score, words(&answer.reason)),
+            }),
+            Err(error) => failed(format, &error),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mediary_core::wire::{self, Parcel, Piece};
 use mediary_core::{
-    Confidence, Context, Failure, Format, FormatInfo, FormatReader, Header, MediaRecord, Output, Probe, Result, Source,
+    Confidence, Context, Format, FormatInfo, FormatReader, Header, MediaRecord, Output, Probe, Result, Source,
 };
 
 use crate::host::breach;
@@ -29,10 +29,7 @@ impl Format for PluginFormat {
     }
 
     fn probe(&self, probe: &Probe<'_>) -> Confidence {
-        self.connection.probe(self.info, probe).unwrap_or_else(|error| {
-            let (format, kind) = (self.info.id, error.kind());
-            Confidence::Failed(Box::new(Failure { format, kind, message: error.message().to_owned() }))
-        })
+        self.connection.probe(self.info, probe)
     }
 
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {

@@ -30,7 +30,7 @@ mod table;
 mod tests;
 pub mod worker;
 
-pub(crate) use connection::{Connection, Session};
+pub(crate) use connection::{Connection, Session, failed};
 pub use inspect::{Inspected, inspect};
 pub use lock::{Added, Locked, add, remove};
 pub use plugins::{Isolation, Plugins, Refusal};

@@ -6,7 +6,7 @@ use mediary_core::{
 };
 
 use super::serve::Served;
-use crate::{Connection, Session};
+use crate::{Connection, Session, failed};
 
 /// The formats of a registry.
 pub(super) struct Local(Registry);
@@ -25,8 +25,8 @@ impl Local {
 }
 
 impl Connection for Local {
-    fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Result<Confidence> {
-        Ok(self.get(format)?.probe(probe))
+    fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Confidence {
+        self.get(format).map_or_else(|error| failed(format, &error), |format| format.probe(probe))
     }
 
     fn open(&self, format: &'static FormatInfo, source: &Source, cx: &Context) -> Result<Box<dyn Session>> {

@@ -18,7 +18,7 @@ use super::protocol::{self, FINDINGS, Report, Terms, ToHost, ToWorker};
 use super::quarantine::{Quarantine, fingerprint};
 use super::sealed::Filling;
 use crate::host::{FARTHEST, breach};
-use crate::{Connection, Session};
+use crate::{Connection, Session, failed};
 
 /// Milliseconds a worker may take to recognise an input.
 const PROBE_MS: u64 = 10_000;
@@ -40,8 +40,8 @@ impl Remote {
     }
 }
 
-impl Connection for Remote {
-    fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Result<Confidence> {
+impl Remote {
+    fn look(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Result<Confidence> {
         let input = || fingerprint(probe.len, probe.head, probe.tail);
         self.0.quarantine.check(&input)?;
         let cx = within(format, PROBE_MS);
@@ -62,6 +62,12 @@ impl Connection for Remote {
             }
             None => Err(lease.surprised()).map_err(|error| lease.remember(error, &input)),
         }
+    }
+}
+
+impl Connection for Remote {
+    fn probe(&self, format: &'static FormatInfo, probe: &Probe<'_>) -> Confidence {
+        self.look(format, probe).unwrap_or_else(|error| failed(format, &error))
     }
 
     fn open(&self, format: &'static FormatInfo, source: &Source, cx: &Context) -> Result<Box<dyn Session>> {

@@ -225,7 +225,7 @@ impl Desk {
                 let [head, tail] = buffers.as_slice() else { return Err(unexpected()) };
                 limits::allow_cpu(u64::MAX);
                 let probe = Probe { head: (**head).as_ref(), tail: (**tail).as_ref(), len, name: &name };
-                let answer = self.served.connection.probe(self.format(&format)?, &probe)?;
+                let answer = self.served.connection.probe(self.format(&format)?, &probe);
                 Ok((protocol::score(answer)?, None))
             }
             ToWorker::Open { format, name, terms } => {
