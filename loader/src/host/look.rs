@@ -34,6 +34,7 @@ thread_local! {
 }
 
 /// Runs `probe` of a plugin and weighs what it returned.
+#[inline]
 pub(crate) fn look(probe: impl FnOnce(*const abi::Host) -> i32) -> Result<i32> {
     let outer = LOOKING.replace(Looking::Yes);
     let status = probe(&raw const TABLE.0);

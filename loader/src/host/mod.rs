@@ -49,13 +49,21 @@ pub(crate) fn breach(what: impl Into<String>) -> Error {
 }
 
 /// What a function of the plugin returned, `STATUS_OK` or `STATUS_END`, or why it failed, as far as it `said`.
+#[inline]
 fn weigh(status: i32, said: impl FnOnce() -> Option<Error>) -> Result<i32> {
     match status {
         STATUS_OK | STATUS_END => Ok(status),
-        STATUS_PLUGIN..0 => Err(said().unwrap_or_else(|| {
+        _ => Err(broken(status, said())),
+    }
+}
+
+#[cold]
+fn broken(status: i32, said: Option<Error>) -> Error {
+    match status {
+        STATUS_PLUGIN..0 => said.unwrap_or_else(|| {
             Error::new(failure::kind(status), format!("it failed with status {status} without a word"))
-        })),
-        _ => Err(breach(format!("it returned status {status}, which has no meaning"))),
+        }),
+        _ => breach(format!("it returned status {status}, which has no meaning")),
     }
 }
 
