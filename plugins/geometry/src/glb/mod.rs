@@ -62,24 +62,27 @@ use container::{Container, MAGIC};
 use document::{Document, Int};
 use reader::{Mode, Tree};
 
+/// What both forms of glTF keep.
+pub(crate) const FEATURES: &[Feature] = &[
+    Feature::NodeTree,
+    Feature::MeshNames,
+    Feature::Lines,
+    Feature::Points,
+    Feature::Normals,
+    Feature::Texcoords,
+    Feature::Colors,
+    Feature::Materials,
+    Feature::Textures,
+    Feature::Animations,
+    Feature::Cameras,
+];
+
 const INFO: FormatInfo = FormatInfo::new("glb", "Binary glTF 2.0", &[Kind::Scene])
     .extensions(&["glb"])
     .media_types(&["model/gltf-binary"])
     .signatures(&[Signature { offset: 0, bytes: &MAGIC, mask: &[] }])
     .reads()
-    .writes(&[
-        Feature::NodeTree,
-        Feature::MeshNames,
-        Feature::Lines,
-        Feature::Points,
-        Feature::Normals,
-        Feature::Texcoords,
-        Feature::Colors,
-        Feature::Materials,
-        Feature::Textures,
-        Feature::Animations,
-        Feature::Cameras,
-    ])
+    .writes(FEATURES)
     .siblings()
     .canonical(&[Canonical { kind: Kind::Scene, integer: None }])
     .spec("https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html")

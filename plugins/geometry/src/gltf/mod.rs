@@ -14,8 +14,8 @@
 mod tests;
 
 use mediary_core::{
-    Confidence, Context, Error, Feature, Format, FormatInfo, FormatReader, Kind, Media, MediaRecord, OptionSpec,
-    OptionType, Output, Probe, Result, Source, Tier,
+    Confidence, Context, Error, Format, FormatInfo, FormatReader, Kind, Media, MediaRecord, OptionSpec, OptionType,
+    Output, Probe, Result, Source, Tier,
 };
 
 use crate::glb::{self, Form};
@@ -25,19 +25,7 @@ const INFO: FormatInfo = FormatInfo::new("gltf", "glTF 2.0", &[Kind::Scene])
     .media_types(&["model/gltf+json"])
     .probes_without_signature()
     .reads()
-    .writes(&[
-        Feature::NodeTree,
-        Feature::MeshNames,
-        Feature::Lines,
-        Feature::Points,
-        Feature::Normals,
-        Feature::Texcoords,
-        Feature::Colors,
-        Feature::Materials,
-        Feature::Textures,
-        Feature::Animations,
-        Feature::Cameras,
-    ])
+    .writes(glb::FEATURES)
     .siblings()
     .options(&[OptionSpec::write(
         "embed",

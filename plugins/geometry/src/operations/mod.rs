@@ -18,6 +18,8 @@ use mediary_core::{Context, Error, ErrorKind, Kind, Media, Operations, OptionSpe
 
 use turn::Turn;
 
+pub(crate) use weld::primitive as weld;
+
 const AXES: OptionType = OptionType::Choice(&["keep", "x", "y", "z"]);
 
 static SCENE: Operations = Operations {

@@ -63,7 +63,11 @@ fn columns(primitive: &Primitive) -> Vec<Column<'_>> {
     columns
 }
 
-fn primitive(primitive: &mut Primitive, cx: &Context) -> Result<()> {
+/// Joins the vertices of one primitive.
+///
+/// # Errors
+/// `Limit` when a table of the vertices does not fit; `Cancelled`.
+pub(crate) fn primitive(primitive: &mut Primitive, cx: &Context) -> Result<()> {
     let count = primitive.positions.len();
     if count < 2 {
         return Ok(());

@@ -25,7 +25,6 @@
 //! `recomputed-normals`, `attribute-bytes`, `empty-solid`, `no-final-newline`. Strict turns the first six into errors; lenient reads unreadable
 //! numbers as NaN.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 
 use mediary_core::convert::srgb_to_linear;
@@ -37,6 +36,7 @@ use mediary_core::{
     OptionSpec, OptionType, Output, Probe, Result, Severity, Source, single, whole,
 };
 
+use crate::operations::weld;
 use crate::text::{self, Scanner, put_number};
 use crate::vertex::{face_normal, linear, unit};
 use crate::world::{self, Placed};
@@ -211,37 +211,16 @@ impl Soup {
         }
         let mut primitive =
             Primitive { positions: self.positions.into(), normals: self.normals.into(), ..Primitive::default() };
-        if cx.options().bool("weld") {
-            weld(&mut primitive, &colors, cx)?;
-        } else if !colors.is_empty() {
+        if !colors.is_empty() {
             primitive.colors = vec![colors.into()];
+        }
+        if cx.options().bool("weld") {
+            // Those of facets mean nothing on the corners that facets share.
+            primitive.normals = Buffer::default();
+            weld(&mut primitive, cx)?;
         }
         Ok(Mesh { name, primitives: vec![primitive], ..Mesh::default() })
     }
-}
-
-/// One vertex for equal positions (and colours); facet normals mean nothing on them.
-fn weld(primitive: &mut Primitive, colors: &[[f32; 4]], cx: &Context) -> Result<()> {
-    cx.budget().take(primitive.positions.len() as u64 * 36)?;
-    let mut known: HashMap<([u32; 3], [u32; 4]), u32> = HashMap::new();
-    let (mut positions, mut kept_colors, mut indices) = (Vec::new(), Vec::new(), Vec::new());
-    for (corner, &position) in primitive.positions.iter().enumerate() {
-        let color = colors.get(corner).copied();
-        // Adding 0 makes −0 equal to 0.
-        let key = (position.map(|value| (value + 0.0).to_bits()), color.unwrap_or_default().map(f32::to_bits));
-        let fresh = positions.len() as u32;
-        let vertex = *known.entry(key).or_insert(fresh);
-        if vertex == fresh {
-            positions.push(position);
-            kept_colors.extend(color);
-        }
-        indices.push(vertex);
-    }
-    primitive.positions = positions.into();
-    primitive.normals = Buffer::default();
-    primitive.colors = if kept_colors.is_empty() { Vec::new() } else { vec![kept_colors.into()] };
-    primitive.indices = Some(indices.into());
-    Ok(())
 }
 
 fn read_binary(bytes: &[u8], triangles: u64, cx: &Context) -> Result<MediaRecord> {
