@@ -3,6 +3,7 @@
 
 mod babylon;
 mod columns;
+mod decimal;
 mod e57;
 mod glb;
 mod gltf;

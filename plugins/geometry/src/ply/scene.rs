@@ -10,6 +10,7 @@ use mediary_core::{Context, Error, Location, MediaRecord, Output, Result, Severi
 
 use super::body::{Body, Column};
 use super::header::{Element, Header, face_indices, is_faces};
+use crate::columns::add_triples;
 use crate::pictures;
 use crate::text::{flush_if_long, put_number};
 use crate::vertex::{Corners, NONE, exact_byte, linear, unit};
@@ -78,6 +79,8 @@ struct Vertices {
     normals: Vec<[f32; 3]>,
     /// Components as written, 3 or 4 a vertex.
     colors: Vec<f64>,
+    /// Instead of these where they are three bytes, as they nearly always are.
+    bytes: Vec<[u8; 3]>,
     texcoords: Vec<[f32; 2]>,
     /// Normals without direction.
     bad_normals: u64,
@@ -155,29 +158,39 @@ impl Vertices {
         let wanted: Vec<bool> = (0..element.properties.len()).map(|index| used.contains(&index)).collect();
         cx.budget()
             .take(count.saturating_mul(24 + 8 * colors.len() as u64 + 4 * (normals.len() + texcoords.len()) as u64))?;
-        let mut done = 0;
+        // What is announced is there, and paid for.
+        self.positions.reserve_exact(count as usize);
+        if !normals.is_empty() {
+            self.normals.reserve_exact(count as usize);
+        }
+        let (mut done, mut triples) = (0, Vec::new());
         while done < count {
             let rows = body.rows(element, &wanted, done, count - done)?;
             let column =
                 |index: usize| scalars(&rows.columns[index]).ok_or_else(|| Error::malformed("a list of vertices"));
             let [x, y, z] = position;
             let (x, y, z) = (column(x)?, column(y)?, column(z)?);
-            self.positions.extend((0..rows.count).map(|at| [x.get(at), y.get(at), z.get(at)]));
+            add_triples(&mut self.positions, x, y, z);
             if let [x, y, z] = normals[..] {
-                let (x, y, z) = (column(x)?, column(y)?, column(z)?);
-                for at in 0..rows.count {
-                    let normal = normal([x.get(at), y.get(at), z.get(at)]);
-                    self.bad_normals += u64::from(normal.is_none());
-                    self.normals.push(normal.unwrap_or([0.0, 0.0, 1.0]));
-                }
+                triples.clear();
+                add_triples(&mut triples, column(x)?, column(y)?, column(z)?);
+                let bad = &mut self.bad_normals;
+                self.normals.extend(triples.iter().map(|&value| {
+                    let normal = normal(value);
+                    *bad += u64::from(normal.is_none());
+                    normal.unwrap_or([0.0, 0.0, 1.0])
+                }));
             }
             if let [u, v] = texcoords[..] {
                 let (u, v) = (column(u)?, column(v)?);
                 self.texcoords.extend((0..rows.count).map(|at| [u.get(at) as f32, (1.0 - v.get(at)) as f32]));
             }
             let parts = colors.iter().map(|&index| column(index)).collect::<Result<Vec<_>>>()?;
-            for at in 0..rows.count {
-                self.colors.extend(parts.iter().map(|part| part.get(at)));
+            match parts[..] {
+                [AttributeData::U8(r), AttributeData::U8(g), AttributeData::U8(b)] => {
+                    self.bytes.extend(r.iter().zip(&**g).zip(&**b).map(|((&r, &g), &b)| [r, g, b]));
+                }
+                _ => (0..rows.count).for_each(|at| self.colors.extend(parts.iter().map(|part| part.get(at)))),
             }
             done += rows.count as u64;
             cx.budget().give_back(rows.charged);
@@ -228,7 +241,7 @@ impl Faces {
             if strips {
                 self.add_strips(sizes, values, done)?;
             } else {
-                self.add_faces(sizes, values, uv, done, cx)?;
+                self.add_faces(sizes, values, uv, (done, count as usize), cx)?;
             }
             done += rows.count as u64;
             cx.budget().give_back(rows.charged);
@@ -239,15 +252,21 @@ impl Faces {
         Ok(done == element.count)
     }
 
+    /// Adds faces of the rows from `done` on, of so many.
     fn add_faces(
         &mut self,
         sizes: &[u32],
         values: &AttributeData,
         texcoords: Option<(&Vec<u32>, &AttributeData)>,
-        done: u64,
+        (done, rows): (u64, usize),
         cx: &Context,
     ) -> Result<()> {
         let first = self.indices.len();
+        if first == 0 && !sizes.is_empty() {
+            // As if all were like these; what is announced is there.
+            self.indices.reserve(values.len() / sizes.len() * rows);
+            self.sizes.reserve(rows);
+        }
         match values {
             // The usual types, without a detour over floats.
             AttributeData::I32(values) => self.indices.extend(values.iter().map(|&index| index.cast_unsigned())),
@@ -356,7 +375,8 @@ fn build(
     offset: [f64; 3],
     cx: &Context,
 ) -> Result<Primitive> {
-    cx.budget().take(vertices.positions.len() as u64 * 12 + vertices.colors.len() as u64 * 6)?;
+    cx.budget()
+        .take(vertices.positions.len() as u64 * 12 + (vertices.colors.len() + vertices.bytes.len() * 3) as u64 * 6)?;
     let positions = vertices.positions.iter();
     let mut primitive = Primitive {
         topology: if faces.sizes.iter().all(|&size| size == 3) { Topology::Triangles } else { Topology::Polygons },
@@ -368,7 +388,14 @@ fn build(
         primitive.texcoords = vec![vertices.texcoords.into()];
     }
     if let Some((components, scalar)) = colors {
-        primitive.colors = vec![linear_colors(&vertices.colors, components, scalar, cx).into()];
+        let colors = if vertices.bytes.is_empty() {
+            linear_colors(&vertices.colors, components, scalar, cx)
+        } else {
+            let table: Vec<f32> = (0..=255).map(linear).collect();
+            let part = |byte: u8| table[usize::from(byte)];
+            vertices.bytes.iter().map(|&[r, g, b]| [part(r), part(g), part(b), 1.0]).collect()
+        };
+        primitive.colors = vec![colors.into()];
     }
     if faces.texcoords.len() == faces.indices.len() && !faces.texcoords.is_empty() {
         split(&mut primitive, &mut faces, cx)?;

@@ -415,11 +415,17 @@ impl Ascii<'_, '_> {
     /// A normal that cannot be read is computed, as one of zeros is.
     #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision")]
     fn facet_normal(&mut self) -> [f32; 3] {
+        if let Some(normal) = self.scanner.plain_numbers::<3>() {
+            return normal.map(|value| value as f32);
+        }
         [0; 3].map(|_| self.scanner.number().map_or(f32::NAN, |value| value as f32))
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision")]
     fn vector(&mut self, line: u64) -> Result<[f32; 3]> {
+        if let Some(vector) = self.scanner.plain_numbers::<3>() {
+            return Ok(vector.map(|value| value as f32));
+        }
         let mut vector = [f32::NAN; 3];
         for (axis, value) in vector.iter_mut().enumerate() {
             match self.scanner.number() {
@@ -442,7 +448,10 @@ impl Ascii<'_, '_> {
             return Ok(());
         }
         match self.corners.len() {
-            3 => {}
+            3 => {
+                self.soup.push(self.normal, [self.corners[0], self.corners[1], self.corners[2]]);
+                return Ok(());
+            }
             0..3 => {
                 let message = format!("expected 3 corners, found {}: left out", self.corners.len());
                 return self.cx.tolerate("short-facet", message, Location::line(line));
