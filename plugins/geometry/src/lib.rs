@@ -3,6 +3,7 @@
 
 mod babylon;
 mod columns;
+mod dae;
 mod e57;
 mod glb;
 mod gltf;
@@ -23,4 +24,5 @@ mod text;
 mod threemf;
 mod vertex;
 mod world;
+mod xml;
 mod xyz_points;
