@@ -319,11 +319,7 @@ impl Builder<'_> {
             self.short += 1;
         }
         for end in N - 1..corners.len() {
-            let face = face(end).map(|corner| corners[corner]);
-            // Strips are joined by triangles without area.
-            if N < 3 || face[0] != face[1] && face[1] != face[N - 1] && face[0] != face[N - 1] {
-                self.indices.extend_from_slice(&face);
-            }
+            self.indices.extend(face(end).map(|corner| corners[corner]));
         }
         Ok(())
     }

@@ -26,7 +26,7 @@
 //! their address below the folder of the input, then by their bare name.
 //!
 //! Findings: `doctype` and `entity` (nothing of a document type is expanded), `version`, `up-axis`, `unit`, `count`, `stride`,
-//! `reference` (repaired), `parameter` (a number of a material, a camera or a light), `left-over`, `short-face`,
+//! `reference` (repaired), `commas` (of a locale), `parameter` (a number of a material, a camera or a light), `left-over`, `short-face`,
 //! `polygon-holes`, `inputs` (tangents and the like), `non-finite`, `geometry-kind` (splines, solids), `effect` (no common
 //! profile), `missing` (a material, a camera and the like), `missing-image`, `missing-texture`, `transparency` (nothing would be
 //! seen), `transparent-texture`, `field-of-view`, `camera`, `ambient-light`, `attenuation`, `no-scene`, `other-scenes`,

@@ -158,6 +158,7 @@ fn transforms_apply_in_their_order() {
     assert_eq!(point(rows, [0.0; 3]), [7.0, 8.0, 9.0]);
     // The example of the specification: along x, by 45 degrees about y.
     assert_eq!(point(node("<skew>45 0 1 0 1 0 0</skew>"), [0.0, 1.0, 0.0]), [1.0, 1.0, 0.0]);
+    assert_eq!(point(node("<translate>-1,5 0 2,25e1</translate>"), [0.0; 3]), [-1.5, 0.0, 22.5], "commas of a locale");
     let eye = node("<lookat>2 0 3  2 0 0  0 1 0</lookat>");
     assert_eq!((point(eye, [0.0; 3]), point(eye, [0.0, 0.0, -1.0])), ([2.0, 0.0, 3.0], [2.0, 0.0, 2.0]));
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mediary_core::{Context, Result};
+use mediary_core::{Context, Result, Severity};
 
 use super::document::Element;
+use super::geometry::or_less;
 use crate::text;
 
 /// Stands for a negative index, which is one that is nowhere.
@@ -35,19 +36,12 @@ pub(super) fn exactly<const N: usize>(element: Element<'_>, cx: &Context) -> Res
 }
 
 /// At least so many finite numbers of a parameter that the scene can do without; `None`, with a finding, for anything else.
-/// Commas of a locale are taken for points.
 pub(super) fn parameter(element: Element<'_>, least: usize, cx: &Context) -> Result<Option<Vec<f32>>> {
-    let text = element.text();
-    cx.budget().take(text.len() as u64 * 2)?;
-    let words = text.split_ascii_whitespace().map(|word| word.replacen(',', ".", 1));
-    let values: Option<Vec<f32>> =
-        words.map(|word| word.parse().ok().filter(|value: &f32| value.is_finite())).collect();
-    let found = values.filter(|values| values.len() >= least);
-    if found.is_none() || text.contains(',') {
-        let message = element.wrong(&format!("{least} finite numbers at least"), text).message().to_owned();
-        cx.tolerate("parameter", message, element.location())?;
-    }
-    Ok(found)
+    let values = floats(element, cx).and_then(|values| {
+        let good = values.len() >= least && values.iter().all(|value| value.is_finite());
+        if good { Ok(values) } else { Err(element.wrong(&format!("{least} finite numbers at least"), element.text())) }
+    });
+    or_less(values, "parameter", element.location(), cx)
 }
 
 fn each_number(element: Element<'_>, cx: &Context, mut put: impl FnMut(f64)) -> Result<()> {
@@ -55,15 +49,25 @@ fn each_number(element: Element<'_>, cx: &Context, mut put: impl FnMut(f64)) -> 
     // A number and the blank behind it are two bytes at least.
     cx.budget().take(all.len() as u64 / 2 * 8)?;
     let mut at = 0;
-    let mut count = 0_u64;
+    let (mut count, mut commas) = (0_u64, 0);
     loop {
         at += all[at..].iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(all.len() - at);
         if at == all.len() {
+            let message = "numbers with commas are read with points";
+            cx.report_times(Severity::Warning, "commas", message, Some(element.location()), commas);
             return Ok(());
         }
         let word = &all[at..];
-        let (value, length) = text::number(word).unwrap_or((0.0, 0));
-        if length == 0 || word.get(length).is_some_and(|byte| !byte.is_ascii_whitespace()) {
+        let is_end = |at: usize| word.get(at).is_none_or(u8::is_ascii_whitespace);
+        let (mut value, mut length) = text::number(word).unwrap_or((0.0, 0));
+        if word.get(length) == Some(&b',') {
+            // The locale of an exporter; numbers between blanks leave no doubt.
+            let end = (0..64).find(|&at| is_end(at)).unwrap_or(0);
+            let point: Vec<u8> = word[..end].iter().map(|&byte| if byte == b',' { b'.' } else { byte }).collect();
+            (value, length) = text::number(&point).unwrap_or((0.0, 0));
+            commas += 1;
+        }
+        if length == 0 || !is_end(length) {
             return Err(element.wrong("numbers", element.text().get(at..).unwrap_or_default()));
         }
         put(value);
