@@ -3,6 +3,7 @@
 
 mod babylon;
 mod columns;
+mod dae;
 mod decimal;
 mod e57;
 mod glb;
@@ -24,4 +25,5 @@ mod text;
 mod threemf;
 mod vertex;
 mod world;
+mod xml;
 mod xyz_points;

@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::ops::Range;
 
-use mediary_core::{Context, Output, Result};
+use mediary_core::{Context, OptionSpec, OptionType, Output, Result};
 
 use crate::decimal::{decimal, digits};
 
@@ -378,6 +378,67 @@ pub(crate) fn put_shortest(text: &mut Vec<u8>, value: f64, same: impl Fn(f64) ->
     put_number(text, value, false);
 }
 
+/// How many significant digits of a number are written: the option `precision` of the text formats.
+pub(crate) struct Digits {
+    /// 0 for as many as it takes.
+    most: usize,
+    rounded: u64,
+}
+
+impl Digits {
+    /// The option, for the descriptors of formats.
+    pub(crate) const OPTION: OptionSpec = OptionSpec::write(
+        "precision",
+        OptionType::Int { min: 0, max: 17 },
+        "0",
+        "Significant digits of coordinates and other floats in text; 0 for the shortest text that reads back.",
+    );
+
+    /// As many as are asked for.
+    pub(crate) fn of(cx: &Context) -> Self {
+        Self { most: usize::try_from(cx.options().int("precision")).unwrap_or(0), rounded: 0 }
+    }
+
+    /// The number that is written for `value`, to be put in the fewest digits. `single`: it is of single precision.
+    #[expect(clippy::cast_possible_truncation, reason = "the caller says that it is of single precision")]
+    pub(crate) fn round(&mut self, value: f64, single: bool) -> f64 {
+        self.round_where(value, |text| if single { text as f32 == value as f32 } else { text == value })
+    }
+
+    fn round_where(&mut self, value: f64, same: impl Fn(f64) -> bool) -> f64 {
+        if self.most == 0 || !value.is_finite() {
+            return value;
+        }
+        let rounded = format!("{value:.*e}", self.most - 1).parse().unwrap_or(value);
+        self.rounded += u64::from(!same(rounded));
+        rounded
+    }
+
+    /// [`round`](Self::round) of a place in double precision.
+    pub(crate) fn place(&mut self, place: [f64; 3]) -> [f64; 3] {
+        place.map(|value| self.round(value, false))
+    }
+
+    /// [`put_number`] of what is left of `value`.
+    pub(crate) fn put(&mut self, text: &mut Vec<u8>, value: f64, single: bool) {
+        put_number(text, self.round(value, single), single);
+    }
+
+    /// [`put_shortest`], or as many digits as are asked for.
+    pub(crate) fn put_shortest(&mut self, text: &mut Vec<u8>, value: f64, same: impl Fn(f64) -> bool) {
+        if self.most == 0 {
+            put_shortest(text, value, same);
+        } else {
+            put_number(text, self.round_where(value, same), false);
+        }
+    }
+
+    /// Reports what was rounded.
+    pub(crate) fn report(&self, cx: &Context) {
+        cx.lose("precision", self.rounded, "numbers that have more significant digits than are written");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,6 +478,22 @@ mod tests {
         }
         assert_eq!(parts(&text, 1), [0..text.len()]);
         assert_eq!(parts(&b"v\r".repeat(2 << 20), 2).len(), 1);
+    }
+
+    #[test]
+    fn digits_are_significant_ones() {
+        let written = |most, value, single| {
+            let (mut digits, mut text) = (Digits { most, rounded: 0 }, Vec::new());
+            digits.put(&mut text, value, single);
+            (String::from_utf8(text).expect("ASCII"), digits.rounded)
+        };
+        assert_eq!(written(3, 1234.5678, false), ("1230".into(), 1));
+        assert_eq!(written(3, -0.000_123_456, false), ("-0.000123".into(), 1));
+        assert_eq!(written(3, 0.25, false), ("0.25".into(), 0));
+        assert_eq!(written(9, f64::from(0.1_f32), true), ("0.1".into(), 0), "no digits that say nothing");
+        assert_eq!(written(0, 1.0 / 3.0, false), ("0.3333333333333333".into(), 0));
+        assert_eq!(written(1, 9.6e20, false), ("1e21".into(), 1));
+        assert_eq!(written(2, f64::NAN, false), ("NaN".into(), 0));
     }
 
     #[test]

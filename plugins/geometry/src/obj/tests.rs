@@ -48,7 +48,34 @@ fn materials_and_textures_come_from_the_library() {
     assert!((material.roughness - (2.0_f32 / 98.078_43).sqrt()).abs() < 1e-6);
     let textures: Vec<_> = scene.textures.iter().map(|texture| (&*texture.media_type, texture.bytes.len())).collect();
     assert_eq!(textures, [("image/png", 8889), ("image/jpeg", 7092), ("image/png", 4998)]);
-    assert!(codes(&record).is_empty(), "{:?}", codes(&record));
+    // Three pictures without a slot, which are not there either.
+    assert_eq!(codes(&record), ["obj.missing-texture"]);
+}
+
+#[test]
+fn pictures_without_a_slot_are_named_textures() {
+    let library = "newmtl a\nmap_Pr -s 2 2 1 tex/rough.png\nmap_Pm metal.png\nmap_Ks shine.jpg\nmap_Kd metal.png\n";
+    let siblings = mediary_core::MemorySiblings::default()
+        .with("a.mtl", library.as_bytes())
+        .with("tex/rough.png", *b"\x89PNG\r\n\x1A\n-rough")
+        .with("metal.png", *b"\x89PNG\r\n\x1A\n-metal")
+        .with("shine.jpg", *b"\xFF\xD8\xFF-shine");
+    let source = Source::from_bytes("a.obj", &b"mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl a\nf 1 2 3\n"[..]);
+    let mut record = read_source(&source.with_siblings(siblings), &ReadOptions::default()).expect("read");
+    assert_eq!(codes(&record), ["obj.named-textures"]);
+    let pictures: Vec<_> = scene(&record).textures.iter().map(|it| (it.uri.as_deref(), it.bytes.len())).collect();
+    assert_eq!(pictures, [(Some("metal.png"), 14), (Some("shine.jpg"), 9), (Some("tex/rough.png"), 14)]);
+    assert!(scene(&record).materials[0].metallic_roughness_texture.is_none(), "two gray pictures are none of both");
+    let written = write(&mut record, "obj", &[]);
+    let file = |name: &str| {
+        let found = written.siblings.iter().find(|(known, _)| known == name);
+        found.unwrap_or_else(|| panic!("{name}")).1.clone()
+    };
+    let library = String::from_utf8(file("output.mtl")).expect("UTF-8");
+    for line in ["map_Pr -s 2 2 1 rough.png", "map_Pm metal.png", "map_Ks shine.jpg", "map_Kd metal.png"] {
+        assert!(library.lines().any(|it| it == line), "{line}: {library}");
+    }
+    assert_eq!(file("rough.png"), b"\x89PNG\r\n\x1A\n-rough");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use mediary_core::record::scene::Topology;
 use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use crate::mtl;
-use crate::text::{flush_if_long, put_number, put_shortest};
+use crate::text::{Digits, flush_if_long};
 use crate::world::{self, Placed};
 
 pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
@@ -15,7 +15,7 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
         return Err(Error::unsupported(format!("OBJ holds a scene, not {}", record.kind())));
     };
     world::lose_tree(scene, true, cx);
-    let mut text = Text { bytes: Vec::new(), out, cx };
+    let mut text = Text { bytes: Vec::new(), digits: Digits::of(cx), out, cx };
     text.bytes.extend_from_slice(b"# written by mediary\n");
     let mut names = Vec::new();
     if !scene.materials.is_empty() {
@@ -33,6 +33,7 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     for mesh in world::placed(scene) {
         text.mesh(&mesh, &names, single, &mut counts)?;
     }
+    text.digits.report(cx);
     text.flush()
 }
 
@@ -46,6 +47,7 @@ struct Counts {
 
 struct Text<'o> {
     bytes: Vec<u8>,
+    digits: Digits,
     out: &'o mut Output,
     cx: &'o Context,
 }
@@ -81,10 +83,10 @@ impl Text<'_> {
             let texcoords = primitive.texcoords.first().map_or(&[][..], |set| set);
             for &[u, v] in texcoords {
                 self.bytes.extend_from_slice(b"vt ");
-                put_number(&mut self.bytes, u.into(), true);
+                self.digits.put(&mut self.bytes, u.into(), true);
                 self.bytes.push(b' ');
                 #[expect(clippy::cast_possible_truncation, reason = "this is how it is read")]
-                put_shortest(&mut self.bytes, 1.0 - f64::from(v), |text| (1.0 - text) as f32 == v);
+                self.digits.put_shortest(&mut self.bytes, 1.0 - f64::from(v), |text| (1.0 - text) as f32 == v);
                 self.bytes.push(b'\n');
                 self.flush_if_long()?;
             }
@@ -172,7 +174,7 @@ impl Text<'_> {
     fn numbers(&mut self, values: &[f64], single: bool) {
         for &value in values {
             self.bytes.push(b' ');
-            put_number(&mut self.bytes, value, single);
+            self.digits.put(&mut self.bytes, value, single);
         }
     }
 
@@ -181,11 +183,13 @@ impl Text<'_> {
     fn color(&mut self, [r, g, b, a]: [f32; 4]) {
         for value in [r, g, b] {
             self.bytes.push(b' ');
-            put_shortest(&mut self.bytes, linear_to_srgb(value.into()), |text| srgb_to_linear(text) as f32 == value);
+            self.digits.put_shortest(&mut self.bytes, linear_to_srgb(value.into()), |text| {
+                srgb_to_linear(text) as f32 == value
+            });
         }
         if a != 1.0 {
             self.bytes.push(b' ');
-            put_number(&mut self.bytes, a.into(), true);
+            self.digits.put(&mut self.bytes, a.into(), true);
         }
     }
 }

@@ -11,8 +11,8 @@ use mediary_core::{Context, Error, Location, MediaRecord, Output, Result, Severi
 use super::body::{Body, Column};
 use super::header::{Element, Header, face_indices, is_faces};
 use crate::columns::add_triples;
-use crate::pictures;
-use crate::text::{flush_if_long, put_number};
+use crate::pictures::{self, FileNames};
+use crate::text::{Digits, flush_if_long, put_number};
 use crate::vertex::{Corners, NONE, exact_byte, linear, unit};
 use crate::world;
 
@@ -33,10 +33,19 @@ pub(super) fn facts(header: &Header) -> Result<Facts> {
     }))
 }
 
+/// What stands before the name of a picture in a comment.
+const PICTURE: &str = "TextureFile ";
+
 /// The pictures that comments name, as MeshLab and others write them.
 fn pictures(header: &Header) -> impl Iterator<Item = &str> {
-    let names = header.comments.iter().filter_map(|comment| comment.strip_prefix("TextureFile "));
+    let names = header.comments.iter().filter_map(|comment| comment.strip_prefix(PICTURE));
     names.map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// The material that shows a picture.
+fn painted(name: String, texture: u32) -> Material {
+    let used = TextureUse { texture, texcoord: 0, transform: None, factor: 1.0 };
+    Material { name, base_color_texture: Some(used), metallic: 0.0, ..Material::default() }
 }
 
 /// A material for each picture. Faces have the first one: which of several a face has is not read.
@@ -53,13 +62,7 @@ fn textured(header: &Header, scene: &mut Scene, source: &Source, cx: &Context) -
             wrap: [Wrap::Repeat; 2],
             nearest: false,
         });
-        let used = TextureUse { texture: index, texcoord: 0, transform: None, factor: 1.0 };
-        scene.materials.push(Material {
-            name: stem,
-            base_color_texture: Some(used),
-            metallic: 0.0,
-            ..Material::default()
-        });
+        scene.materials.push(painted(stem, index));
     }
     let more = (scene.textures.len() as u64).saturating_sub(1);
     let message = "pictures beside the first: which one a face has is not read";
@@ -478,8 +481,10 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
         return Err(Error::unsupported(format!("faces of PLY number up to 2^32 vertices, the scene has {vertices}")));
     }
     let layout = Layout::new(scene, &parts.iter().map(|(_, part)| *part).collect::<Vec<_>>(), cx);
+    let picture = picture(scene, &parts, layout.texcoords.is_some(), out, cx)?;
     let ascii = cx.options().bool("ascii");
-    let mut sink = Sink { bytes: layout.head(vertices, ascii), ascii };
+    let head = layout.head(vertices, picture.as_deref(), ascii);
+    let mut sink = Sink { bytes: head, ascii, digits: Digits::of(cx) };
     for (mesh, part) in &parts {
         for at in 0..part.positions.len() {
             layout.vertex(&mut sink, mesh, part, at);
@@ -503,8 +508,47 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
         failure?;
         first += part.positions.len() as u32;
     }
+    sink.digits.report(cx);
     out.write_all(&sink.bytes)?;
     Ok(())
+}
+
+/// Writes the picture of a scene that shows one alone, and returns its file name. What of materials and textures is lost.
+fn picture(
+    scene: &Scene,
+    parts: &[(&world::Placed<'_>, &Primitive)],
+    mapped: bool,
+    out: &mut Output,
+    cx: &Context,
+) -> Result<Option<String>> {
+    let material = |part: &Primitive| part.material.and_then(|index| scene.materials.get(index as usize));
+    let uses: Vec<_> = parts.iter().map(|(_, part)| material(part)?.base_color_texture.as_ref()).collect();
+    // A file has its pictures as a whole: they are those of all faces or of none.
+    let shown = uses.first().copied().flatten().filter(|first| {
+        let same =
+            |used: &Option<&TextureUse>| used.is_some_and(|used| used.texture == first.texture && used.texcoord == 0);
+        mapped && uses.iter().all(same) && out.has_siblings()
+    });
+    let Some(shown) = shown else {
+        world::lose_materials(scene, cx);
+        return Ok(None);
+    };
+    let texture = &scene.textures[shown.texture as usize];
+    let file = FileNames::beside(&out.stem()).of(texture, &texture.media_type);
+    if !texture.bytes.is_empty() {
+        out.sibling(&file)?.write_all(&texture.bytes)?;
+    }
+    let plain = |material: &&Material| {
+        let used = material.base_color_texture.clone();
+        **material != Material { base_color_texture: used, ..painted(material.name.clone(), shown.texture) }
+    };
+    cx.lose("materials", scene.materials.iter().filter(plain).count() as u64, "materials but for their picture");
+    cx.lose("textures", scene.textures.len() as u64 - 1, "textures beside that of the base colour");
+    let turned = uses.iter().flatten().filter(|used| used.transform.is_some()).count();
+    cx.lose("texture-transforms", turned as u64, "places of textures on their coordinates");
+    let usual = texture.wrap == [Wrap::Repeat; 2] && !texture.nearest;
+    cx.lose("samplers", u64::from(!usual), "wrapping or filtering of textures");
+    Ok(Some(file))
 }
 
 /// What is written of each vertex.
@@ -551,9 +595,13 @@ impl Layout {
         }
     }
 
-    fn head(&self, vertices: u64, ascii: bool) -> Vec<u8> {
+    fn head(&self, vertices: u64, picture: Option<&str>, ascii: bool) -> Vec<u8> {
         let format = if ascii { "ascii" } else { "binary_little_endian" };
-        let mut text = format!("ply\nformat {format} 1.0\ncomment written by mediary\nelement vertex {vertices}\n");
+        let mut text = format!("ply\nformat {format} 1.0\ncomment written by mediary\n");
+        if let Some(picture) = picture {
+            text += &format!("comment {PICTURE}{picture}\n");
+        }
+        text += &format!("element vertex {vertices}\n");
         let mut property = |scalar: ScalarType, names: &[&str]| {
             for name in names {
                 text += &format!("property {} {name}\n", super::header::type_name(scalar));
@@ -618,13 +666,18 @@ fn eight_bits(color: [f32; 4]) -> Option<[u8; 4]> {
 struct Sink {
     bytes: Vec<u8>,
     ascii: bool,
+    digits: Digits,
 }
 
 impl Sink {
     #[expect(clippy::cast_possible_truncation, reason = "the layout has chosen a type that holds the value")]
     fn number(&mut self, value: f64, scalar: ScalarType) {
         if self.ascii {
-            put_number(&mut self.bytes, value, scalar == ScalarType::F32);
+            match scalar {
+                ScalarType::F32 => self.digits.put(&mut self.bytes, value, true),
+                ScalarType::F64 => self.digits.put(&mut self.bytes, value, false),
+                _ => put_number(&mut self.bytes, value, false),
+            }
             self.bytes.push(b' ');
             return;
         }
