@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use mediary::{
-    Context, ErrorKind, Finished, FormatInfo, Limits, Media, MediaRecord, MemorySiblings, Output, ReadOptions, Registry, Result,
-    Siblings, Source, Strictness, WriteOptions,
+    Context, ErrorKind, Finished, FormatInfo, Limits, Media, MediaRecord, MemorySiblings, Output, ReadOptions,
+    Registry, Result, Siblings, Source, Strictness, WriteOptions,
 };
 use mediary_conformance::is_breakdown;
 
@@ -152,8 +152,7 @@ impl Subject {
             return;
         }
         let Finished { bytes, siblings } = out.finish().expect("memory");
-        let siblings =
-            siblings.into_iter().fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes));
+        let siblings = siblings.into_iter().fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes));
         let again = Source::from_bytes("", bytes.clone()).with_siblings(siblings);
         let read = self.registry.open(&again, &self.options(to.id, Strictness::Default)).and_then(|reading| {
             let mut records = reading.collect::<Result<Vec<_>>>()?;
