@@ -46,7 +46,7 @@ pub(crate) const ROOTS: &str = "roots.json";
 pub struct Store {
     root: PathBuf,
     /// Held while the value lives; `None` for a store that is only read.
-    lock: Option<File>,
+    lock: Option<Lock>,
 }
 
 impl Store {
@@ -144,7 +144,7 @@ impl Store {
     }
 
     /// Keeps writers out while the store is checked. A store opened for writing does so already.
-    pub(crate) fn hold(&self) -> Result<Option<File>> {
+    pub(crate) fn hold(&self) -> Result<Option<Lock>> {
         if self.lock.is_some() { Ok(None) } else { lock(&self.root, false).map(Some) }
     }
 
@@ -288,7 +288,19 @@ fn check_version(root: &Path) -> Result<()> {
     .with_path(shown))
 }
 
-fn lock(root: &Path, exclusive: bool) -> Result<File> {
+/// A locked file. Closing it would not be enough: a child that another thread starts meanwhile holds a copy of the open file,
+/// and its lock with it, until it executes its program.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing frees it a little later, should this fail.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(root: &Path, exclusive: bool) -> Result<Lock> {
     let shown = root.display().to_string();
     let failed = |error| Error::io("cannot lock the store", error).with_path(shown.clone());
     let path = root.join("lock");
@@ -300,7 +312,7 @@ fn lock(root: &Path, exclusive: bool) -> Result<File> {
         Err(error) => return Err(failed(error)),
     };
     match if exclusive { file.try_lock() } else { file.try_lock_shared() } {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::new(ErrorKind::Locked, "another process is using the store")
             .with_hint("wait for it to end; the lock goes with its process")
             .with_path(shown)),

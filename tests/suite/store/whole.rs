@@ -1,6 +1,8 @@
 //! Opening, finding, verifying.
 
 use std::fs;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mediary::ErrorKind;
 use mediary_ingest::{IngestOptions, Store, ingest, verify};
@@ -206,4 +208,23 @@ fn a_store_that_cannot_be_written_is_an_error_and_no_deadlock() {
     // Mended, it goes on.
     assert_eq!(bench.run(&options).ok, 300);
     bench.assert_whole();
+}
+
+#[test]
+fn children_started_meanwhile_do_not_keep_the_lock() {
+    // Between fork and exec a child has a copy of every open file.
+    let folder = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    Command::new("true").status().unwrap();
+                }
+            });
+        }
+        let failed = (0..300).filter(|_| Store::create_or_open(folder.path().join("store")).is_err()).count();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(failed, 0);
+    });
 }
