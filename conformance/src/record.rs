@@ -62,5 +62,5 @@ pub fn read_all(registry: &Registry, source: &Source, options: &ReadOptions) -> 
 /// that died.
 #[must_use]
 pub fn is_breakdown(error: &Error) -> bool {
-    error.message().contains("the decoder gave up") || matches!(error.kind(), ErrorKind::Plugin | ErrorKind::Worker)
+    error.message().starts_with("the decoder gave up") || matches!(error.kind(), ErrorKind::Plugin | ErrorKind::Worker)
 }

@@ -13,6 +13,7 @@ mod corpus;
 mod docs;
 mod facade;
 mod header;
+mod hostile;
 mod ingest;
 mod licences;
 mod malformed;

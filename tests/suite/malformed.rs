@@ -11,10 +11,16 @@ use crate::common::{corpus, files_below, malformed, root};
 
 /// Runs `mediary info --json --full` on a file; says what is wrong with the answer.
 fn judge(path: &Path) -> Result<(), String> {
+    judge_as(path, &[])
+}
+
+/// The same, with arguments.
+pub(crate) fn judge_as(path: &Path, arguments: &[&str]) -> Result<(), String> {
     let begun = Instant::now();
     let output = Command::new("sh")
-        .args(["-c", "ulimit -v 1048576; exec \"$0\" info --json --full \"$1\""])
+        .args(["-c", "ulimit -v 1048576; exec \"$0\" info --json --full \"$@\""])
         .arg(env!("CARGO_BIN_EXE_mediary"))
+        .args(arguments)
         .arg(path)
         .current_dir(root())
         .stdin(Stdio::null())

@@ -4,6 +4,7 @@ pub mod annotations;
 pub mod audio;
 mod buffer;
 mod elements;
+mod extent;
 pub mod facts;
 pub mod histogram;
 pub mod html;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Word;
 use super::buffer::Buffer;
+use super::extent::Extent;
 use super::facts::{Bounds, SceneFacts};
 use crate::error::{Error, Result};
 
@@ -730,8 +731,19 @@ impl Scene {
     pub fn bounds(&self) -> Option<Bounds> {
         let mut bounds = Bounds::EMPTY;
         let identity = Transform::IDENTITY.matrix();
+        let mut placed = vec![0_u32; self.meshes.len()];
+        self.walk(|node, _| {
+            if let Some(mesh) = self.nodes[node as usize].mesh {
+                placed[mesh as usize] = placed[mesh as usize].saturating_add(1);
+            }
+        });
+        let often = |(count, mesh): (&u32, _)| (*count > 1).then(|| Extent::new(mesh));
+        let extents: Vec<_> = placed.iter().zip(&self.meshes).map(often).collect();
         self.walk(|node, world| {
             let Some(mesh) = self.nodes[node as usize].mesh else { return };
+            if let Some(extent) = &extents[mesh as usize] {
+                return extent.include(world, &mut bounds);
+            }
             for primitive in &self.meshes[mesh as usize].primitives {
                 for position in &primitive.positions {
                     let position = position.map(f64::from);

@@ -18,7 +18,7 @@
 //! Lost on writing: `alpha-mask`, `double-sided`, `occlusion-textures`, `texture-transforms` (rotation), `samplers` (mirroring,
 //! nearest), `texcoord-sets` (a texture on a further set), `textures` and `materials` where the output has no folder.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mediary_core::record::Scene;
 use mediary_core::record::scene::{AlphaMode, Material, Texture, TextureUse, Wrap};
@@ -54,6 +54,8 @@ pub(crate) struct Libraries {
     materials: Vec<Material>,
     names: HashMap<String, u32>,
     textures: Textures,
+    /// Names of files that were read: exporters repeat the statement.
+    files: HashSet<String>,
 }
 
 impl Libraries {
@@ -107,6 +109,9 @@ impl Libraries {
     }
 
     fn read(&mut self, name: &str, library: &Source, source: &Source, cx: &Context) -> Result<()> {
+        if !self.files.insert(name.to_owned()) {
+            return Ok(());
+        }
         let bytes = library.bytes(cx)?;
         let utf8;
         let bytes: &[u8] = match text::from_utf16(&bytes) {

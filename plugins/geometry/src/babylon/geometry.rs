@@ -161,7 +161,9 @@ impl Shared<'_> {
                 None => groups.push((material, corners.to_vec())),
             }
         }
+        let names: usize = targets.iter().map(|target| target.name.len()).sum();
         for (material, corners) in groups {
+            cx.budget().take(names as u64)?;
             let mut used = corners.clone();
             used.sort_unstable();
             used.dedup();

@@ -5,6 +5,7 @@
 //! bitstream: <https://google.github.io/draco/spec/>.
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 
 use mediary_core::{Context, Error, Result};
 
@@ -42,7 +43,9 @@ pub(super) fn decode(data: &[u8], indices: u64, vertices: u64, cx: &Context) -> 
     }
     // What the decoder holds at its peak: corner tables of several indices a corner, and the attributes as 32-bit values.
     cx.budget().take(indices.saturating_mul(32).saturating_add(vertices.saturating_mul(128)))?;
-    let mesh = draco_oxide_decoder::decode_mesh(data)
+    // With a broken stream the decoder may panic.
+    let mesh = catch_unwind(|| draco_oxide_decoder::decode_mesh(data))
+        .map_err(|_| Error::malformed("Draco stream: the data makes no sense"))?
         .map_err(|error| Error::malformed(format!("Draco stream: {error}")).caused_by(error))?;
     let found = mesh.get_faces();
     if found.len() as u64 * 3 != indices {

@@ -568,7 +568,10 @@ fn check_corners(primitive: &mut Primitive, path: &str, cx: &Context) -> Result<
         let whole = u32::try_from(corners - corners % size).unwrap_or(u32::MAX);
         match &mut primitive.indices {
             Some(indices) => indices.to_mut().truncate(whole as usize),
-            None => primitive.indices = Some((0..whole).collect()),
+            None => {
+                cx.budget().take(u64::from(whole) * 4)?;
+                primitive.indices = Some((0..whole).collect());
+            }
         }
     }
     let vertices = primitive.positions.len();

@@ -1,7 +1,10 @@
 //! Facts are those that trimesh 5.2.0 and assimp 5.2 state of the files, see `tests/data/obj/README.md`.
 
-use mediary_core::record::scene::{AlphaMode, Topology, Transform};
-use mediary_core::{MediaRecord, MemorySiblings, Output, ReadOptions, Registry, Source, Strictness, WriteOptions};
+use mediary_core::record::Scene;
+use mediary_core::record::scene::{AlphaMode, Mesh, Topology, Transform};
+use mediary_core::{
+    ErrorKind, MediaRecord, MemorySiblings, Output, ReadOptions, Registry, Source, Strictness, WriteOptions,
+};
 
 use crate::testing::{
     bytes, codes, is_detected, read, read_bytes, read_source, scene, sound, torture, triangles_and_bounds, write,
@@ -224,6 +227,25 @@ fn a_stream_has_no_library() {
     let mut text = Vec::new();
     out.copy_to(&mut text).expect("copied");
     assert!(!String::from_utf8_lossy(&text).contains("mtllib"));
+}
+
+#[test]
+fn a_library_is_read_once() {
+    let obj =
+        format!("{}v 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl a\nf 1 2 3\n", "mtllib a.mtl\nmtllib a.mtl b.mtl\n".repeat(9));
+    let siblings = MemorySiblings::default().with("a.mtl", *b"newmtl a\nnewmtl b\n").with("b.mtl", *b"newmtl c\n");
+    let source = Source::from_bytes("a.obj", obj.as_bytes()).with_siblings(siblings);
+    let record = read_source(&source, &ReadOptions::default()).expect("read");
+    let names: Vec<_> = scene(&record).materials.iter().map(|material| material.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_scene_without_vertices_is_not_written() {
+    let mut record = MediaRecord::new(Scene::of_meshes(vec![Mesh::default()]));
+    let mut out = Output::memory();
+    let refused = Registry::builtin().write(&mut record, "obj", &mut out, &WriteOptions::default());
+    assert_eq!(refused.expect_err("nothing to write").kind(), ErrorKind::Unsupported);
 }
 
 #[test]

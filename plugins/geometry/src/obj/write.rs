@@ -14,6 +14,10 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     let Media::Scene(scene) = &record.media else {
         return Err(Error::unsupported(format!("OBJ holds a scene, not {}", record.kind())));
     };
+    let meshes = world::placed(scene);
+    if meshes.iter().flat_map(|mesh| &mesh.mesh.primitives).all(|primitive| primitive.positions.is_empty()) {
+        return Err(Error::unsupported("OBJ holds vertices, the scene has none that is placed"));
+    }
     world::lose_tree(scene, true, cx);
     let mut text = Text { bytes: Vec::new(), digits: Digits::of(cx), out, cx };
     text.bytes.extend_from_slice(b"# written by mediary\n");
@@ -30,7 +34,7 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     }
     let single = scene.world_offset == [0.0; 3];
     let mut counts = Counts::default();
-    for mesh in world::placed(scene) {
+    for mesh in meshes {
         text.mesh(&mesh, &names, single, &mut counts)?;
     }
     text.digits.report(cx);

@@ -1,6 +1,6 @@
 //! From the parts of a package to a scene.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mediary_core::record::Scene;
 use mediary_core::record::scene::{
@@ -28,7 +28,7 @@ pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let mut items = first.items.clone();
     if items.is_empty() && !first.order.is_empty() {
         cx.warn("empty-build", "nothing is built: all objects that are no components are shown");
-        let inner: Vec<u32> =
+        let inner: HashSet<u32> =
             first.objects.values().flat_map(|object| &object.components).map(|it| it.object).collect();
         let outer = first.order.iter().filter(|id| !inner.contains(id));
         items = outer.map(|&object| Reference { path: None, object, transform: None }).collect();
@@ -199,6 +199,7 @@ impl Builder<'_> {
             cx.unless_lenient("missing-object", error)?;
             return Ok(None);
         };
+        cx.budget().take(object.name.len() as u64)?;
         let transform = match &reference.transform {
             None => Transform::IDENTITY,
             Some(matrix) => placement(matrix),

@@ -137,6 +137,16 @@ fn bombs_are_refused() {
     let error =
         parse(&format!("<resources>{objects}</resources><build><item objectid=\"29\"/></build>")).expect_err("many");
     assert_eq!(error.kind(), ErrorKind::Limit);
+    // A name of a megabyte, a thousand times; objects that none of two hundred thousand components names.
+    let item = "<item objectid=\"1\"/>".repeat(1000);
+    let named = format!("<resources><object id=\"1\" name=\"{}\">{MESH}</object></resources>", "n".repeat(1 << 20));
+    let error = parse(&format!("{named}<build>{item}</build>")).expect_err("a gigabyte of names");
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    let component = "<components><component objectid=\"1\"/></components>";
+    let objects: String = (2..200_000).map(|id| format!("<object id=\"{id}\">{component}</object>")).collect();
+    let begun = std::time::Instant::now();
+    parse(&format!("<resources>{objects}<object id=\"1\">{MESH}</object></resources>")).expect("read");
+    assert!(begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
     let zeros = vec![b' '; 8 << 20];
     let error = read_bytes("3mf", &package(&[("3D/3dmodel.model", &zeros)]), Strictness::Default).expect_err("empty");
     sound(&error, "eight megabytes of nothing");
