@@ -603,6 +603,7 @@ fn write(molecule: &Molecule, out: &mut Output, cx: &Context) -> Result<()> {
     cx.lose("b-factors", differing(&atoms.b_factors, 0.0), "B factors");
     cx.lose("radii", atoms.radii.len() as u64, "radii");
     cx.lose("types", atoms.types.len() as u64, "atom types");
+    cx.lose("radicals", atoms.radicals.iter().filter(|&&spin| spin > 0).count() as u64, "radicals");
     let velocities = molecule.models.iter().map(|model| model.velocities.len() as u64).sum();
     cx.lose("velocities", velocities, "velocities");
     for model in molecule.models.iter().filter(|model| model.positions.len() == atoms.len()) {
