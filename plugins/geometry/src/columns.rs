@@ -66,6 +66,18 @@ pub(crate) fn gather(values: &mut AttributeData, rows: &[u8], stride: usize, off
     });
 }
 
+/// Adds the `components` numbers at `offset` of each of `rows`, which are `stride` long, little-endian.
+pub(crate) fn gather_tuples(values: &mut AttributeData, rows: &[u8], stride: usize, offset: usize, components: usize) {
+    typed!(values, values: T => {
+        const SIZE: usize = size_of::<T>();
+        let values = values.to_mut();
+        for row in rows.chunks_exact(stride) {
+            let numbers = row[offset..offset + SIZE * components].as_chunks::<SIZE>().0;
+            values.extend(numbers.iter().map(|&bytes| T::from_le_bytes(bytes)));
+        }
+    });
+}
+
 /// Puts the numbers of an attribute of `components` a point at `offset` of each of `rows`, which are `stride` long, little-endian.
 pub(crate) fn scatter(values: &AttributeData, components: usize, rows: &mut [u8], stride: usize, offset: usize) {
     let bytes = components * size(values.scalar());

@@ -7,10 +7,10 @@ use super::extra::{Extra, Store};
 use super::fields::{self, Field};
 use super::header::Header;
 use super::packed::Packed;
-use crate::columns::gather;
+use crate::columns::{gather, gather_tuples};
 
 /// Points of a chunk, and those looked at for the range of colours.
-const CHUNK: u64 = 1 << 16;
+const CHUNK: u64 = 1 << 14;
 const LOOK: u64 = 1 << 12;
 
 pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
@@ -53,6 +53,7 @@ pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         plan,
         header,
         cx: cx.clone(),
+        buffer: Vec::new(),
         done: 0,
         points,
         raw: [[i32::MAX; 3], [i32::MIN; 3]],
@@ -202,16 +203,11 @@ fn numbers(
         Store::Is(scalar) => scalar,
         _ => ScalarType::F64,
     };
-    let size = crate::columns::size(scalar);
     let count = rows.len() / length;
     let mut data = AttributeData::with_capacity(scalar, count * components);
     match store {
         Store::Is(_) if components == 1 => gather(&mut data, rows, length, at, false),
-        Store::Is(_) => {
-            for row in rows.chunks_exact(length) {
-                gather(&mut data, &row[at..at + size * components], size, 0, false);
-            }
-        }
+        Store::Is(_) => gather_tuples(&mut data, rows, length, at, components),
         Store::U64 | Store::I64 => {
             for number in rows.chunks_exact(length).flat_map(|row| row[at..at + 8 * components].chunks_exact(8)) {
                 let mut bytes = [0; 8];
@@ -237,6 +233,8 @@ struct Points {
     plan: Plan,
     header: Header,
     cx: Context,
+    /// The bytes of the chunk at hand.
+    buffer: Vec<u8>,
     done: u64,
     points: u64,
     /// Least and most of the stored coordinates.
@@ -256,8 +254,8 @@ impl Points {
         }
         self.cx.checkpoint()?;
         let length = usize::from(self.header.length);
-        let mut rows = vec![0; CHUNK.min(self.points - self.done) as usize * length];
-        let (count, result) = self.rows.fill(&mut rows);
+        self.buffer.resize(CHUNK.min(self.points - self.done) as usize * length, 0);
+        let (count, result) = self.rows.fill(&mut self.buffer);
         if let Err(error) = result {
             self.ended = true;
             if error.kind() != ErrorKind::Malformed {
@@ -268,7 +266,7 @@ impl Points {
                 return Ok(None);
             }
         }
-        rows.truncate(count * length);
+        let rows = &self.buffer[..count * length];
         self.done += count as u64;
         let mut positions = Vec::with_capacity(count);
         let Header { scale, offset, .. } = self.header;
@@ -287,7 +285,7 @@ impl Points {
             positions.push([0, 1, 2].map(|axis| f64::from(stored[axis]) * scale[axis] + offset[axis]));
         }
         self.raw = raw;
-        let (attributes, misfits) = self.plan.attributes(&rows, length);
+        let (attributes, misfits) = self.plan.attributes(rows, length);
         let message = "colours beyond 8 bits among those of 8 bits were clamped";
         self.cx.report_times(Severity::Warning, "color", message, None, misfits);
         PointChunk::new(positions, attributes, &self.plan.schema).map(Some)
