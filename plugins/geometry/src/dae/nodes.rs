@@ -1,6 +1,6 @@
 //! The node tree: transforms in their order, and what nodes place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mediary_core::record::Scene;
 use mediary_core::record::scene::{Mesh, Node, Skin, Transform, multiply};
@@ -384,16 +384,20 @@ impl<'d> Builder<'d> {
         let cx = self.cx;
         let joints = joints(skin, &mut self.shapes.arrays, cx);
         let Some(joints) = or_less(joints, "joints", skin.location(), cx)? else { return Ok(None) };
-        let mut nodes = Vec::new();
+        let (mut nodes, mut taken) = (Vec::new(), HashSet::new());
         for name in &joints.names {
             let namesakes = names.get(name).map_or(&[][..], |all| &all[..all.len().min(NAMESAKES)]);
-            // A sid means the joint below one of the skeletons of the instance.
-            let below = namesakes.iter().find(|&&node| self.is_below(node, roots)).or(namesakes.first());
+            // A sid means the joint below one of the skeletons of the instance; no node is two joints.
+            let mut free = namesakes.iter().filter(|node| !taken.contains(*node));
+            let below = free.clone().find(|&&node| self.is_below(node, roots)).or_else(|| free.next());
             match below {
-                Some(&node) => nodes.push(node),
+                Some(&node) => {
+                    taken.insert(node);
+                    nodes.push(node);
+                }
                 None => {
-                    let message =
-                        format!("joint {:?} is no node of the scene: the mesh is left without its skin", shown(name));
+                    let name = shown(name);
+                    let message = format!("joint {name:?} is no node of the scene: the mesh is left without its skin");
                     cx.warn_at("missing-joint", message, skin.location());
                     return Ok(None);
                 }
