@@ -127,6 +127,8 @@ pub(super) struct Builder<'d> {
     meshes: HashMap<(u32, Vec<Option<u32>>), u32>,
     cameras: HashMap<u32, Option<u32>>,
     lights: HashMap<u32, Option<u32>>,
+    /// Transforms by element: one may be made into many nodes.
+    transforms: HashMap<u32, Transform>,
     /// Nodes of the scene by the element they were made of.
     pub(super) nodes: HashMap<u32, Vec<u32>>,
     /// Elements of the nodes of the scene.
@@ -152,6 +154,7 @@ impl<'d> Builder<'d> {
             meshes: HashMap::new(),
             cameras: HashMap::new(),
             lights: HashMap::new(),
+            transforms: HashMap::new(),
             nodes: HashMap::new(),
             elements: Vec::new(),
             parents: Vec::new(),
@@ -185,10 +188,17 @@ impl<'d> Builder<'d> {
         }
         cx.limits().check("depth", self.open.len() as u64 + 1)?;
         cx.checkpoint()?;
-        let matrix = product(&steps(element, cx)?);
-        let transform = match decompose(&matrix) {
-            Some((translation, rotation, scale)) => Transform::Trs { translation, rotation, scale },
-            None => Transform::Matrix(matrix),
+        let transform = match self.transforms.get(&element.index()) {
+            Some(&known) => known,
+            None => {
+                let matrix = product(&steps(element, cx)?);
+                let transform = match decompose(&matrix) {
+                    Some((translation, rotation, scale)) => Transform::Trs { translation, rotation, scale },
+                    None => Transform::Matrix(matrix),
+                };
+                self.transforms.insert(element.index(), transform);
+                transform
+            }
         };
         let name = element.attribute("name").filter(|name| !name.is_empty());
         let name = name.or_else(|| element.attribute("id")).unwrap_or_default();
