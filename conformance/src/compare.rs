@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use mediary_core::record::facts::Bounds;
 use mediary_core::record::molecule::Atoms;
-use mediary_core::record::scene::Primitive;
+use mediary_core::record::scene::{Mesh, Primitive, Topology};
 use mediary_core::record::{
     AttributeData, AudioChunk, Column, ColumnData, Image, Molecule, PointChunk, PointCloud, Samples, ScalarType, Scene,
     Table, TableChunk,
@@ -139,14 +139,13 @@ fn scenes(to: &FormatInfo, a: &Scene, b: &Scene, lost: &dyn Fn(&str) -> bool) ->
     } else {
         equal!(x.bounds, y.bounds, "bounds");
     }
-    // Formats of one mesh join primitives: what counts is that none of the content is gone.
+    // Formats of one mesh join primitives: what counts is that none of the content is gone. What lines have goes with them.
+    let holds = |primitive: &Primitive| to.keeps(Feature::Lines) || primitive.topology != Topology::Lines;
     let count = |scene: &Scene, has: fn(&Primitive) -> bool| {
-        scene.primitives().any(|primitive| !primitive.positions.is_empty() && has(primitive))
+        scene.primitives().any(|primitive| !primitive.positions.is_empty() && holds(primitive) && has(primitive))
     };
     let polygons = |scene: &Scene| -> Vec<u32> {
-        let mut sizes: Vec<u32> = scene.primitives().flat_map(|primitive| primitive.face_sizes.clone()).collect();
-        sizes.sort_unstable();
-        sizes
+        placed(scene).into_iter().flat_map(|mesh| &mesh.primitives).flat_map(|part| part.face_sizes.clone()).collect()
     };
     if to.keeps(Feature::Polygons) {
         let quads = |sizes: Vec<u32>| sizes.into_iter().filter(|&size| size > 3).count();
@@ -191,14 +190,18 @@ fn scenes(to: &FormatInfo, a: &Scene, b: &Scene, lost: &dyn Fn(&str) -> bool) ->
     Ok(())
 }
 
-fn placed_triangles(scene: &Scene) -> u64 {
-    let mut triangles: u64 = 0;
+/// All meshes, as often as they are placed.
+fn placed(scene: &Scene) -> Vec<&Mesh> {
+    let mut meshes = Vec::new();
     scene.walk(|node, _| {
-        let mesh = scene.nodes[node as usize].mesh.map(|mesh| &scene.meshes[mesh as usize]);
-        let of_mesh = mesh.map(|mesh| mesh.primitives.iter().map(Primitive::triangles).sum());
-        triangles = triangles.saturating_add(of_mesh.unwrap_or(0));
+        meshes.extend(scene.nodes[node as usize].mesh.map(|mesh| &scene.meshes[mesh as usize]));
     });
-    triangles
+    meshes
+}
+
+fn placed_triangles(scene: &Scene) -> u64 {
+    let of_mesh = |mesh: &Mesh| mesh.primitives.iter().map(Primitive::triangles).sum();
+    placed(scene).into_iter().map(of_mesh).fold(0, u64::saturating_add)
 }
 
 /// Bounds after the quarter turn that brings `axis` to y.

@@ -16,6 +16,8 @@ use crate::vertex::{NONE, unit};
 
 /// Influences on a vertex that are kept: two sets.
 const INFLUENCES: usize = 8;
+/// How far weights may be from a sum of 1 for what is left out of decimals.
+const ROUNDING: f32 = 1e-3;
 /// Controllers on controllers.
 const NESTED: u32 = 4;
 
@@ -241,6 +243,11 @@ fn influences(skin: Element<'_>, arrays: &mut Arrays<'_>, cx: &Context) -> Resul
         dropped += own.len().saturating_sub(INFLUENCES) as u64;
         if own.len() > 4 {
             result.sets = 2;
+        }
+        // They add up to 1 but for the digits of the file; what does not is left to who uses it.
+        let sum: f32 = own.iter().take(INFLUENCES).map(|(_, weight)| weight).sum();
+        if (sum - 1.0).abs() < ROUNDING {
+            own.iter_mut().for_each(|(_, weight)| *weight /= sum);
         }
         let mut row = [(0, 0.0); INFLUENCES];
         row.iter_mut().zip(&own).for_each(|(place, pair)| *place = *pair);

@@ -1,6 +1,6 @@
 //! The node tree: transforms in their order, and what nodes place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mediary_core::record::Scene;
 use mediary_core::record::scene::{Mesh, Node, Skin, Transform, multiply};
@@ -127,6 +127,8 @@ pub(super) struct Builder<'d> {
     meshes: HashMap<(u32, Vec<Option<u32>>), u32>,
     cameras: HashMap<u32, Option<u32>>,
     lights: HashMap<u32, Option<u32>>,
+    /// Transforms by element: one may be made into many nodes.
+    transforms: HashMap<u32, Transform>,
     /// Nodes of the scene by the element they were made of.
     pub(super) nodes: HashMap<u32, Vec<u32>>,
     /// Elements of the nodes of the scene.
@@ -152,6 +154,7 @@ impl<'d> Builder<'d> {
             meshes: HashMap::new(),
             cameras: HashMap::new(),
             lights: HashMap::new(),
+            transforms: HashMap::new(),
             nodes: HashMap::new(),
             elements: Vec::new(),
             parents: Vec::new(),
@@ -185,10 +188,17 @@ impl<'d> Builder<'d> {
         }
         cx.limits().check("depth", self.open.len() as u64 + 1)?;
         cx.checkpoint()?;
-        let matrix = product(&steps(element, cx)?);
-        let transform = match decompose(&matrix) {
-            Some((translation, rotation, scale)) => Transform::Trs { translation, rotation, scale },
-            None => Transform::Matrix(matrix),
+        let transform = match self.transforms.get(&element.index()) {
+            Some(&known) => known,
+            None => {
+                let matrix = product(&steps(element, cx)?);
+                let transform = match decompose(&matrix) {
+                    Some((translation, rotation, scale)) => Transform::Trs { translation, rotation, scale },
+                    None => Transform::Matrix(matrix),
+                };
+                self.transforms.insert(element.index(), transform);
+                transform
+            }
         };
         let name = element.attribute("name").filter(|name| !name.is_empty());
         let name = name.or_else(|| element.attribute("id")).unwrap_or_default();
@@ -384,16 +394,20 @@ impl<'d> Builder<'d> {
         let cx = self.cx;
         let joints = joints(skin, &mut self.shapes.arrays, cx);
         let Some(joints) = or_less(joints, "joints", skin.location(), cx)? else { return Ok(None) };
-        let mut nodes = Vec::new();
+        let (mut nodes, mut taken) = (Vec::new(), HashSet::new());
         for name in &joints.names {
             let namesakes = names.get(name).map_or(&[][..], |all| &all[..all.len().min(NAMESAKES)]);
-            // A sid means the joint below one of the skeletons of the instance.
-            let below = namesakes.iter().find(|&&node| self.is_below(node, roots)).or(namesakes.first());
+            // A sid means the joint below one of the skeletons of the instance; no node is two joints.
+            let mut free = namesakes.iter().filter(|node| !taken.contains(*node));
+            let below = free.clone().find(|&&node| self.is_below(node, roots)).or_else(|| free.next());
             match below {
-                Some(&node) => nodes.push(node),
+                Some(&node) => {
+                    taken.insert(node);
+                    nodes.push(node);
+                }
                 None => {
-                    let message =
-                        format!("joint {:?} is no node of the scene: the mesh is left without its skin", shown(name));
+                    let name = shown(name);
+                    let message = format!("joint {name:?} is no node of the scene: the mesh is left without its skin");
                     cx.warn_at("missing-joint", message, skin.location());
                     return Ok(None);
                 }

@@ -267,5 +267,6 @@ pub(super) fn names(source: Element<'_>) -> Option<Vec<&str>> {
     let accessor = source.path(&["technique_common", "accessor"]);
     let array = accessor.and_then(|accessor| accessor.target("source", ARRAYS).ok());
     let array = array.or_else(|| source.children().find(|child| ARRAYS.contains(&child.name())))?;
-    Some(array.text().split_ascii_whitespace().collect())
+    let count = accessor.and_then(|accessor| accessor.number("count")).unwrap_or(NOWHERE);
+    Some(array.text().split_ascii_whitespace().take(count as usize).collect())
 }

@@ -93,7 +93,9 @@ pub(super) fn light(element: Element<'_>, cx: &Context) -> Result<Option<Light>>
     }
     // The angle of the whole cone.
     let falloff = number(kind, "falloff_angle", cx)?.unwrap_or(180.0);
+    // In single precision a quarter turn is a little more than one.
     let half = (falloff.to_radians() / 2.0).clamp(1e-3, std::f64::consts::FRAC_PI_2) as f32;
+    let half = half.min(std::f32::consts::FRAC_PI_2.next_down());
     Ok(Some(Light {
         name: element.attribute("name").or_else(|| element.attribute("id")).unwrap_or_default().to_owned(),
         kind: match kind.name() {

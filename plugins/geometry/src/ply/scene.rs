@@ -475,7 +475,9 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
     }
     world::lose_tree(scene, false, cx);
     let meshes = world::placed(scene);
-    let parts = world::joined(scene, &meshes, cx);
+    // Lines are lost, so their vertices are none of a face; they would only take attributes from those that are.
+    let mut parts = world::joined(scene, &meshes, cx);
+    parts.retain(|(_, part)| part.topology != Topology::Lines);
     let vertices: u64 = parts.iter().map(|(_, part)| part.positions.len() as u64).sum();
     if vertices > u64::from(u32::MAX) {
         return Err(Error::unsupported(format!("faces of PLY number up to 2^32 vertices, the scene has {vertices}")));
@@ -538,11 +540,11 @@ fn picture(
     if !texture.bytes.is_empty() {
         out.sibling(&file)?.write_all(&texture.bytes)?;
     }
-    let plain = |material: &&Material| {
-        let used = material.base_color_texture.clone();
-        **material != Material { base_color_texture: used, ..painted(material.name.clone(), shown.texture) }
-    };
-    cx.lose("materials", scene.materials.iter().filter(plain).count() as u64, "materials but for their picture");
+    // The one that is made of the comment again.
+    let stem = file.rsplit_once('.').map_or(&*file, |(stem, _)| stem);
+    let same = painted(stem.to_owned(), shown.texture);
+    let others = scene.materials.iter().filter(|material| **material != same).count();
+    cx.lose("materials", others as u64, "materials but for their picture");
     cx.lose("textures", scene.textures.len() as u64 - 1, "textures beside that of the base colour");
     let turned = uses.iter().flatten().filter(|used| used.transform.is_some()).count();
     cx.lose("texture-transforms", turned as u64, "places of textures on their coordinates");
