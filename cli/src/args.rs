@@ -41,7 +41,7 @@ pub(crate) struct Global {
     /// When to colour; `auto` heeds NO_COLOR and CLICOLOR_FORCE
     #[arg(long, global = true, value_enum, default_value_t, env = "MEDIARY_COLOR", value_name = "WHEN")]
     pub(crate) color: Color,
-    /// Workers of `ingest`; the default is one a core
+    /// Workers of `ingest`, threads for one input elsewhere; the default is one a core
     #[arg(short, long, global = true, env = "MEDIARY_JOBS", value_name = "N", hide_short_help = true)]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Memory for decoded media, e.g. 2G: of all workers in `ingest`, of one input elsewhere (sets alloc_bytes)

@@ -1,17 +1,18 @@
 //! The `mediary` command.
 //!
 //! Results go to stdout, everything else to stderr. See `docs/cli.md` for commands, flags and exit codes.
-#![forbid(unsafe_code)]
 
 mod args;
 mod commands;
 mod inputs;
 mod interrupt;
+mod memory;
 mod output;
 mod plugins;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -78,7 +79,14 @@ impl Session {
         options.from = self.global.from.clone();
         options.options = self.global.option.clone();
         options.cancel = self.interrupt.cancel();
+        options.threads = self.jobs();
         options
+    }
+
+    /// Threads: as many as asked for, or one a core.
+    pub(crate) fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.global.jobs.map_or_else(cores, NonZero::get)
     }
 
     /// The write options that the flags ask for.
@@ -90,6 +98,9 @@ impl Session {
         options
     }
 }
+
+#[global_allocator]
+static ALLOCATOR: memory::LargePages = memory::LargePages;
 
 /// The code of a defect of mediary itself, as every Rust program has it.
 const DEFECT: u8 = 101;

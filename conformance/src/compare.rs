@@ -227,12 +227,12 @@ fn molecules(to: &FormatInfo, a: &Molecule, b: &Molecule, lost: &dyn Fn(&str) ->
         // Where there is no name, formats with a column for it make one up.
         let same =
             |index: usize| a.atoms.names[index].is_empty() || a.atoms.names.get(index) == b.atoms.names.get(index);
-        ensure!((0..a.atoms.len()).all(same), "names changed");
+        ensure!((0..a.atoms.len()).all(same) || lost("names"), "names changed");
         let residues = |molecule: &Molecule| -> Vec<_> {
             molecule.residues.iter().map(|residue| (residue.name.clone(), residue.number, residue.insertion)).collect()
         };
         let named = a.residues.iter().any(|residue| !residue.name.is_empty());
-        ensure!(!named || residues(a) == residues(b), "residues changed");
+        ensure!(!named || residues(a) == residues(b) || lost("names"), "residues changed");
     } else {
         ensure!(a.residues.len() < 2 || lost("names"), "residues dropped without a word");
     }

@@ -51,13 +51,14 @@ struct Inner {
     options: Options,
     cancel: Cancel,
     deadline: Option<Instant>,
+    threads: usize,
     diagnostics: Mutex<Diagnostics>,
     losses: Losses,
     checkpoint: Option<Checkpoint>,
 }
 
 /// What a checkpoint asks beside the flag and the clock.
-type Checkpoint = Box<dyn Fn() -> Result<()> + Send + Sync>;
+type Checkpoint = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Makes a [`Context`]: for who calls a format by hand, as the registry and the hosts of plugins do.
 #[must_use]
@@ -96,9 +97,15 @@ impl ContextBuilder {
         self
     }
 
+    /// Threads that may work on the input at once; 0 and 1 are the calling one alone.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.0.threads = threads;
+        self
+    }
+
     /// Asked at every [checkpoint](Context::checkpoint) too.
     pub fn checkpoint(mut self, ask: impl Fn() -> Result<()> + Send + Sync + 'static) -> Self {
-        self.0.checkpoint = Some(Box::new(ask));
+        self.0.checkpoint = Some(Arc::new(ask));
         self
     }
 
@@ -127,6 +134,7 @@ impl Context {
             strictness: Strictness::Default,
             options: Options::default(),
             cancel: Cancel::default(),
+            threads: 1,
             diagnostics: Mutex::default(),
             losses: Losses::default(),
             checkpoint: None,
@@ -178,6 +186,103 @@ impl Context {
     #[must_use]
     pub fn cancel(&self) -> &Cancel {
         &self.0.cancel
+    }
+
+    /// Threads that may work on the input at once, at least 1: into how many parts it pays to divide it.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.threads.max(1)
+    }
+
+    /// Does `work` on each of `parts`, in order, on up to [`threads`](Self::threads) threads. A part has a context of its own that
+    /// shares everything but findings and losses: those, and lines in errors, join here as if one thread had gone through all of
+    /// it. `work` returns what it made and how many lines its part has.
+    ///
+    /// # Errors
+    /// That of the first part which has one.
+    ///
+    /// # Panics
+    /// When `work` does.
+    pub fn in_parts<P: Send, T: Send>(
+        &self,
+        parts: Vec<P>,
+        work: impl Fn(P, &Self) -> Result<(T, u64)> + Sync,
+    ) -> Result<Vec<T>> {
+        let threads = self.threads().min(parts.len());
+        if threads < 2 {
+            return self.join_parts(parts.into_iter().map(|part| {
+                let cx = self.part();
+                (work(part, &cx), cx)
+            }));
+        }
+        let queue = Mutex::new(parts.into_iter().enumerate());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let run = || {
+            let mut done = Vec::new();
+            while let Some((number, part)) = next() {
+                let cx = self.part();
+                let result = work(part, &cx);
+                let failed = result.is_err();
+                done.push((number, (result, cx)));
+                if failed {
+                    // Parts before it are on their way: what comes after it does not matter any more.
+                    queue.lock().unwrap_or_else(PoisonError::into_inner).by_ref().for_each(drop);
+                }
+            }
+            done
+        };
+        let mut done = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+            let mut done = run();
+            for other in others {
+                done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            done
+        });
+        done.sort_unstable_by_key(|&(number, _)| number);
+        self.join_parts(done.into_iter().map(|(_, part)| part))
+    }
+
+    /// The same work with findings and losses of its own.
+    fn part(&self) -> Self {
+        let inner = &*self.0;
+        Self(Arc::new(Inner {
+            format: inner.format.clone(),
+            limits: inner.limits,
+            budget: inner.budget.clone(),
+            strictness: inner.strictness,
+            options: inner.options.clone(),
+            cancel: inner.cancel.clone(),
+            deadline: inner.deadline,
+            threads: 1,
+            diagnostics: Mutex::default(),
+            losses: Losses::default(),
+            checkpoint: inner.checkpoint.clone(),
+        }))
+    }
+
+    fn join_parts<T>(&self, parts: impl Iterator<Item = (Result<(T, u64)>, Self)>) -> Result<Vec<T>> {
+        let mut lines = 0;
+        let mut all = Vec::new();
+        for (result, cx) in parts {
+            for mut diagnostic in cx.diagnostics().to_vec() {
+                if let Some(line) = diagnostic.location.as_mut().and_then(|location| location.line.as_mut()) {
+                    *line += lines;
+                }
+                self.diagnostics().push(diagnostic);
+            }
+            cx.losses().to_vec().into_iter().for_each(|loss| self.0.losses.push(loss.code, loss.count, loss.message));
+            let (made, own) = result.map_err(|error| match error.location() {
+                Some(Location { line: Some(line), .. }) => {
+                    let moved = Location { line: Some(line + lines), ..error.location().cloned().unwrap_or_default() };
+                    error.at(moved)
+                }
+                _ => error,
+            })?;
+            lines += own;
+            all.push(made);
+        }
+        Ok(all)
     }
 
     /// When its time is up.
@@ -268,5 +373,47 @@ impl Context {
     /// Starts the collector of the next record.
     pub(crate) fn renew_diagnostics(&self) {
         *self.0.diagnostics.lock().unwrap_or_else(PoisonError::into_inner) = Diagnostics::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each part is a list of words, one a line.
+    fn run(threads: usize, parts: &[&[&str]]) -> (Result<Vec<String>>, Vec<Diagnostic>) {
+        let cx = Context::builder("test").threads(threads).build();
+        let result = cx.in_parts(parts.to_vec(), |words, cx| {
+            for (line, word) in (1..).zip(words) {
+                match *word {
+                    "odd" => cx.warn_at("odd", "odd", Location::line(line)),
+                    "bad" => return Err(Error::malformed("bad").at_line(line)),
+                    _ => {}
+                }
+            }
+            Ok((words.concat(), words.len() as u64))
+        });
+        (result, cx.diagnostics().to_vec())
+    }
+
+    #[test]
+    fn parts_join_as_if_one_thread_had_read_them() {
+        let parts: &[&[&str]] = &[&["a", "b"], &["c"], &["d", "odd", "e"], &["odd"]];
+        for threads in [0, 1, 2, 3, 9] {
+            let (result, found) = run(threads, parts);
+            assert_eq!(result.unwrap(), ["ab", "c", "dodde", "odd"], "{threads} threads");
+            assert_eq!((found.len(), found[0].count), (1, 2));
+            assert_eq!(found[0].location, Some(Location::line(5)));
+        }
+    }
+
+    #[test]
+    fn the_first_error_of_the_input_is_the_one() {
+        let parts: &[&[&str]] = &[&["a"], &["b", "odd"], &["c", "bad"], &["bad"], &["bad"], &["odd"]];
+        for threads in [1, 2, 4] {
+            let (result, found) = run(threads, parts);
+            assert_eq!(result.unwrap_err().location(), Some(&Location::line(5)), "{threads} threads");
+            assert_eq!(found[0].count, 1);
+        }
     }
 }

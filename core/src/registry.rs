@@ -34,6 +34,9 @@ pub struct ReadOptions {
     pub options: Vec<(String, String)>,
     /// Stops reading.
     pub cancel: Cancel,
+    /// Threads that may work on one input at once, where its format can be divided; 0, the default, and 1 are the calling one
+    /// alone.
+    pub threads: usize,
 }
 
 /// How to write.
@@ -364,7 +367,8 @@ impl Registry {
             .limits(options.limits)
             .strictness(options.strictness)
             .options(self.resolve(info, OptionUse::Read, &options.options)?)
-            .cancel(options.cancel.clone());
+            .cancel(options.cancel.clone())
+            .threads(options.threads);
         if let Some(budget) = &options.budget {
             cx = cx.budget(budget.clone());
         }

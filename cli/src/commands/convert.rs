@@ -68,12 +68,12 @@ pub(crate) fn run(session: &Session, args: &ConvertArgs, screen: &mut Screen) ->
         job.all_in_one(&mut reading, out)?.finish()?;
         vec![path]
     };
-    let assets = written.iter().map(|path| asset(path, format)).collect::<mediary::Result<Vec<_>>>()?;
     job.report.remarks(screen);
-    for asset in &assets {
-        screen.note(&format!("wrote {} ({}, {})", asset.path, format.id, text::bytes(asset.bytes)));
+    for path in &written {
+        let bytes = std::fs::metadata(path).map_err(|error| Error::io("cannot look at the output", error))?.len();
+        screen.note(&format!("wrote {} ({}, {})", path.display(), format.id, text::bytes(bytes)));
     }
-    job.report.records(screen, &assets)?;
+    job.report.records(screen, &written, format)?;
     Ok(Exit::Good)
 }
 
@@ -180,8 +180,9 @@ impl Report {
     }
 
     /// The record JSON with its asset: that of the record's own file, or the one file of all.
-    fn records(&mut self, screen: &mut Screen, assets: &[Asset]) -> anyhow::Result<()> {
+    fn records(&mut self, screen: &mut Screen, written: &[PathBuf], format: &FormatInfo) -> anyhow::Result<()> {
         let Some(lines) = &mut self.lines else { return Ok(()) };
+        let assets = written.iter().map(|path| asset(path, format)).collect::<mediary::Result<Vec<_>>>()?;
         lines.flush()?;
         lines.seek(SeekFrom::Start(0))?;
         for (number, line) in BufReader::new(lines).lines().enumerate() {

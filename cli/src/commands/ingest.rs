@@ -62,6 +62,8 @@ fn paths(session: &Session, args: &IngestArgs) -> anyhow::Result<Vec<PathBuf>> {
 fn options(session: &Session, args: &IngestArgs) -> IngestOptions {
     let mut options = IngestOptions::default();
     options.read = session.read_options();
+    // Inputs are what the workers share out.
+    options.read.threads = 1;
     // Ctrl-C lets what is in flight finish, so only the outer flag is the interrupt's.
     options.read.cancel = Cancel::default();
     options.cancel = session.interrupt.cancel();

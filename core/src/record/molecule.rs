@@ -109,7 +109,14 @@ pub struct Atoms {
     /// Mass numbers; 0 for the natural mixture.
     #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
     pub isotopes: Vec<u16>,
-    /// Atom types of a force field.
+    /// Unpaired or lone valence electrons of radical centres as spin multiplicity: 1 singlet, 2 doublet, 3 triplet; 0 for
+    /// no radical.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
+    pub radicals: Vec<u8>,
+    /// Numbers that say which atom of a reaction it is; 0 for none.
+    #[serde(with = "crate::wire::columns::numbers", skip_serializing_if = "Vec::is_empty")]
+    pub map_numbers: Vec<u32>,
+    /// Atom types of a force field; of a query atom what it stands for, as its format writes it (`Q`, `[C,N]`, `R1`).
     #[serde(with = "crate::wire::columns::strings", skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<SmolStr>,
     /// Implicit hydrogens.
@@ -348,6 +355,8 @@ impl Molecule {
             ("partial_charges", atoms.partial_charges.len()),
             ("radii", atoms.radii.len()),
             ("isotopes", atoms.isotopes.len()),
+            ("radicals", atoms.radicals.len()),
+            ("map_numbers", atoms.map_numbers.len()),
             ("types", atoms.types.len()),
             ("hydrogens", atoms.hydrogens.len()),
             ("aromatic", atoms.aromatic.len()),

@@ -231,6 +231,8 @@ fn rich_molecule() -> Molecule {
             partial_charges: vec![0.1, f32::INFINITY],
             radii: vec![1.0, 2.0],
             isotopes: vec![0, 13],
+            radicals: vec![0, 3],
+            map_numbers: vec![u32::MAX, 0],
             types: vec!["".into(), "".into()],
             hydrogens: vec![0, 255],
             aromatic: vec![true, false],

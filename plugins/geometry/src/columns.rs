@@ -110,13 +110,23 @@ pub(crate) fn interleave(scalar: ScalarType, parts: &[&AttributeData], count: us
 
 /// Positions from three columns.
 pub(crate) fn positions(x: &AttributeData, y: &AttributeData, z: &AttributeData) -> Vec<[f64; 3]> {
+    let mut positions = Vec::new();
+    add_triples(&mut positions, x, y, z);
+    positions
+}
+
+/// Adds three columns side by side.
+pub(crate) fn add_triples(triples: &mut Vec<[f64; 3]>, x: &AttributeData, y: &AttributeData, z: &AttributeData) {
     match (x, y, z) {
         (AttributeData::F64(x), AttributeData::F64(y), AttributeData::F64(z)) => {
-            x.iter().zip(y).zip(z).map(|((&x, &y), &z)| [x, y, z]).collect()
+            triples.extend(x.iter().zip(&**y).zip(&**z).map(|((&x, &y), &z)| [x, y, z]));
         }
         (AttributeData::F32(x), AttributeData::F32(y), AttributeData::F32(z)) => {
-            x.iter().zip(y).zip(z).map(|((&x, &y), &z)| [x, y, z].map(f64::from)).collect()
+            triples.extend(x.iter().zip(&**y).zip(&**z).map(|((&x, &y), &z)| [x, y, z].map(f64::from)));
         }
-        _ => (0..x.len().min(y.len()).min(z.len())).map(|at| [x.get(at), y.get(at), z.get(at)]).collect(),
+        _ => {
+            let count = x.len().min(y.len()).min(z.len());
+            triples.extend((0..count).map(|at| [x.get(at), y.get(at), z.get(at)]));
+        }
     }
 }

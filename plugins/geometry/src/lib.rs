@@ -3,6 +3,8 @@
 
 mod babylon;
 mod columns;
+mod dae;
+mod decimal;
 mod e57;
 mod glb;
 mod gltf;
@@ -23,4 +25,5 @@ mod text;
 mod threemf;
 mod vertex;
 mod world;
+mod xml;
 mod xyz_points;

@@ -12,6 +12,7 @@
 //! | `illum 0` | unlit |
 //! | `map_Kd`, `map_Ke`, `norm`, `bump` | base colour, emission, normal texture; options `-s -o -clamp -bm` |
 //! | `map_Pr` and `map_Pm` of one file | metallic-roughness texture |
+//! | `map_Ka map_Ks map_Ns map_d map_Pr map_Pm disp` else | textures that the material names as text in `Material::original`: two gray pictures are none of both (`named-textures`) |
 //! | everything else | kept as text in `Material::original` |
 //!
 //! Lost on writing: `alpha-mask`, `double-sided`, `occlusion-textures`, `texture-transforms` (rotation), `samplers` (mirroring,
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mediary_core::record::Scene;
 use mediary_core::record::scene::{AlphaMode, Material, Texture, TextureUse, Wrap};
-use mediary_core::{Context, ErrorKind, Location, Output, Result, Source};
+use mediary_core::{Context, ErrorKind, Location, Output, Result, Severity, Source};
 
 use crate::pictures::{self, FileNames, distinct};
 use crate::text::{self, Scanner, put_number};
@@ -43,6 +44,9 @@ const TEXTURE_OPTIONS: &[(&[u8], usize)] = &[
     (b"-type", 1),
     (b"-colorspace", 1),
 ];
+
+/// Pictures that no slot of the record holds: they are textures of the scene that a material names as text.
+const NAMED: &[&str] = &["map_ka", "map_ks", "map_ns", "map_d", "map_pr", "map_pm", "disp"];
 
 /// The material libraries of one OBJ file, as they are opened.
 #[derive(Default)]
@@ -177,6 +181,8 @@ fn split_names(names: &str) -> Vec<&str> {
 
 /// A texture statement.
 struct Map {
+    /// The statement without its keyword.
+    text: String,
     file: String,
     /// `[u, v]` offset and scale, as written.
     offset: [f32; 2],
@@ -295,17 +301,37 @@ impl Draft {
             if base_file.as_deref() == Some(&map.file) {
                 material.alpha = AlphaMode::Blend;
             } else {
-                self.original.insert("map_d".into(), map.file);
+                self.original.insert("map_d".into(), map.text);
             }
         }
         for (slot, key) in [("roughness", "map_Pr"), ("metallic", "map_Pm")] {
             if let Some(map) = self.maps.remove(slot) {
-                self.original.insert(key.into(), map.file);
+                self.original.insert(key.into(), map.text);
             }
         }
+        let mut named = 0;
+        for (key, value) in &self.original {
+            if let Some(map) = named_map(key, value) {
+                named += u64::from(textures.load_named(map.file, folder, source, cx)?);
+            }
+        }
+        let message = "pictures of roughness, metalness, highlights and the like are kept by their names alone";
+        cx.report_times(Severity::Info, "named-textures", message, None, named);
         material.original = self.original;
         Ok(material)
     }
+}
+
+/// The statement of a picture that a material names as text.
+fn named_map(key: &str, value: &str) -> Option<Map> {
+    NAMED.contains(&&*key.to_ascii_lowercase()).then(|| Map::read(value.as_bytes())).flatten()
+}
+
+/// The texture of a file that a material names: under this name, or in another folder.
+fn named_texture(scene: &Scene, file: &str) -> Option<usize> {
+    let bare = |name: &str| name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+    let has = |test: &dyn Fn(&str) -> bool| scene.textures.iter().position(|it| it.uri.as_deref().is_some_and(test));
+    has(&|uri| uri == file).or_else(|| has(&|uri| bare(uri) == bare(file)))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "materials are single precision")]
@@ -327,7 +353,8 @@ fn color(text: &[u8]) -> Option<[f32; 3]> {
 
 impl Map {
     fn read(rest: &[u8]) -> Option<Self> {
-        let mut map = Self { file: String::new(), offset: [0.0; 2], scale: [1.0; 2], bump: 1.0, clamp: false };
+        let (text, file) = (text::decode(rest), String::new());
+        let mut map = Self { text, file, offset: [0.0; 2], scale: [1.0; 2], bump: 1.0, clamp: false };
         let mut scanner = Scanner::new(rest);
         loop {
             let before = scanner.clone();
@@ -418,6 +445,18 @@ impl Textures {
         self.known.insert(key, index);
         Ok(index)
     }
+
+    /// Loads a picture that no slot shows, if it is there: a name alone is told by the text that names it.
+    fn load_named(&mut self, file: String, folder: &str, source: &Source, cx: &Context) -> Result<bool> {
+        let (before, key) = (self.list.len(), (file.clone(), false));
+        let index = self.load(file, folder, Wrap::Repeat, source, cx)? as usize;
+        let is_there = !self.list[index].bytes.is_empty();
+        if !is_there && index == before {
+            self.list.pop();
+            self.known.remove(&key);
+        }
+        Ok(is_there)
+    }
 }
 
 /// Names under which materials are written: single lines, all distinct, so that each is found again.
@@ -499,7 +538,13 @@ fn put_material(text: &mut Vec<u8>, material: &Material, name: &str, scene: &Sce
         let written = matches!(&*key.to_ascii_lowercase(), "newmtl" | "kd" | "ke" | "d" | "tr" | "pr" | "pm")
             || material.unlit && key == "illum";
         if word && !written && !value.contains(['\n', '\r']) {
-            line(&format!("{key} {value}"), &[]);
+            // The file may have got another name.
+            let map = named_map(key, value);
+            let at = map.and_then(|map| Some((value.strip_suffix(&*map.file)?, named_texture(scene, &map.file)?)));
+            match at {
+                Some((options, texture)) => line(&format!("{key} {options}{}", files[texture]), &[]),
+                None => line(&format!("{key} {value}"), &[]),
+            }
         }
     }
     let mut map = |keys: &[&str], used: &Option<TextureUse>, strength: bool| {

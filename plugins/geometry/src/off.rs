@@ -30,7 +30,7 @@ use mediary_core::{
     Probe, Result, Severity, Source, whole,
 };
 
-use crate::text::{Scanner, decode, flush_if_long, put_number, put_shortest};
+use crate::text::{Digits, Scanner, decode, flush_if_long};
 use crate::vertex::{exact_byte, unit};
 use crate::world::{self, Placed};
 
@@ -40,6 +40,7 @@ const INFO: FormatInfo = FormatInfo::new("off", "Geomview OFF", &[Kind::Scene])
     .probes_without_signature()
     .reads()
     .writes(&[Feature::Polygons, Feature::Colors])
+    .options(&[Digits::OPTION])
     .spec("http://www.geomview.org/docs/html/OFF.html");
 
 /// Elements between checks of the deadline.
@@ -299,6 +300,7 @@ fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()> {
     world::lose_tree(scene, false, cx);
     let meshes = world::placed(scene);
     let parts = world::joined(scene, &meshes, cx);
+    world::lose_materials(scene, cx);
     let count = |test: &dyn Fn(&Primitive) -> bool| parts.iter().filter(|(_, part)| test(part)).count() as u64;
     let faces: u64 = parts.iter().map(|(_, part)| world::face_count(part)).sum();
     let points = if faces > 0 { count(&|part| part.topology == Topology::Points) } else { 0 };
@@ -310,19 +312,21 @@ fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()> {
     let keyword = if color_scale.is_some() { "COFF" } else { "OFF" };
     let mut text = format!("{keyword}\n{vertices} {faces} 0\n").into_bytes();
     let single = scene.world_offset == [0.0; 3];
+    let mut digits = Digits::of(cx);
     for (mesh, part) in &parts {
         for (at, &position) in part.positions.iter().enumerate() {
             for value in mesh.position(position) {
-                put_number(&mut text, value, single);
+                digits.put(&mut text, value, single);
                 text.push(b' ');
             }
             if let Some(scale) = color_scale {
-                put_color(&mut text, part.colors[0][at], scale);
+                put_color(&mut text, part.colors[0][at], scale, &mut digits);
             }
             end_line(&mut text);
             flush_if_long(&mut text, out, cx)?;
         }
     }
+    digits.report(cx);
     let mut first = 0;
     for (mesh, part) in &parts {
         let mut result = Ok(());
@@ -373,14 +377,14 @@ fn exact_alpha(alpha: f32, byte: f64) -> bool {
 
 /// Appends what reads back as the same linear light.
 #[expect(clippy::cast_possible_truncation, reason = "this is how it is read")]
-fn put_color(text: &mut Vec<u8>, color: [f32; 4], scale: f64) {
+fn put_color(text: &mut Vec<u8>, color: [f32; 4], scale: f64, digits: &mut Digits) {
     let [r, g, b, a] = color.map(|value| value.clamp(0.0, 1.0));
     for value in [r, g, b] {
         let same = |text: f64| srgb_to_linear(text / scale) as f32 == value;
-        put_shortest(text, linear_to_srgb(value.into()) * scale, same);
+        digits.put_shortest(text, linear_to_srgb(value.into()) * scale, same);
         text.push(b' ');
     }
-    put_shortest(text, f64::from(a) * scale, |text| (text / scale) as f32 == a);
+    digits.put_shortest(text, f64::from(a) * scale, |text| (text / scale) as f32 == a);
     text.push(b' ');
 }
 

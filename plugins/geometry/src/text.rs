@@ -1,24 +1,22 @@
 //! Scanning text at the level of bytes, shared by the text formats of this crate: lines, words, numbers.
 //!
-//! Nothing here copies or checks UTF-8. Lines end with LF, CR or CRLF. Numbers take the fast path of exact powers of ten where
-//! the digits fit into 53 bits and fall back on `fast-float2` otherwise; both give the correctly rounded value.
+//! Nothing here copies or checks UTF-8. Lines end with LF, CR or CRLF.
 
 use std::io::Write as _;
+use std::ops::Range;
 
-use mediary_core::{Context, Output, Result};
+use mediary_core::{Context, OptionSpec, OptionType, Output, Result};
 
-/// Powers of ten that a double holds exactly.
-const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
-];
+use crate::decimal::{decimal, digits};
 
 /// Whether `byte` separates words inside a line.
+#[inline(always)]
 pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | 0x0B | 0x0C)
 }
 
 /// Whether `byte` ends a line.
+#[inline(always)]
 pub(crate) fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
@@ -36,6 +34,11 @@ impl<'a> Scanner<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         let at = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
         Self { bytes, at, line: 1 }
+    }
+
+    /// At the start of a part of a text, which is not the first.
+    pub(crate) fn amid(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, line: 1 }
     }
 
     /// Whether nothing is left.
@@ -145,6 +148,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next number of this line. `None`, without moving, where there is none.
+    #[inline]
     pub(crate) fn number(&mut self) -> Option<f64> {
         self.skip_blanks();
         let (value, length) = number(&self.bytes[self.at..])?;
@@ -152,20 +156,82 @@ impl<'a> Scanner<'a> {
         Some(value)
     }
 
+    /// Exactly `N` numbers up to the end of this line, as nearly all lines are. `None`, without moving, for anything else: names
+    /// of numbers, comments, continued lines.
+    #[inline]
+    pub(crate) fn plain_numbers<const N: usize>(&mut self) -> Option<[f64; N]> {
+        let mut values = [0.0; N];
+        let mut at = self.at;
+        for value in &mut values {
+            at = past_blanks(self.bytes, at);
+            let found = decimal(&self.bytes[at..])?;
+            *value = found.value;
+            at += found.length;
+        }
+        at = past_blanks(self.bytes, at);
+        self.bytes.get(at).is_some_and(|&byte| is_line_end(byte)).then(|| {
+            self.at = at;
+            values
+        })
+    }
+
+    /// Adds the corners of a line that has nothing but plain ones, counted from 0: `v`, `v/vt`, `v//vn` or `v/vt/vn`, no index
+    /// counts back. `absent` stands for what a corner does not have. `false`, without moving, for any other line.
+    #[inline]
+    pub(crate) fn plain_corners(&mut self, corners: &mut Vec<[u32; 3]>, absent: u32) -> bool {
+        let first = corners.len();
+        let mut at = self.at;
+        loop {
+            at = past_blanks(self.bytes, at);
+            let mut corner = [absent; 3];
+            for (part, slot) in corner.iter_mut().enumerate() {
+                let mut value = 0;
+                let end = digits(self.bytes, at, &mut value);
+                if end - at > 9 || value == 0 && !(part == 1 && end == at) {
+                    corners.truncate(first);
+                    return false;
+                }
+                *slot = if end == at { absent } else { (value - 1) as u32 };
+                at = end;
+                if self.bytes.get(at) != Some(&b'/') {
+                    break;
+                }
+                at += usize::from(part < 2);
+            }
+            corners.push(corner);
+            match self.bytes.get(at) {
+                Some(b' ') => {}
+                Some(b'\n' | b'\r') => {
+                    self.at = at;
+                    return true;
+                }
+                _ => {
+                    corners.truncate(first);
+                    return false;
+                }
+            }
+            // Blanks before the end of the line.
+            let next = past_blanks(self.bytes, at);
+            if self.bytes.get(next).is_some_and(|&byte| is_line_end(byte)) {
+                self.at = next;
+                return true;
+            }
+        }
+    }
+
     /// The next whole number, right here. `None`, without moving, where there is none or it leaves 63 bits.
     pub(crate) fn integer(&mut self) -> Option<i64> {
         let negative = self.peek() == b'-';
-        let mut at = self.at + usize::from(negative || self.peek() == b'+');
-        let start = at;
-        let mut value = 0_i64;
-        while let Some(digit) = self.bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
-            value = value.checked_mul(10)?.checked_add(digit.into())?;
-            at += 1;
-        }
-        if at == start {
-            return None;
-        }
-        self.at = at;
+        let start = self.at + usize::from(negative || self.peek() == b'+');
+        let mut value = 0;
+        let end = digits(self.bytes, start, &mut value);
+        // 18 digits stay below 63 bits; more may be zeros in front.
+        let value = match end - start {
+            0 => return None,
+            1..=18 => value as i64,
+            _ => std::str::from_utf8(&self.bytes[start..end]).ok()?.parse().ok()?,
+        };
+        self.at = end;
         Some(if negative { -value } else { value })
     }
 
@@ -190,11 +256,52 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Where the blanks at `at` end.
+#[inline(always)]
+fn past_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).is_some_and(|&byte| is_blank(byte)) {
+        at += 1;
+    }
+    at
+}
+
+/// Bytes below which a text is not divided further.
+const LEAST_PART: usize = 1 << 20;
+/// Parts for each thread: lines of one kind take longer than those of another.
+const PARTS_A_THREAD: usize = 4;
+
+/// Divides a text into parts for so many threads. They end behind an LF; never behind one that a backslash makes part of its line.
+pub(crate) fn parts(bytes: &[u8], threads: usize) -> Vec<Range<usize>> {
+    let count = if threads < 2 { 1 } else { (threads * PARTS_A_THREAD).min(bytes.len() / LEAST_PART).max(1) };
+    let mut parts = Vec::with_capacity(count);
+    let mut start = 0;
+    for number in 1..count {
+        let mut end = (bytes.len() / count * number).max(start);
+        loop {
+            let Some(length) = bytes[end..].iter().position(|&byte| byte == b'\n') else { break };
+            let line = &bytes[start..end + length];
+            end += length + 1;
+            if !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\") {
+                parts.push(start..end);
+                start = end;
+                break;
+            }
+        }
+    }
+    parts.push(start..bytes.len());
+    parts
+}
+
 /// The number at the start of `bytes` and its length. Also `nan`, `inf`, `infinity` in any case, and the spellings of old
 /// Microsoft libraries (`1.#QNAN`, `-1.#IND`, `1.#INF`).
+#[inline]
 pub(crate) fn number(bytes: &[u8]) -> Option<(f64, usize)> {
-    let (mut value, mut length) = plain_number(bytes)?;
+    let (mut value, mut length) = match decimal(bytes) {
+        Some(found) => (found.value, found.length),
+        None => named_number(bytes)?,
+    };
     if bytes.get(length) == Some(&b'#') {
+        // Rare.
         let rest = &bytes[length..];
         let end = rest.iter().position(|&byte| is_blank(byte) || is_line_end(byte)).unwrap_or(rest.len());
         value = if rest[1..end].starts_with(b"INF") { f64::INFINITY.copysign(value) } else { f64::NAN };
@@ -203,58 +310,10 @@ pub(crate) fn number(bytes: &[u8]) -> Option<(f64, usize)> {
     Some((value, length))
 }
 
-fn plain_number(bytes: &[u8]) -> Option<(f64, usize)> {
+/// `nan`, `inf` and `infinity`, as whole words.
+fn named_number(bytes: &[u8]) -> Option<(f64, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let start = usize::from(negative || bytes.first() == Some(&b'+'));
-    let mut mantissa = 0_u64;
-    let mut at = start;
-    let mut digits = 0_usize;
-    let digit = |at: usize| bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10);
-    while let Some(value) = digit(at) {
-        mantissa = mantissa.wrapping_mul(10).wrapping_add(value.into());
-        at += 1;
-    }
-    digits += at - start;
-    let mut exponent = 0_i64;
-    if bytes.get(at) == Some(&b'.') {
-        at += 1;
-        let fraction = at;
-        while let Some(value) = digit(at) {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(value.into());
-            at += 1;
-        }
-        digits += at - fraction;
-        exponent = -((at - fraction) as i64);
-    }
-    if digits == 0 {
-        return named_number(bytes, start, negative);
-    }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
-        let sign = matches!(bytes.get(at + 1), Some(b'-' | b'+'));
-        let mut power_at = at + 1 + usize::from(sign);
-        let mut power = 0_i64;
-        let first = power_at;
-        while let Some(value) = digit(power_at) {
-            power = (power * 10 + i64::from(value)).min(100_000);
-            power_at += 1;
-        }
-        if power_at > first {
-            exponent += if bytes[at + 1] == b'-' { -power } else { power };
-            at = power_at;
-        }
-    }
-    // 19 digits never overflow 64 bits.
-    if digits <= 19 && mantissa < 1 << 53 && exponent.unsigned_abs() <= 22 {
-        let power = POWERS[exponent.unsigned_abs() as usize];
-        let value = if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
-        return Some((if negative { -value } else { value }, at));
-    }
-    let value: f64 = fast_float2::parse(&bytes[start..at]).ok()?;
-    Some((if negative { -value } else { value }, at))
-}
-
-/// `nan`, `inf` and `infinity`, as whole words.
-fn named_number(bytes: &[u8], start: usize, negative: bool) -> Option<(f64, usize)> {
     let rest = &bytes[start..];
     let length = rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
     let value = match &*rest[..length.min(9)].to_ascii_lowercase() {
@@ -319,35 +378,73 @@ pub(crate) fn put_shortest(text: &mut Vec<u8>, value: f64, same: impl Fn(f64) ->
     put_number(text, value, false);
 }
 
+/// How many significant digits of a number are written: the option `precision` of the text formats.
+pub(crate) struct Digits {
+    /// 0 for as many as it takes.
+    most: usize,
+    rounded: u64,
+}
+
+impl Digits {
+    /// The option, for the descriptors of formats.
+    pub(crate) const OPTION: OptionSpec = OptionSpec::write(
+        "precision",
+        OptionType::Int { min: 0, max: 17 },
+        "0",
+        "Significant digits of coordinates and other floats in text; 0 for the shortest text that reads back.",
+    );
+
+    /// As many as are asked for.
+    pub(crate) fn of(cx: &Context) -> Self {
+        Self { most: usize::try_from(cx.options().int("precision")).unwrap_or(0), rounded: 0 }
+    }
+
+    /// The number that is written for `value`, to be put in the fewest digits. `single`: it is of single precision.
+    #[expect(clippy::cast_possible_truncation, reason = "the caller says that it is of single precision")]
+    pub(crate) fn round(&mut self, value: f64, single: bool) -> f64 {
+        self.round_where(value, |text| if single { text as f32 == value as f32 } else { text == value })
+    }
+
+    fn round_where(&mut self, value: f64, same: impl Fn(f64) -> bool) -> f64 {
+        if self.most == 0 || !value.is_finite() {
+            return value;
+        }
+        let rounded = format!("{value:.*e}", self.most - 1).parse().unwrap_or(value);
+        self.rounded += u64::from(!same(rounded));
+        rounded
+    }
+
+    /// [`round`](Self::round) of a place in double precision.
+    pub(crate) fn place(&mut self, place: [f64; 3]) -> [f64; 3] {
+        place.map(|value| self.round(value, false))
+    }
+
+    /// [`put_number`] of what is left of `value`.
+    pub(crate) fn put(&mut self, text: &mut Vec<u8>, value: f64, single: bool) {
+        put_number(text, self.round(value, single), single);
+    }
+
+    /// [`put_shortest`], or as many digits as are asked for.
+    pub(crate) fn put_shortest(&mut self, text: &mut Vec<u8>, value: f64, same: impl Fn(f64) -> bool) {
+        if self.most == 0 {
+            put_shortest(text, value, same);
+        } else {
+            put_number(text, self.round_where(value, same), false);
+        }
+    }
+
+    /// Reports what was rounded.
+    pub(crate) fn report(&self, cx: &Context) {
+        cx.lose("precision", self.rounded, "numbers that have more significant digits than are written");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_the_standard_library() {
-        for text in [
-            "0",
-            "-0",
-            "1",
-            "1.",
-            ".5",
-            "-1.25",
-            "+3",
-            "1e3",
-            "1E-7",
-            "123456789.123456789",
-            "0.1",
-            "3.4e38",
-            "1e-40",
-            "17976931348623157e292",
-            "9007199254740993",
-            "00000000000000000000001.5",
-            "0.000000000000000000000000123",
-        ] {
-            let expected: f64 = text.parse().expect(text);
-            let (value, length) = number(text.as_bytes()).expect(text);
-            assert_eq!((value.to_bits(), length), (expected.to_bits(), text.len()), "{text}");
-        }
+    fn numbers_end_where_they_do() {
         for (text, length) in
             [("1.5x", 3), ("1e", 1), ("1e+", 1), ("2/3", 1), ("1.#QNAN 2", 7), ("-inf,", 4), ("NaN", 3)]
         {
@@ -366,6 +463,37 @@ mod tests {
         assert_eq!(words, [b"1", b"2", b"3", b"4"]);
         scanner.skip_line(true);
         assert_eq!((scanner.line(), scanner.word()), (4, &b"v"[..]));
+    }
+
+    #[test]
+    fn parts_end_with_whole_lines() {
+        let mut text = b"f 1 2 \\\r\n 3\nv 1 2 3\r\n".repeat(300_000);
+        text.extend_from_slice(b"no end");
+        let divided = parts(&text, 2);
+        assert!(divided.len() > 4, "{}", divided.len());
+        assert_eq!((divided[0].start, divided[divided.len() - 1].end), (0, text.len()));
+        for pair in divided.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start);
+            assert!(matches!(text[pair[1].start], b'f' | b'v'));
+        }
+        assert_eq!(parts(&text, 1), [0..text.len()]);
+        assert_eq!(parts(&b"v\r".repeat(2 << 20), 2).len(), 1);
+    }
+
+    #[test]
+    fn digits_are_significant_ones() {
+        let written = |most, value, single| {
+            let (mut digits, mut text) = (Digits { most, rounded: 0 }, Vec::new());
+            digits.put(&mut text, value, single);
+            (String::from_utf8(text).expect("ASCII"), digits.rounded)
+        };
+        assert_eq!(written(3, 1234.5678, false), ("1230".into(), 1));
+        assert_eq!(written(3, -0.000_123_456, false), ("-0.000123".into(), 1));
+        assert_eq!(written(3, 0.25, false), ("0.25".into(), 0));
+        assert_eq!(written(9, f64::from(0.1_f32), true), ("0.1".into(), 0), "no digits that say nothing");
+        assert_eq!(written(0, 1.0 / 3.0, false), ("0.3333333333333333".into(), 0));
+        assert_eq!(written(1, 9.6e20, false), ("1e21".into(), 1));
+        assert_eq!(written(2, f64::NAN, false), ("NaN".into(), 0));
     }
 
     #[test]

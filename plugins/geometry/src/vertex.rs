@@ -31,6 +31,11 @@ impl Corners {
         Self { heads: vec![NONE; positions], ..Self::default() }
     }
 
+    /// Makes room for positions `0..positions`.
+    pub(crate) fn grow(&mut self, positions: usize) {
+        self.heads.resize(positions.max(self.heads.len()), NONE);
+    }
+
     /// The vertex of this corner; `Err(fresh)` when it is new and is now known as `fresh`.
     pub(crate) fn find_or_add(&mut self, position: u32, key: [u32; 3], fresh: u32) -> Result<u32, u32> {
         let head = self.heads[position as usize];

@@ -150,11 +150,15 @@ pub(crate) fn joined<'p, 's>(
     cx.lose("meshes", (parts.len() as u64).saturating_sub(1), "primitives: the format holds one mesh");
     let names = scene.meshes.iter().filter(|mesh| !mesh.name.is_empty()).count();
     cx.lose("mesh-names", names as u64, "names of meshes");
-    cx.lose("materials", scene.materials.len() as u64, "materials");
-    cx.lose("textures", scene.textures.len() as u64, "textures");
     let lines = parts.iter().filter(|(_, part)| part.topology == Topology::Lines).count();
     cx.lose("lines", lines as u64, "lines");
     parts
+}
+
+/// Reports what a format without materials loses.
+pub(crate) fn lose_materials(scene: &Scene, cx: &Context) {
+    cx.lose("materials", scene.materials.len() as u64, "materials");
+    cx.lose("textures", scene.textures.len() as u64, "textures");
 }
 
 /// Refuses a scene of lines and points alone for a format that holds faces: what it wrote would be nothing.

@@ -1,12 +1,20 @@
-//! Molecules: Protein Data Bank files, XYZ, mmCIF.
+//! Molecules: Protein Data Bank files, PQR, mmCIF, SDF and molfiles, MOL2, GRO, XYZ.
 #![forbid(unsafe_code)]
 
 mod bonds;
+mod cell;
 mod elements;
+mod gro;
+mod losses;
 mod mmcif;
 mod models;
+mod mol2;
+mod names;
+mod numbers;
 mod pdb;
+mod pqr;
 mod records;
+mod sdf;
 mod template;
 mod text;
 mod xyz;

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use mediary_core::record::Molecule;
-use mediary_core::record::molecule::{BondOrder, BondSource, Residue};
+use mediary_core::record::molecule::{Bond, BondOrder, BondSource, Residue};
 use mediary_core::{Context, Result};
 
-use crate::bonds::{BondList, close, compatible, distance2};
+use crate::bonds::{BondList, by_distance, close, compatible, distance2};
 
 const BACKBONE: &str = "N-CA CA-C C=O C-OXT CA-CB";
 const SUGAR: &str = "P=OP1 P-OP2 P-OP3 P=O1P P-O2P P-O3P P-O5' O5'-C5' C5'-C4' C4'-O4' C4'-C3' C3'-O3' C3'-C2' C2'-O2' \
@@ -172,6 +172,19 @@ pub(crate) fn add_bonds(
     }
     cx.budget().give_back(atoms.len() as u64 * 8 + molecule.residues.len() as u64 * 24);
     Ok(known)
+}
+
+/// Bonds of a molecule whose file states none: of standard residues, and (`all`) of all others by distance.
+pub(crate) fn perceive(molecule: &Molecule, positions: &[[f64; 3]], wanted: &str, cx: &Context) -> Result<Vec<Bond>> {
+    let mut bonds = BondList::default();
+    if matches!(wanted, "template" | "all") {
+        let standard = add_bonds(molecule, positions, &mut bonds, cx)?;
+        if wanted == "all" && standard.contains(&false) {
+            let open = |atom: u32| !standard[molecule.atoms.residues[atom as usize] as usize];
+            by_distance(molecule, positions, open, |_, _| true, &mut bonds, cx)?;
+        }
+    }
+    Ok(bonds.finish())
 }
 
 /// Atoms of each residue, in order.

@@ -154,6 +154,11 @@ impl Findings {
         }
     }
 
+    /// How often a finding was made.
+    pub(crate) fn count(&self, code: &str) -> u64 {
+        self.0.iter().find(|known| known.code == code).map_or(0, |known| known.count)
+    }
+
     /// Adds the findings of another part of the record.
     pub(crate) fn append(&mut self, other: Self) {
         for finding in other.0 {

@@ -113,3 +113,39 @@ fn tight_limits_are_errors() {
         }
     }
 }
+
+#[test]
+fn molfiles_break_loudly() {
+    for (path, format) in [
+        ("sdf/rdkit-features.sdf", "sdf"),
+        ("sdf/TYR.v3000.sdf", "sdf"),
+        ("mol/list-query.mol", "mol"),
+        ("mol/box.mol", "mol"),
+    ] {
+        // A cut behind the end of a table or of a record leaves whole ones.
+        torture(path, format, |part| {
+            let text = part.trim_ascii_end();
+            text.ends_with(b"M  END") || text.ends_with(b"$$$$")
+        });
+    }
+}
+
+#[test]
+fn mol2_files_break_loudly() {
+    for name in ["adrenalin", "chargedAmidine", "li"] {
+        torture(&format!("mol2/{name}.mol2"), "mol2", |_| false);
+    }
+}
+
+#[test]
+fn gro_files_break_loudly() {
+    for name in ["water-velocities", "cod_4020641"] {
+        // A cut between frames leaves a whole file.
+        torture(&format!("gro/{name}.gro"), "gro", |part| part.split(|&byte| byte == b'\n').count() % 10 == 1);
+    }
+}
+
+#[test]
+fn pqr_files_break_loudly() {
+    torture("pqr/1A1P_whitespace.pqr", "pqr", |_| false);
+}

@@ -33,6 +33,7 @@ use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
 use crate::bonds::{BondList, by_distance};
+use crate::cell;
 use crate::elements::by_symbol;
 use crate::models::{MODEL_BYTES, POSITION_BYTES};
 use crate::text::{Cursor, Findings, Line, float, integer, word};
@@ -559,33 +560,13 @@ fn lattice(pairs: &[(SmolStr, Option<String>)], line: u64, findings: &mut Findin
         None
     };
     let Ok([ax, ay, az, bx, by, bz, cx, cy, cz]) = <[f64; 9]>::try_from(numbers) else { return bad() };
-    let vectors = [[ax, ay, az], [bx, by, bz], [cx, cy, cz]];
-    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-    let lengths = vectors.map(|vector| dot(vector, vector).sqrt());
-    if lengths.iter().any(|&length| length <= 0.0 || !length.is_finite()) {
-        return bad();
-    }
-    let angle = |i: usize, j: usize| {
-        let cosine = dot(vectors[i], vectors[j]) / (lengths[i] * lengths[j]);
-        // The arc cosine of exactly 0 is a right angle but for its last digit.
-        if cosine == 0.0 { 90.0 } else { cosine.clamp(-1.0, 1.0).acos().to_degrees() }
-    };
-    if ay != 0.0 || az != 0.0 || bz != 0.0 {
+    let Some((cell, usual)) = cell::from_vectors([[ax, ay, az], [bx, by, bz], [cx, cy, cz]]) else { return bad() };
+    if !usual {
         findings.note("lattice-orientation", line, || {
             "the lattice is turned against the usual axes: the cell holds its edges and angles only".into()
         });
     }
-    Some(Cell { lengths, angles: [angle(1, 2), angle(0, 2), angle(0, 1)] })
-}
-
-/// The usual vectors of a cell: a along x, b in the plane of x and y.
-fn vectors(cell: &Cell) -> [f64; 9] {
-    let [a, b, c] = cell.lengths;
-    let cosine = cell.angles.map(|angle| if angle == 90.0 { 0.0 } else { angle.to_radians().cos() });
-    let sine = (1.0 - cosine[2] * cosine[2]).sqrt();
-    let cy = (cosine[0] - cosine[1] * cosine[2]) / sine;
-    let cz = (1.0 - cosine[1] * cosine[1] - cy * cy).max(0.0).sqrt();
-    [a, 0.0, 0.0, b * cosine[2], b * sine, 0.0, c * cosine[1], c * cy, c * cz]
+    Some(cell)
 }
 
 fn write(molecule: &Molecule, out: &mut Output, cx: &Context) -> Result<()> {
@@ -603,6 +584,7 @@ fn write(molecule: &Molecule, out: &mut Output, cx: &Context) -> Result<()> {
     cx.lose("b-factors", differing(&atoms.b_factors, 0.0), "B factors");
     cx.lose("radii", atoms.radii.len() as u64, "radii");
     cx.lose("types", atoms.types.len() as u64, "atom types");
+    cx.lose("radicals", atoms.radicals.iter().filter(|&&spin| spin > 0).count() as u64, "radicals");
     let velocities = molecule.models.iter().map(|model| model.velocities.len() as u64).sum();
     cx.lose("velocities", velocities, "velocities");
     for model in molecule.models.iter().filter(|model| model.positions.len() == atoms.len()) {
@@ -632,7 +614,9 @@ fn comment(molecule: &Molecule, model: &Model) -> String {
         return title;
     }
     let stated = known.iter().find(|(key, _)| key.eq_ignore_ascii_case("lattice")).and_then(|(_, value)| value.clone());
-    let lattice = stated.or_else(|| cell.map(|cell| vectors(&cell).map(|value| value.to_string()).join(" ")));
+    let lattice = stated.or_else(|| {
+        cell.map(|cell| cell::vectors(&cell).as_flattened().iter().map(f64::to_string).collect::<Vec<_>>().join(" "))
+    });
     let mut text = lattice.map_or(String::new(), |lattice| format!("Lattice=\"{lattice}\" "));
     text.push_str("Properties=species:S:1:pos:R:3");
     let quoted = |value: &str| {

@@ -61,7 +61,7 @@ fn percent(text: &str) -> Vec<u8> {
 }
 
 /// A decoded file name; one that is no UTF-8 when decoded is taken as it stands.
-fn percent_name(text: &str) -> String {
+pub(crate) fn percent_name(text: &str) -> String {
     String::from_utf8(percent(text)).unwrap_or_else(|_| text.to_owned())
 }
 

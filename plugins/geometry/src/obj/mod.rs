@@ -37,7 +37,7 @@ use mediary_core::{
     whole,
 };
 
-use crate::text::{self, Scanner};
+use crate::text::{self, Digits, Scanner};
 
 const INFO: FormatInfo = FormatInfo::new("obj", "Wavefront OBJ", &[Kind::Scene])
     .extensions(&["obj"])
@@ -56,6 +56,7 @@ const INFO: FormatInfo = FormatInfo::new("obj", "Wavefront OBJ", &[Kind::Scene])
         Feature::Textures,
     ])
     .siblings()
+    .options(&[Digits::OPTION])
     .spec("http://paulbourke.net/dataformats/obj/");
 
 /// Statements that any OBJ file may have.

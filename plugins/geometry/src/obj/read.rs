@@ -1,6 +1,7 @@
 //! Reading OBJ: first a flat list of what the file says, then the primitives made of it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use mediary_core::convert::srgb_to_linear;
 use mediary_core::record::Scene;
@@ -12,7 +13,7 @@ use crate::text::{self, Scanner};
 use crate::vertex::{Corners, NONE, unit};
 use crate::world;
 
-/// Bytes between checks of budget and deadline.
+/// Bytes, or corners, between checks of budget and deadline.
 const CHECK_EVERY: usize = 1 << 20;
 
 /// The colour of a vertex that has none.
@@ -29,11 +30,13 @@ pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         }
         None => &bytes,
     };
-    let mut file = File::default();
-    let mut parser = Parser { file: &mut file, cx, scanner: Scanner::new(text), names: HashMap::new(), charged: 0 };
-    parser.parse()?;
-    let charged = parser.charged;
-    if file.positions.is_empty() && file.elements.is_empty() {
+    let parts = cx.in_parts(text::parts(text, cx.threads()), |range, cx| {
+        let part = Parser::new(text, range, cx).parse()?;
+        let lines = part.lines;
+        Ok((part, lines))
+    })?;
+    let (file, charged) = File::of_parts(parts, cx)?;
+    if file.positions.is_empty() && file.elements.iter().all(|elements| elements.runs.is_empty()) {
         return Err(Error::malformed("expected vertices (lines \"v x y z\"), found none")
             .at_line(1)
             .with_hint("an OBJ file without geometry holds no scene"));
@@ -51,15 +54,17 @@ enum Shape {
     Point,
 }
 
-/// A face, polyline or set of points; its corners stand end to end in [`File::corners`].
+/// Elements of one shape and size, each on the line behind that of the one before.
 #[derive(Clone, Copy)]
-struct Element {
+struct Run {
     shape: Shape,
     size: u32,
-    line: u32,
+    count: u32,
+    /// Of the first.
+    line: u64,
 }
 
-/// From which element on a mesh and a material hold.
+/// From which run on a mesh and a material hold.
 #[derive(Clone, Copy)]
 struct Segment {
     first: usize,
@@ -68,39 +73,178 @@ struct Segment {
     material: u32,
 }
 
-/// The file, flat.
+/// Faces, polylines and sets of points; the corners stand end to end.
 #[derive(Default)]
-struct File<'a> {
+struct Elements {
+    /// Indices from 0 of position, texture coordinate, normal; [`NONE`] where there is none.
+    corners: Vec<[u32; 3]>,
+    runs: Vec<Run>,
+    segments: Vec<Segment>,
+}
+
+/// What vertices are made of.
+#[derive(Default)]
+struct Vertices {
     positions: Vec<[f64; 3]>,
-    /// sRGB as written; empty, or as long as the positions of the file with [`NO_COLOR`] where there is none.
+    /// sRGB as written; empty, or as long as the positions with [`NO_COLOR`] where there is none.
     colors: Vec<[f64; 4]>,
     texcoords: Vec<[f32; 2]>,
     normals: Vec<[f32; 3]>,
-    /// Indices from 0 of position, texture coordinate, normal; [`NONE`] where there is none.
-    corners: Vec<[u32; 3]>,
-    elements: Vec<Element>,
-    segments: Vec<Segment>,
-    /// Names of objects, by number of the `o` line; the first is that of what stands before any.
+}
+
+/// A part of the file, flat. Indices count through the whole file, everything else through the part.
+struct Part<'a> {
+    vertices: Vertices,
+    elements: Elements,
+    /// Names of objects, by number of the `o` line; the first stands for the object of the part before.
     objects: Vec<&'a [u8]>,
-    /// Distinct names of groups and materials.
+    /// Distinct names of groups and materials, [`NAMELESS`] first.
+    names: Vec<&'a [u8]>,
+    libraries: Vec<(&'a [u8], u64)>,
+    /// What holds at its end.
+    state: Segment,
+    lines: u64,
+    /// Bytes taken from the budget for the lists.
+    charged: u64,
+}
+
+/// The number of the name that is none.
+const NAMELESS: u32 = 0;
+/// The number of a name that the part before has set.
+const INHERITED: u32 = NONE - 1;
+
+/// The whole file.
+#[derive(Default)]
+struct File<'a> {
+    vertices: Vertices,
+    elements: Vec<Elements>,
+    objects: Vec<&'a [u8]>,
     names: Vec<&'a [u8]>,
     libraries: Vec<(&'a [u8], u64)>,
 }
 
+impl std::ops::Deref for File<'_> {
+    type Target = Vertices;
+
+    fn deref(&self) -> &Vertices {
+        &self.vertices
+    }
+}
+
+impl<'a> File<'a> {
+    /// Joins the parts; returns the bytes they took from the budget, too.
+    fn of_parts(parts: Vec<Part<'a>>, cx: &Context) -> Result<(Self, u64)> {
+        let mut file = Self { objects: vec![b""], names: vec![b""], ..Self::default() };
+        let mut numbers: HashMap<&[u8], u32> = HashMap::from([(&b""[..], NAMELESS)]);
+        let mut state = Segment { first: 0, object: 0, group: NAMELESS, material: NAMELESS };
+        let (mut lines, mut charged) = (0, 0);
+        let sum = |list: fn(&Vertices) -> usize| parts.iter().map(|part| list(&part.vertices)).sum::<usize>();
+        let colored = parts.iter().any(|part| !part.vertices.colors.is_empty());
+        let totals =
+            [sum(|list| list.positions.len()), sum(|list| list.texcoords.len()), sum(|list| list.normals.len())];
+        if parts.len() > 1 {
+            let joined = totals[0] * if colored { 56 } else { 24 } + totals[1] * 8 + totals[2] * 12;
+            cx.budget().take(joined as u64)?;
+            charged += joined as u64;
+        }
+        let corners = parts.iter().map(|part| part.elements.corners.len()).sum::<usize>();
+        cx.limits().check("elements", totals[0].max(corners) as u64)?;
+        for mut part in parts {
+            let names: Vec<u32> = part
+                .names
+                .iter()
+                .map(|&name| {
+                    let fresh = file.names.len() as u32;
+                    let number = *numbers.entry(name).or_insert(fresh);
+                    if number == fresh {
+                        file.names.push(name);
+                    }
+                    number
+                })
+                .collect();
+            let objects = file.objects.len() as u32;
+            let inherited = state;
+            let named = |name: u32, inherited: u32| names.get(name as usize).copied().unwrap_or(inherited);
+            let global = |segment: Segment| Segment {
+                first: segment.first,
+                object: if segment.object == 0 { inherited.object } else { objects + segment.object - 1 },
+                group: named(segment.group, inherited.group),
+                material: named(segment.material, inherited.material),
+            };
+            state = global(part.state);
+            part.elements.segments.iter_mut().for_each(|segment| *segment = global(*segment));
+            part.elements.runs.iter_mut().for_each(|run| run.line += lines);
+            file.objects.extend_from_slice(&part.objects[1..]);
+            file.libraries.extend(part.libraries.iter().map(|&(name, line)| (name, line + lines)));
+            file.elements.push(part.elements);
+            if file.elements.len() == 1 {
+                file.vertices = part.vertices;
+            } else {
+                file.vertices.append(part.vertices, totals, colored);
+            }
+            lines += part.lines;
+            charged += part.charged;
+        }
+        Ok((file, charged))
+    }
+}
+
+impl Vertices {
+    /// Adds those of the next part, of so many in all.
+    fn append(&mut self, mut part: Self, totals: [usize; 3], colored: bool) {
+        if colored {
+            self.colors.resize(self.positions.len(), NO_COLOR);
+            part.colors.resize(part.positions.len(), NO_COLOR);
+            self.colors.reserve_exact(totals[0] - self.colors.len());
+        }
+        self.positions.reserve_exact(totals[0] - self.positions.len());
+        self.texcoords.reserve_exact(totals[1] - self.texcoords.len());
+        self.normals.reserve_exact(totals[2] - self.normals.len());
+        self.positions.append(&mut part.positions);
+        self.colors.append(&mut part.colors);
+        self.texcoords.append(&mut part.texcoords);
+        self.normals.append(&mut part.normals);
+    }
+}
+
 struct Parser<'p, 'a> {
-    file: &'p mut File<'a>,
+    part: Part<'a>,
     cx: &'p Context,
     scanner: Scanner<'a>,
     names: HashMap<&'a [u8], u32>,
-    /// Bytes taken from the budget for the lists of the file.
-    charged: u64,
+    /// What stands before this part, and the vertices, texture coordinates and normals in it once somebody counts back.
+    before: &'a [u8],
+    counted: Option<[usize; 3]>,
 }
 
-impl<'a> Parser<'_, 'a> {
-    fn parse(&mut self) -> Result<()> {
-        self.file.objects.push(b"");
-        let nameless = self.name(b"");
-        let mut state = Segment { first: 0, object: 0, group: nameless, material: nameless };
+impl<'p, 'a> Parser<'p, 'a> {
+    fn new(text: &'a [u8], range: Range<usize>, cx: &'p Context) -> Self {
+        let state = match range.start {
+            0 => Segment { first: 0, object: 0, group: NAMELESS, material: NAMELESS },
+            _ => Segment { first: 0, object: 0, group: INHERITED, material: INHERITED },
+        };
+        let before = &text[..range.start];
+        let part = Part {
+            vertices: Vertices::default(),
+            elements: Elements::default(),
+            objects: vec![b""],
+            names: vec![b""],
+            libraries: Vec::new(),
+            state,
+            lines: 0,
+            charged: 0,
+        };
+        Self {
+            part,
+            cx,
+            scanner: if before.is_empty() { Scanner::new(&text[range]) } else { Scanner::amid(&text[range]) },
+            names: HashMap::from([(&b""[..], NAMELESS)]),
+            before,
+            counted: None,
+        }
+    }
+
+    fn parse(mut self) -> Result<Part<'a>> {
         let mut weights = 0;
         let mut next_check = 0;
         while !self.scanner.is_done() {
@@ -114,29 +258,29 @@ impl<'a> Parser<'_, 'a> {
                 b"v" => weights += u64::from(self.vertex(line)?),
                 b"vt" => self.texcoord(line)?,
                 b"vn" => self.normal(line)?,
-                b"f" | b"fo" => self.element(Shape::Face, 3, line, state)?,
-                b"l" => self.element(Shape::Line, 2, line, state)?,
-                b"p" => self.element(Shape::Point, 1, line, state)?,
+                b"f" | b"fo" => self.element(Shape::Face, 3, line)?,
+                b"l" => self.element(Shape::Line, 2, line)?,
+                b"p" => self.element(Shape::Point, 1, line)?,
                 b"o" => {
                     let name = self.scanner.rest_of_line();
-                    state.object = u32::try_from(self.file.objects.len()).unwrap_or(NONE);
-                    state.group = nameless;
-                    self.file.objects.push(name);
+                    self.part.state.object = u32::try_from(self.part.objects.len()).unwrap_or(NONE);
+                    self.part.state.group = NAMELESS;
+                    self.part.objects.push(name);
                 }
                 b"g" => {
                     let name = self.scanner.rest_of_line();
-                    state.group = self.name(name);
+                    self.part.state.group = self.name(name);
                 }
                 b"usemtl" => {
                     let name = self.scanner.rest_of_line();
-                    state.material = self.name(name);
+                    self.part.state.material = self.name(name);
                 }
                 b"mtllib" => {
                     let name = self.scanner.rest_of_line();
                     if name.is_empty() {
                         self.cx.warn_at("missing-mtl", "mtllib names no file", Location::line(line));
                     } else {
-                        self.file.libraries.push((name, line));
+                        self.part.libraries.push((name, line));
                     }
                 }
                 b"" | b"s" | b"lod" | b"mg" | b"bevel" | b"c_interp" | b"d_interp" | b"shadow_obj" | b"trace_obj"
@@ -164,30 +308,34 @@ impl<'a> Parser<'_, 'a> {
             let message = "weights of vertices other than 1 are ignored";
             self.cx.report_times(mediary_core::Severity::Warning, "vertex-weights", message, None, weights);
         }
-        self.check()
+        self.check()?;
+        self.part.lines = self.scanner.line() - 1;
+        Ok(self.part)
     }
 
     /// Pays for what the lists have grown to.
     fn check(&mut self) -> Result<()> {
         self.cx.checkpoint()?;
-        let file = &*self.file;
-        self.cx.limits().check("elements", file.positions.len().max(file.corners.len()) as u64)?;
-        let now = (file.positions.capacity() * 24
-            + file.colors.capacity() * 32
-            + file.texcoords.capacity() * 8
-            + (file.normals.capacity() + file.corners.capacity() + file.elements.capacity()) * 12
-            + (file.segments.capacity() + file.names.capacity() + file.objects.capacity()) * 24
+        let part = &self.part;
+        let (vertices, elements) = (&part.vertices, &part.elements);
+        self.cx.limits().check("elements", vertices.positions.len().max(elements.corners.len()) as u64)?;
+        let now = (vertices.positions.capacity() * 24
+            + vertices.colors.capacity() * 32
+            + vertices.texcoords.capacity() * 8
+            + (vertices.normals.capacity() + elements.corners.capacity()) * 12
+            + (elements.runs.capacity() + elements.segments.capacity()) * 24
+            + (part.names.capacity() + part.objects.capacity()) * 24
             + self.names.capacity() * 32) as u64;
-        self.cx.budget().take(now.saturating_sub(self.charged))?;
-        self.charged = self.charged.max(now);
+        self.cx.budget().take(now.saturating_sub(part.charged))?;
+        self.part.charged = part.charged.max(now);
         Ok(())
     }
 
     fn name(&mut self, name: &'a [u8]) -> u32 {
-        let fresh = u32::try_from(self.file.names.len()).unwrap_or(NONE);
+        let fresh = self.part.names.len() as u32;
         let index = *self.names.entry(name).or_insert(fresh);
         if index == fresh {
-            self.file.names.push(name);
+            self.part.names.push(name);
         }
         index
     }
@@ -218,6 +366,12 @@ impl<'a> Parser<'_, 'a> {
 
     /// Reads `v`; whether it has a weight that matters.
     fn vertex(&mut self, line: u64) -> Result<bool> {
+        if self.part.vertices.colors.is_empty()
+            && let Some(position) = self.scanner.plain_numbers()
+        {
+            self.part.vertices.positions.push(position);
+            return Ok(false);
+        }
         let ([x, y, z, a, b, c, d, e], count) = self.numbers::<8>(3, line)?;
         // x y z [w] [r g b [a]]: four numbers end in a weight, eight hold both.
         let color = match count {
@@ -226,24 +380,30 @@ impl<'a> Parser<'_, 'a> {
             8 => Some([b, c, d, e]),
             _ => None,
         };
-        if color.is_some() || !self.file.colors.is_empty() {
-            self.file.colors.resize(self.file.positions.len(), NO_COLOR);
-            self.file.colors.push(color.unwrap_or(NO_COLOR));
+        if color.is_some() || !self.part.vertices.colors.is_empty() {
+            self.part.vertices.colors.resize(self.part.vertices.positions.len(), NO_COLOR);
+            self.part.vertices.colors.push(color.unwrap_or(NO_COLOR));
         }
-        self.file.positions.push([x, y, z]);
+        self.part.vertices.positions.push([x, y, z]);
         Ok(matches!(count, 4 | 8) && a != 1.0)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "texture coordinates are single precision")]
     fn texcoord(&mut self, line: u64) -> Result<()> {
-        let ([u, v, _], _) = self.numbers::<3>(1, line)?;
-        self.file.texcoords.push([u as f32, (1.0 - v) as f32]);
+        let [u, v] = match self.scanner.plain_numbers() {
+            Some(pair) => pair,
+            None => self.numbers::<3>(1, line).map(|([u, v, _], _)| [u, v])?,
+        };
+        self.part.vertices.texcoords.push([u as f32, (1.0 - v) as f32]);
         Ok(())
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "normals are single precision")]
     fn normal(&mut self, line: u64) -> Result<()> {
-        let (normal, _) = self.numbers::<3>(3, line)?;
+        let normal = match self.scanner.plain_numbers() {
+            Some(normal) => normal,
+            None => self.numbers::<3>(3, line)?.0,
+        };
         let square: f64 = normal.iter().map(|value| value * value).sum();
         let normal = if (square - 1.0).abs() < 1e-4 {
             normal.map(|value| value as f32)
@@ -254,57 +414,104 @@ impl<'a> Parser<'_, 'a> {
                 [0.0, 0.0, 1.0]
             })
         };
-        self.file.normals.push(normal);
+        self.part.vertices.normals.push(normal);
         Ok(())
     }
 
-    fn element(&mut self, shape: Shape, least: u32, line: u64, mut state: Segment) -> Result<()> {
-        let first = self.file.corners.len();
-        while !self.scanner.at_line_end() {
-            match self.corner(line) {
-                Ok(corner) => self.file.corners.push(corner),
-                Err(error) => {
-                    self.file.corners.truncate(first);
-                    return self.cx.unless_lenient("bad-index", error.at_line(line));
-                }
-            }
+    fn element(&mut self, shape: Shape, least: u32, line: u64) -> Result<()> {
+        let first = self.part.elements.corners.len();
+        if !self.scanner.plain_corners(&mut self.part.elements.corners, NONE) && !self.odd_corners(first, line)? {
+            return Ok(());
         }
-        let size = (self.file.corners.len() - first) as u32;
+        let elements = &mut self.part.elements;
+        let size = (elements.corners.len() - first) as u32;
         if size < least {
-            self.file.corners.truncate(first);
+            elements.corners.truncate(first);
             let message = format!("expected at least {least} corners, found {size}: left out");
             return self.cx.tolerate("short-face", message, Location::line(line));
         }
+        let mut state = self.part.state;
         let same =
             |last: &Segment| (last.object, last.group, last.material) == (state.object, state.group, state.material);
-        if !self.file.segments.last().is_some_and(same) {
-            state.first = self.file.elements.len();
-            self.file.segments.push(state);
+        if !elements.segments.last().is_some_and(same) {
+            state.first = elements.runs.len();
+            elements.segments.push(state);
+        } else if let Some(run) = elements.runs.last_mut()
+            && (run.shape, run.size, run.line + u64::from(run.count)) == (shape, size, line)
+            && run.count < NONE
+        {
+            run.count += 1;
+            return Ok(());
         }
-        self.file.elements.push(Element { shape, size, line: u32::try_from(line).unwrap_or(NONE) });
+        elements.runs.push(Run { shape, size, count: 1, line });
         Ok(())
+    }
+
+    /// Corners of a line that is not plain; `false` for one that cannot be read, in lenient mode.
+    fn odd_corners(&mut self, first: usize, line: u64) -> Result<bool> {
+        while !self.scanner.at_line_end() {
+            match self.corner(line) {
+                Ok(corner) => self.part.elements.corners.push(corner),
+                Err(error) => {
+                    self.part.elements.corners.truncate(first);
+                    return self.cx.unless_lenient("bad-index", error.at_line(line)).map(|()| false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     fn corner(&mut self, line: u64) -> Result<[u32; 3]> {
         let start = self.scanner.clone();
-        let counts = [self.file.positions.len(), self.file.texcoords.len(), self.file.normals.len()];
         let mut corner = [NONE; 3];
-        for (part, count) in counts.into_iter().enumerate() {
+        for (part, slot) in corner.iter_mut().enumerate() {
             if part > 0 && !self.scanner.eat(b'/') {
                 break;
             }
-            corner[part] = match self.scanner.integer() {
+            *slot = match self.scanner.integer() {
+                Some(index) if index > 0 && index < i64::from(INHERITED) => (index - 1) as u32,
                 Some(0) if part > 0 => {
                     self.cx.tolerate("zero-index", "indices count from 1, found 0: left out", Location::line(line))?;
                     NONE
                 }
-                Some(index) => resolve(index, count)?,
+                Some(index) => self.count_back(index, part)?,
                 None if part > 0 => NONE,
                 None => return Err(not_a_corner(start)),
             };
         }
         if self.scanner.at_word_end() { Ok(corner) } else { Err(not_a_corner(start)) }
     }
+
+    /// An index from 0 for one that counts back from the last, or an error for what is no index. Positive ones may point forward
+    /// and are checked at the end.
+    #[cold]
+    fn count_back(&mut self, index: i64, part: usize) -> Result<u32> {
+        let before = self.counted.get_or_insert_with(|| count(self.before))[part];
+        let vertices = &self.part.vertices;
+        let count = before + [vertices.positions.len(), vertices.texcoords.len(), vertices.normals.len()][part];
+        let resolved = (count as i64).checked_add(index).filter(|_| index < 0);
+        resolved.and_then(|index| u32::try_from(index).ok()).filter(|&index| index < INHERITED).ok_or_else(|| {
+            Error::malformed(format!("index {index} is out of range: there are {count} so far"))
+                .with_hint("indices count from 1, negative ones back from the last")
+        })
+    }
+}
+
+/// Vertices, texture coordinates and normals in a text.
+fn count(text: &[u8]) -> [usize; 3] {
+    let mut counts = [0; 3];
+    let mut scanner = Scanner::new(text);
+    while !scanner.is_done() {
+        let word = scanner.word();
+        match word {
+            b"v" => counts[0] += 1,
+            b"vt" => counts[1] += 1,
+            b"vn" => counts[2] += 1,
+            _ => {}
+        }
+        scanner.skip_line(!word.starts_with(b"#"));
+    }
+    counts
 }
 
 fn not_a_corner(mut at: Scanner<'_>) -> Error {
@@ -316,18 +523,8 @@ fn shown(word: &[u8]) -> String {
     text::decode(&word[..word.len().min(40)])
 }
 
-/// An index from 0. Positive ones may point forward and are checked at the end.
-fn resolve(index: i64, count: usize) -> Result<u32> {
-    let resolved = if index > 0 { Some(index - 1) } else { (count as i64).checked_add(index) };
-    match resolved.and_then(|index| u32::try_from(index).ok()) {
-        Some(resolved) if index != 0 && resolved != NONE => Ok(resolved),
-        _ => Err(Error::malformed(format!("index {index} is out of range: there are {count} so far"))
-            .with_hint("indices count from 1, negative ones back from the last")),
-    }
-}
-
 /// What a primitive is made of.
-struct Part {
+struct Group {
     mesh: u32,
     material: u32,
     shape: Shape,
@@ -339,9 +536,10 @@ struct Part {
 }
 
 fn build(file: &File<'_>, source: &Source, cx: &Context) -> Result<Scene> {
-    let bytes = file.corners.len() as u64 * 20 + file.positions.len() as u64 * 28;
+    let corners = file.elements.iter().map(|elements| elements.corners.len()).sum::<usize>();
+    let bytes = corners as u64 * 20 + file.positions.len() as u64 * 28;
     cx.budget().take(bytes)?;
-    let (names, parts) = divide(file, cx)?;
+    let (names, groups) = divide(file, cx)?;
     let offset = world::offset(&file.positions);
     let mut libraries = Libraries::default();
     for (name, line) in &file.libraries {
@@ -351,7 +549,7 @@ fn build(file: &File<'_>, source: &Source, cx: &Context) -> Result<Scene> {
     let mut materials = HashMap::new();
     let mut used = vec![false; file.positions.len()];
     let color_scale = color_scale(file, cx);
-    for part in parts {
+    for part in groups {
         let material = match file.names.get(part.material as usize) {
             Some(name) if !name.is_empty() => {
                 Some(*materials.entry(part.material).or_insert_with(|| libraries.find(&text::decode(name), cx)))
@@ -366,9 +564,9 @@ fn build(file: &File<'_>, source: &Source, cx: &Context) -> Result<Scene> {
         meshes[mesh].primitives.push(primitive);
         cx.checkpoint()?;
     }
-    if file.elements.is_empty() {
+    if corners == 0 {
         cx.note("no-faces", "no face, line or point statement: all vertices are points");
-        let part = Part {
+        let part = Group {
             mesh: 0,
             material: NONE,
             shape: Shape::Point,
@@ -393,73 +591,91 @@ fn build(file: &File<'_>, source: &Source, cx: &Context) -> Result<Scene> {
     Ok(scene)
 }
 
-/// Sorts elements into the parts of meshes, with one vertex for each distinct corner.
-fn divide(file: &File<'_>, cx: &Context) -> Result<(Vec<String>, Vec<Part>)> {
+/// Sorts elements into the groups that become primitives, with one vertex for each distinct corner.
+fn divide(file: &File<'_>, cx: &Context) -> Result<(Vec<String>, Vec<Group>)> {
     let counts = [file.positions.len(), file.texcoords.len(), file.normals.len()];
     let mut names = Vec::new();
     let mut meshes = HashMap::new();
     let mut known = HashMap::new();
-    let mut parts: Vec<Part> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     let mut corners = Corners::new(file.positions.len());
-    let mut at = 0;
     let mut mixed = 0;
-    for (number, segment) in file.segments.iter().enumerate() {
-        let end = file.segments.get(number + 1).map_or(file.elements.len(), |next| next.first);
-        // Faces with the same attributes follow each other: the last part is nearly always the right one.
-        let mut last = None;
-        let mesh = *meshes.entry((segment.object, segment.group)).or_insert_with(|| {
-            names.push(mesh_name(file, segment));
-            (names.len() - 1) as u32
-        });
-        for element in &file.elements[segment.first..end] {
-            let own = &file.corners[at..at + element.size as usize];
-            at += element.size as usize;
-            if let Some(error) = out_of_range(own, counts) {
-                cx.unless_lenient("bad-index", error.at_line(element.line.into()))?;
-                continue;
-            }
-            let has = [1, 2].map(|part| own.iter().all(|corner| corner[part] != NONE));
-            mixed +=
-                [1, 2].iter().filter(|&&part| !has[part - 1] && own.iter().any(|corner| corner[part] != NONE)).count();
-            let which = match last {
-                Some((shape, known_has, which)) if shape == element.shape && known_has == has => which,
-                _ => *known.entry((mesh, segment.material, element.shape, has)).or_insert_with(|| {
-                    let (material, shape) = (segment.material, element.shape);
-                    parts.push(Part { mesh, material, shape, has, vertices: vec![], indices: vec![], sizes: vec![] });
-                    parts.len() - 1
-                }),
-            };
-            last = Some((element.shape, has, which));
-            let part = &mut parts[which];
-            let first = part.indices.len();
-            for corner in own {
-                let corner = [corner[0], if has[0] { corner[1] } else { NONE }, if has[1] { corner[2] } else { NONE }];
-                let fresh = part.vertices.len() as u32;
-                let vertex = match corners.find_or_add(corner[0], [which as u32, corner[1], corner[2]], fresh) {
-                    Ok(vertex) => vertex,
-                    Err(fresh) => {
-                        part.vertices.push(corner);
-                        fresh
+    for elements in &file.elements {
+        let (mut at, mut next_check) = (0, 0);
+        for (number, segment) in elements.segments.iter().enumerate() {
+            let end = elements.segments.get(number + 1).map_or(elements.runs.len(), |next| next.first);
+            // Faces with the same attributes follow each other: the last group is nearly always the right one.
+            let mut last = None;
+            let mesh = *meshes.entry((segment.object, segment.group)).or_insert_with(|| {
+                names.push(mesh_name(file, segment));
+                (names.len() - 1) as u32
+            });
+            for run in &elements.runs[segment.first..end] {
+                let size = run.size as usize;
+                let all = &elements.corners[at..at + size * run.count as usize];
+                at += all.len();
+                for (own, line) in all.chunks_exact(size).zip(run.line..) {
+                    if let Some(error) = out_of_range(own, counts) {
+                        cx.unless_lenient("bad-index", error.at_line(line))?;
+                        continue;
                     }
-                };
-                // A polyline of n corners is n - 1 pairs.
-                if element.shape == Shape::Line && part.indices.len() - first >= 2 {
-                    part.indices.push(part.indices[part.indices.len() - 1]);
+                    let has = [1, 2].map(|part| own.iter().all(|corner| corner[part] != NONE));
+                    mixed += [1, 2]
+                        .iter()
+                        .filter(|&&part| !has[part - 1] && own.iter().any(|corner| corner[part] != NONE))
+                        .count();
+                    let which = match last {
+                        Some((shape, known_has, which)) if shape == run.shape && known_has == has => which,
+                        _ => *known.entry((mesh, segment.material, run.shape, has)).or_insert_with(|| {
+                            groups.push(Group::new(mesh, segment.material, run.shape, has));
+                            groups.len() - 1
+                        }),
+                    };
+                    last = Some((run.shape, has, which));
+                    groups[which].push(own, which as u32, &mut corners);
                 }
-                part.indices.push(vertex);
+                if at >= next_check {
+                    cx.checkpoint()?;
+                    next_check = at + CHECK_EVERY;
+                }
             }
-            if element.shape == Shape::Face {
-                part.sizes.push(element.size);
-            }
-        }
-        if number % 1024 == 0 {
-            cx.checkpoint()?;
         }
     }
-    cx.budget().take((parts.len() * size_of::<Part>()) as u64)?;
+    cx.budget().take((groups.len() * size_of::<Group>()) as u64)?;
     let message = "elements have texture coordinates or normals at some corners only: left out";
     cx.report_times(mediary_core::Severity::Warning, "mixed-corners", message, None, mixed as u64);
-    Ok((names, parts))
+    Ok((names, groups))
+}
+
+impl Group {
+    fn new(mesh: u32, material: u32, shape: Shape, has: [bool; 2]) -> Self {
+        Self { mesh, material, shape, has, vertices: Vec::new(), indices: Vec::new(), sizes: Vec::new() }
+    }
+
+    /// Adds an element; `number` is that of this group.
+    fn push(&mut self, own: &[[u32; 3]], number: u32, corners: &mut Corners) {
+        let first = self.indices.len();
+        for corner in own {
+            let corner =
+                [corner[0], if self.has[0] { corner[1] } else { NONE }, if self.has[1] { corner[2] } else { NONE }];
+            let fresh = self.vertices.len() as u32;
+            let vertex = match corners.find_or_add(corner[0], [number, corner[1], corner[2]], fresh) {
+                Ok(vertex) => vertex,
+                Err(fresh) => {
+                    self.vertices.push(corner);
+                    fresh
+                }
+            };
+            // A polyline of n corners is n - 1 pairs.
+            if self.shape == Shape::Line && self.indices.len() - first >= 2 {
+                self.indices.push(self.indices[self.indices.len() - 1]);
+            }
+            self.indices.push(vertex);
+        }
+        if self.shape == Shape::Face {
+            self.sizes.push(own.len() as u32);
+        }
+    }
 }
 
 fn mesh_name(file: &File<'_>, segment: &Segment) -> String {
@@ -503,7 +719,7 @@ fn color_scale(file: &File<'_>, cx: &Context) -> f64 {
 #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision, relative to the offset")]
 fn assemble(
     file: &File<'_>,
-    mut part: Part,
+    mut part: Group,
     offset: [f64; 3],
     color_scale: f64,
     material: Option<u32>,
@@ -554,7 +770,7 @@ fn assemble(
 }
 
 /// Brings vertices into the order of the `v` lines: deterministic for the reader, near in memory for everyone after.
-fn in_file_order(part: &mut Part) {
+fn in_file_order(part: &mut Group) {
     if part.vertices.is_sorted_by_key(|&[position, ..]| position) {
         return;
     }

@@ -7,7 +7,7 @@ use mediary_core::record::scene::Topology;
 use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use crate::mtl;
-use crate::text::{flush_if_long, put_number, put_shortest};
+use crate::text::{Digits, flush_if_long};
 use crate::world::{self, Placed};
 
 pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
@@ -19,7 +19,7 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
         return Err(Error::unsupported("OBJ holds vertices, the scene has none that is placed"));
     }
     world::lose_tree(scene, true, cx);
-    let mut text = Text { bytes: Vec::new(), out, cx };
+    let mut text = Text { bytes: Vec::new(), digits: Digits::of(cx), out, cx };
     text.bytes.extend_from_slice(b"# written by mediary\n");
     let mut names = Vec::new();
     if !scene.materials.is_empty() {
@@ -37,6 +37,7 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     for mesh in meshes {
         text.mesh(&mesh, &names, single, &mut counts)?;
     }
+    text.digits.report(cx);
     text.flush()
 }
 
@@ -50,6 +51,7 @@ struct Counts {
 
 struct Text<'o> {
     bytes: Vec<u8>,
+    digits: Digits,
     out: &'o mut Output,
     cx: &'o Context,
 }
@@ -85,10 +87,10 @@ impl Text<'_> {
             let texcoords = primitive.texcoords.first().map_or(&[][..], |set| set);
             for &[u, v] in texcoords {
                 self.bytes.extend_from_slice(b"vt ");
-                put_number(&mut self.bytes, u.into(), true);
+                self.digits.put(&mut self.bytes, u.into(), true);
                 self.bytes.push(b' ');
                 #[expect(clippy::cast_possible_truncation, reason = "this is how it is read")]
-                put_shortest(&mut self.bytes, 1.0 - f64::from(v), |text| (1.0 - text) as f32 == v);
+                self.digits.put_shortest(&mut self.bytes, 1.0 - f64::from(v), |text| (1.0 - text) as f32 == v);
                 self.bytes.push(b'\n');
                 self.flush_if_long()?;
             }
@@ -176,7 +178,7 @@ impl Text<'_> {
     fn numbers(&mut self, values: &[f64], single: bool) {
         for &value in values {
             self.bytes.push(b' ');
-            put_number(&mut self.bytes, value, single);
+            self.digits.put(&mut self.bytes, value, single);
         }
     }
 
@@ -185,11 +187,13 @@ impl Text<'_> {
     fn color(&mut self, [r, g, b, a]: [f32; 4]) {
         for value in [r, g, b] {
             self.bytes.push(b' ');
-            put_shortest(&mut self.bytes, linear_to_srgb(value.into()), |text| srgb_to_linear(text) as f32 == value);
+            self.digits.put_shortest(&mut self.bytes, linear_to_srgb(value.into()), |text| {
+                srgb_to_linear(text) as f32 == value
+            });
         }
         if a != 1.0 {
             self.bytes.push(b' ');
-            put_number(&mut self.bytes, a.into(), true);
+            self.digits.put(&mut self.bytes, a.into(), true);
         }
     }
 }

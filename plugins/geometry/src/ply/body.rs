@@ -9,6 +9,8 @@ use crate::text::Scanner;
 
 /// Bytes read at once.
 const WINDOW: usize = 1 << 20;
+/// Longest row of the usual faces.
+const LONG_ROW: usize = 1 + 255 * 4;
 /// Most rows of a piece, and about the most bytes of one.
 const PIECE_ROWS: u64 = 1 << 16;
 const PIECE_BYTES: u64 = 4 << 20;
@@ -254,6 +256,12 @@ impl Body {
     fn listed_rows(&mut self, element: &Element, rows: &mut Rows, most: usize) -> Result<bool> {
         let big = self.encoding == Encoding::Big;
         while rows.count < most {
+            // The last rows of the buffer, and of the file, go the long way.
+            self.fill(WINDOW.min(usize::try_from(self.left()).unwrap_or(WINDOW)).min(LONG_ROW))?;
+            self.short_lists(element, rows, most);
+            if rows.count == most {
+                break;
+            }
             for (column, property) in rows.columns.iter_mut().zip(&element.properties) {
                 let item = size(property.scalar) as usize;
                 let mut count = 1;
@@ -297,6 +305,31 @@ impl Body {
             rows.count += 1;
         }
         Ok(false)
+    }
+
+    /// Takes the buffered rows of the usual faces: nothing but a list of 32-bit integers whose length is a byte, little-endian.
+    fn short_lists(&mut self, element: &Element, rows: &mut Rows, most: usize) {
+        let [Property { list: Some(ScalarType::U8), .. }] = element.properties[..] else { return };
+        let [Column::List { sizes, values }] = &mut rows.columns[..] else { return };
+        if self.encoding == Encoding::Big {
+            return;
+        }
+        match values {
+            AttributeData::I32(values) => {
+                let words = values.to_mut();
+                self.start += take_lists(&self.buffer[self.start..], most - rows.count, sizes, |item| {
+                    words.push(i32::from_le_bytes(item));
+                });
+            }
+            AttributeData::U32(values) => {
+                let words = values.to_mut();
+                self.start += take_lists(&self.buffer[self.start..], most - rows.count, sizes, |item| {
+                    words.push(u32::from_le_bytes(item));
+                });
+            }
+            _ => {}
+        }
+        rows.count = sizes.len();
     }
 
     /// A row a line.
@@ -407,6 +440,19 @@ impl Body {
             Ok(())
         }
     }
+}
+
+/// Takes whole lists of items of 4 bytes behind a length of one, at most `most`; returns the bytes they took.
+fn take_lists(bytes: &[u8], most: usize, sizes: &mut Vec<u32>, mut add: impl FnMut([u8; 4])) -> usize {
+    let mut at = 0;
+    for _ in 0..most {
+        let Some(&size) = bytes.get(at) else { break };
+        let Some(items) = bytes.get(at + 1..at + 1 + usize::from(size) * 4) else { break };
+        items.as_chunks::<4>().0.iter().for_each(|&item| add(item));
+        sizes.push(size.into());
+        at += 1 + items.len();
+    }
+    at
 }
 
 fn list_length(value: f64) -> Result<usize> {

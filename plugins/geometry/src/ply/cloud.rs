@@ -9,7 +9,7 @@ use mediary_core::{Context, Error, MediaRecord, Output, Result, Source};
 use super::body::{Body, Column};
 use super::header::{Element, Encoding, Header, MOST_PROPERTIES, type_name};
 use crate::columns::{interleave, positions, scatter};
-use crate::text::put_number;
+use crate::text::{Digits, put_number};
 
 /// Comment that names an attribute of several components.
 const ATTRIBUTE: &str = "mediary.attribute ";
@@ -274,17 +274,19 @@ pub(super) fn write(cloud: &mut PointCloud, out: &mut Output, cx: &Context) -> R
     out.write_all(&head(&cloud.schema, cloud.crs.as_deref(), declared, ascii))?;
     let mut points = 0;
     let mut bytes = Vec::new();
+    let mut digits = Digits::of(cx);
     while let Some(chunk) = cloud.points.next_chunk()? {
         cx.checkpoint()?;
         points += chunk.positions().len() as u64;
         bytes.clear();
         if ascii {
-            put_ascii(&mut bytes, &chunk, &cloud.schema)
+            put_ascii(&mut bytes, &chunk, &cloud.schema, &mut digits)
         } else {
             put_binary(&mut bytes, &chunk, &cloud.schema)
         }
         out.write_all(&bytes)?;
     }
+    digits.report(cx);
     if points != declared {
         let end = out.stream_position()?;
         out.seek(SeekFrom::Start(start))?;
@@ -311,15 +313,20 @@ fn put_binary(bytes: &mut Vec<u8>, chunk: &PointChunk, schema: &[AttributeSpec])
     }
 }
 
-fn put_ascii(bytes: &mut Vec<u8>, chunk: &PointChunk, schema: &[AttributeSpec]) {
+fn put_ascii(bytes: &mut Vec<u8>, chunk: &PointChunk, schema: &[AttributeSpec], digits: &mut Digits) {
     for (at, position) in chunk.positions().iter().enumerate() {
         for &value in position {
-            put_number(bytes, value, false);
+            digits.put(bytes, value, false);
             bytes.push(b' ');
         }
         for (data, spec) in chunk.attributes().iter().zip(schema) {
             for component in 0..spec.components {
-                put_number(bytes, data.get(at * spec.components + component), spec.scalar == ScalarType::F32);
+                let value = data.get(at * spec.components + component);
+                match spec.scalar {
+                    ScalarType::F32 => digits.put(bytes, value, true),
+                    ScalarType::F64 => digits.put(bytes, value, false),
+                    _ => put_number(bytes, value, false),
+                }
                 bytes.push(b' ');
             }
         }

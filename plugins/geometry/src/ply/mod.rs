@@ -22,8 +22,8 @@
 //! Written: binary little-endian or (`-o ply.ascii=true`) ASCII. A cloud is written as double `x y z` and its attributes in their own
 //! types; attributes of several components become `NAME_0 NAME_1 …` with a comment `mediary.attribute NAME COMPONENTS` by which they
 //! are joined again; `mediary.crs` keeps the reference system. A scene becomes one mesh in world space; coordinates are float, or
-//! double where there is a world offset. Lost, with a code each: `boxes`, `vectors`, `scene-type`, `attribute-names`; of scenes
-//! `node-tree`, `meshes`, `materials`, `textures`, `lines`, `normals` or `texcoords` that some primitives lack, and what `world.rs` names.
+//! double where there is a world offset; a picture that all faces show is written beside the file and named by `TextureFile`. Lost, with a code each: `boxes`, `vectors`, `scene-type`, `attribute-names`; of scenes
+//! `node-tree`, `meshes`, `materials`, `textures`, `texture-transforms`, `samplers`, `lines`, `normals` or `texcoords` that some primitives lack, and what `world.rs` names.
 //!
 //! Findings: `truncated`, `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `non-finite`, `bad-normal`, `colors-255`, `unknown-header-line`,
 //! `version`, `missing-texture`, `several-textures`, `ignored-element`, `ignored-property`, `no-final-newline`. Strict turns `trailing-bytes`, `extra-values`, `out-of-range`, `short-face`, `version`
@@ -38,6 +38,8 @@ use mediary_core::{
     Canonical, Context, Error, Feature, Format, FormatInfo, FormatReader, Header, Kind, Media, MediaRecord, OptionSpec,
     OptionType, Output, Result, Signature, Source, single,
 };
+
+use crate::text::Digits;
 
 const INFO: FormatInfo = FormatInfo::new("ply", "PLY (Stanford polygons)", &[Kind::Scene, Kind::PointCloud])
     .extensions(&["ply"])
@@ -60,7 +62,7 @@ const INFO: FormatInfo = FormatInfo::new("ply", "PLY (Stanford polygons)", &[Kin
     ])
     .siblings()
     .canonical(&[Canonical { kind: Kind::PointCloud, integer: None }])
-    .options(&[OptionSpec::write("ascii", OptionType::Bool, "false", "Write ASCII instead of binary.")])
+    .options(&[OptionSpec::write("ascii", OptionType::Bool, "false", "Write ASCII instead of binary."), Digits::OPTION])
     .spec("http://paulbourke.net/dataformats/ply/");
 
 struct Ply;

@@ -10,8 +10,9 @@ use mediary_core::{Context, Error, Location, MediaRecord, Output, Result, Severi
 
 use super::body::{Body, Column};
 use super::header::{Element, Header, face_indices, is_faces};
-use crate::pictures;
-use crate::text::{flush_if_long, put_number};
+use crate::columns::add_triples;
+use crate::pictures::{self, FileNames};
+use crate::text::{Digits, flush_if_long, put_number};
 use crate::vertex::{Corners, NONE, exact_byte, linear, unit};
 use crate::world;
 
@@ -32,10 +33,19 @@ pub(super) fn facts(header: &Header) -> Result<Facts> {
     }))
 }
 
+/// What stands before the name of a picture in a comment.
+const PICTURE: &str = "TextureFile ";
+
 /// The pictures that comments name, as MeshLab and others write them.
 fn pictures(header: &Header) -> impl Iterator<Item = &str> {
-    let names = header.comments.iter().filter_map(|comment| comment.strip_prefix("TextureFile "));
+    let names = header.comments.iter().filter_map(|comment| comment.strip_prefix(PICTURE));
     names.map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// The material that shows a picture.
+fn painted(name: String, texture: u32) -> Material {
+    let used = TextureUse { texture, texcoord: 0, transform: None, factor: 1.0 };
+    Material { name, base_color_texture: Some(used), metallic: 0.0, ..Material::default() }
 }
 
 /// A material for each picture. Faces have the first one: which of several a face has is not read.
@@ -52,13 +62,7 @@ fn textured(header: &Header, scene: &mut Scene, source: &Source, cx: &Context) -
             wrap: [Wrap::Repeat; 2],
             nearest: false,
         });
-        let used = TextureUse { texture: index, texcoord: 0, transform: None, factor: 1.0 };
-        scene.materials.push(Material {
-            name: stem,
-            base_color_texture: Some(used),
-            metallic: 0.0,
-            ..Material::default()
-        });
+        scene.materials.push(painted(stem, index));
     }
     let more = (scene.textures.len() as u64).saturating_sub(1);
     let message = "pictures beside the first: which one a face has is not read";
@@ -78,6 +82,8 @@ struct Vertices {
     normals: Vec<[f32; 3]>,
     /// Components as written, 3 or 4 a vertex.
     colors: Vec<f64>,
+    /// Instead of these where they are three bytes, as they nearly always are.
+    bytes: Vec<[u8; 3]>,
     texcoords: Vec<[f32; 2]>,
     /// Normals without direction.
     bad_normals: u64,
@@ -155,29 +161,39 @@ impl Vertices {
         let wanted: Vec<bool> = (0..element.properties.len()).map(|index| used.contains(&index)).collect();
         cx.budget()
             .take(count.saturating_mul(24 + 8 * colors.len() as u64 + 4 * (normals.len() + texcoords.len()) as u64))?;
-        let mut done = 0;
+        // What is announced is there, and paid for.
+        self.positions.reserve_exact(count as usize);
+        if !normals.is_empty() {
+            self.normals.reserve_exact(count as usize);
+        }
+        let (mut done, mut triples) = (0, Vec::new());
         while done < count {
             let rows = body.rows(element, &wanted, done, count - done)?;
             let column =
                 |index: usize| scalars(&rows.columns[index]).ok_or_else(|| Error::malformed("a list of vertices"));
             let [x, y, z] = position;
             let (x, y, z) = (column(x)?, column(y)?, column(z)?);
-            self.positions.extend((0..rows.count).map(|at| [x.get(at), y.get(at), z.get(at)]));
+            add_triples(&mut self.positions, x, y, z);
             if let [x, y, z] = normals[..] {
-                let (x, y, z) = (column(x)?, column(y)?, column(z)?);
-                for at in 0..rows.count {
-                    let normal = normal([x.get(at), y.get(at), z.get(at)]);
-                    self.bad_normals += u64::from(normal.is_none());
-                    self.normals.push(normal.unwrap_or([0.0, 0.0, 1.0]));
-                }
+                triples.clear();
+                add_triples(&mut triples, column(x)?, column(y)?, column(z)?);
+                let bad = &mut self.bad_normals;
+                self.normals.extend(triples.iter().map(|&value| {
+                    let normal = normal(value);
+                    *bad += u64::from(normal.is_none());
+                    normal.unwrap_or([0.0, 0.0, 1.0])
+                }));
             }
             if let [u, v] = texcoords[..] {
                 let (u, v) = (column(u)?, column(v)?);
                 self.texcoords.extend((0..rows.count).map(|at| [u.get(at) as f32, (1.0 - v.get(at)) as f32]));
             }
             let parts = colors.iter().map(|&index| column(index)).collect::<Result<Vec<_>>>()?;
-            for at in 0..rows.count {
-                self.colors.extend(parts.iter().map(|part| part.get(at)));
+            match parts[..] {
+                [AttributeData::U8(r), AttributeData::U8(g), AttributeData::U8(b)] => {
+                    self.bytes.extend(r.iter().zip(&**g).zip(&**b).map(|((&r, &g), &b)| [r, g, b]));
+                }
+                _ => (0..rows.count).for_each(|at| self.colors.extend(parts.iter().map(|part| part.get(at)))),
             }
             done += rows.count as u64;
             cx.budget().give_back(rows.charged);
@@ -228,7 +244,7 @@ impl Faces {
             if strips {
                 self.add_strips(sizes, values, done)?;
             } else {
-                self.add_faces(sizes, values, uv, done, cx)?;
+                self.add_faces(sizes, values, uv, (done, count as usize), cx)?;
             }
             done += rows.count as u64;
             cx.budget().give_back(rows.charged);
@@ -239,15 +255,21 @@ impl Faces {
         Ok(done == element.count)
     }
 
+    /// Adds faces of the rows from `done` on, of so many.
     fn add_faces(
         &mut self,
         sizes: &[u32],
         values: &AttributeData,
         texcoords: Option<(&Vec<u32>, &AttributeData)>,
-        done: u64,
+        (done, rows): (u64, usize),
         cx: &Context,
     ) -> Result<()> {
         let first = self.indices.len();
+        if first == 0 && !sizes.is_empty() {
+            // As if all were like these; what is announced is there.
+            self.indices.reserve(values.len() / sizes.len() * rows);
+            self.sizes.reserve(rows);
+        }
         match values {
             // The usual types, without a detour over floats.
             AttributeData::I32(values) => self.indices.extend(values.iter().map(|&index| index.cast_unsigned())),
@@ -356,7 +378,8 @@ fn build(
     offset: [f64; 3],
     cx: &Context,
 ) -> Result<Primitive> {
-    cx.budget().take(vertices.positions.len() as u64 * 12 + vertices.colors.len() as u64 * 6)?;
+    cx.budget()
+        .take(vertices.positions.len() as u64 * 12 + (vertices.colors.len() + vertices.bytes.len() * 3) as u64 * 6)?;
     let positions = vertices.positions.iter();
     let mut primitive = Primitive {
         topology: if faces.sizes.iter().all(|&size| size == 3) { Topology::Triangles } else { Topology::Polygons },
@@ -368,7 +391,14 @@ fn build(
         primitive.texcoords = vec![vertices.texcoords.into()];
     }
     if let Some((components, scalar)) = colors {
-        primitive.colors = vec![linear_colors(&vertices.colors, components, scalar, cx).into()];
+        let colors = if vertices.bytes.is_empty() {
+            linear_colors(&vertices.colors, components, scalar, cx)
+        } else {
+            let table: Vec<f32> = (0..=255).map(linear).collect();
+            let part = |byte: u8| table[usize::from(byte)];
+            vertices.bytes.iter().map(|&[r, g, b]| [part(r), part(g), part(b), 1.0]).collect()
+        };
+        primitive.colors = vec![colors.into()];
     }
     if faces.texcoords.len() == faces.indices.len() && !faces.texcoords.is_empty() {
         split(&mut primitive, &mut faces, cx)?;
@@ -451,8 +481,10 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
         return Err(Error::unsupported(format!("faces of PLY number up to 2^32 vertices, the scene has {vertices}")));
     }
     let layout = Layout::new(scene, &parts.iter().map(|(_, part)| *part).collect::<Vec<_>>(), cx);
+    let picture = picture(scene, &parts, layout.texcoords.is_some(), out, cx)?;
     let ascii = cx.options().bool("ascii");
-    let mut sink = Sink { bytes: layout.head(vertices, ascii), ascii };
+    let head = layout.head(vertices, picture.as_deref(), ascii);
+    let mut sink = Sink { bytes: head, ascii, digits: Digits::of(cx) };
     for (mesh, part) in &parts {
         for at in 0..part.positions.len() {
             layout.vertex(&mut sink, mesh, part, at);
@@ -476,8 +508,47 @@ pub(super) fn write(scene: &Scene, out: &mut Output, cx: &Context) -> Result<()>
         failure?;
         first += part.positions.len() as u32;
     }
+    sink.digits.report(cx);
     out.write_all(&sink.bytes)?;
     Ok(())
+}
+
+/// Writes the picture of a scene that shows one alone, and returns its file name. What of materials and textures is lost.
+fn picture(
+    scene: &Scene,
+    parts: &[(&world::Placed<'_>, &Primitive)],
+    mapped: bool,
+    out: &mut Output,
+    cx: &Context,
+) -> Result<Option<String>> {
+    let material = |part: &Primitive| part.material.and_then(|index| scene.materials.get(index as usize));
+    let uses: Vec<_> = parts.iter().map(|(_, part)| material(part)?.base_color_texture.as_ref()).collect();
+    // A file has its pictures as a whole: they are those of all faces or of none.
+    let shown = uses.first().copied().flatten().filter(|first| {
+        let same =
+            |used: &Option<&TextureUse>| used.is_some_and(|used| used.texture == first.texture && used.texcoord == 0);
+        mapped && uses.iter().all(same) && out.has_siblings()
+    });
+    let Some(shown) = shown else {
+        world::lose_materials(scene, cx);
+        return Ok(None);
+    };
+    let texture = &scene.textures[shown.texture as usize];
+    let file = FileNames::beside(&out.stem()).of(texture, &texture.media_type);
+    if !texture.bytes.is_empty() {
+        out.sibling(&file)?.write_all(&texture.bytes)?;
+    }
+    let plain = |material: &&Material| {
+        let used = material.base_color_texture.clone();
+        **material != Material { base_color_texture: used, ..painted(material.name.clone(), shown.texture) }
+    };
+    cx.lose("materials", scene.materials.iter().filter(plain).count() as u64, "materials but for their picture");
+    cx.lose("textures", scene.textures.len() as u64 - 1, "textures beside that of the base colour");
+    let turned = uses.iter().flatten().filter(|used| used.transform.is_some()).count();
+    cx.lose("texture-transforms", turned as u64, "places of textures on their coordinates");
+    let usual = texture.wrap == [Wrap::Repeat; 2] && !texture.nearest;
+    cx.lose("samplers", u64::from(!usual), "wrapping or filtering of textures");
+    Ok(Some(file))
 }
 
 /// What is written of each vertex.
@@ -524,9 +595,13 @@ impl Layout {
         }
     }
 
-    fn head(&self, vertices: u64, ascii: bool) -> Vec<u8> {
+    fn head(&self, vertices: u64, picture: Option<&str>, ascii: bool) -> Vec<u8> {
         let format = if ascii { "ascii" } else { "binary_little_endian" };
-        let mut text = format!("ply\nformat {format} 1.0\ncomment written by mediary\nelement vertex {vertices}\n");
+        let mut text = format!("ply\nformat {format} 1.0\ncomment written by mediary\n");
+        if let Some(picture) = picture {
+            text += &format!("comment {PICTURE}{picture}\n");
+        }
+        text += &format!("element vertex {vertices}\n");
         let mut property = |scalar: ScalarType, names: &[&str]| {
             for name in names {
                 text += &format!("property {} {name}\n", super::header::type_name(scalar));
@@ -591,13 +666,18 @@ fn eight_bits(color: [f32; 4]) -> Option<[u8; 4]> {
 struct Sink {
     bytes: Vec<u8>,
     ascii: bool,
+    digits: Digits,
 }
 
 impl Sink {
     #[expect(clippy::cast_possible_truncation, reason = "the layout has chosen a type that holds the value")]
     fn number(&mut self, value: f64, scalar: ScalarType) {
         if self.ascii {
-            put_number(&mut self.bytes, value, scalar == ScalarType::F32);
+            match scalar {
+                ScalarType::F32 => self.digits.put(&mut self.bytes, value, true),
+                ScalarType::F64 => self.digits.put(&mut self.bytes, value, false),
+                _ => put_number(&mut self.bytes, value, false),
+            }
             self.bytes.push(b' ');
             return;
         }

@@ -267,6 +267,13 @@ fn comments_name_pictures() {
     let scene = scene(&record);
     assert_eq!((&*scene.textures[0].media_type, scene.textures[0].bytes.len()), ("image/png", 8));
     assert_eq!(scene.meshes[0].primitives[0].material, Some(0));
+    // The picture goes with what is written, too.
+    let mut again = MediaRecord::new(scene.clone());
+    let written = write(&mut again, "ply", &[("ply.ascii", "true")]);
+    assert_eq!(again.loss.to_vec(), []);
+    let header = String::from_utf8_lossy(&written.bytes);
+    assert!(header.contains("comment TextureFile a b.png\n") && header.contains("property float s\n"), "{header}");
+    assert_eq!(written.siblings, [("a b.png".to_owned(), b"\x89PNG\r\n\x1A\n".to_vec())]);
     let alone = read_bytes("ply", text.as_bytes(), Strictness::Default).expect("read");
     assert_eq!(codes(&alone), ["ply.missing-texture"]);
     assert_eq!(

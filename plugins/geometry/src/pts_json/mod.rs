@@ -47,12 +47,15 @@ use serde_json::Value;
 
 use scan::Scanner;
 
+use crate::text::Digits;
+
 const INFO: FormatInfo = FormatInfo::new("pts.json", "W&B point cloud JSON", &[Kind::PointCloud])
     .extensions(&["pts.json"])
     .media_types(&["application/json"])
     .probes_without_signature()
     .reads()
     .writes(&[Feature::Categories, Feature::Colors, Feature::Boxes, Feature::DoublePrecision])
+    .options(&[Digits::OPTION])
     .spec("https://docs.wandb.ai/guides/track/log/media#3d-visualizations")
     .tier(Tier::Preferred);
 

@@ -1,10 +1,11 @@
-//! Reading: a survey of the whole document, then the points again as a stream.
+//! Reading: a survey of the whole document, then the points as a stream: from memory where they are few, from the document again
+//! where they are many.
 
 use mediary_core::record::facts::PointCloudFacts;
 use mediary_core::record::point_cloud::{Box3, Vector3};
 use mediary_core::record::{AttributeData, AttributeSpec, Bounds, PointChunk, PointCloud, ScalarType, Stream};
 use mediary_core::{
-    Context, Error, Facts, FormatReader, Header, Location, MediaRecord, Result, Severity, Source, Strictness,
+    Budget, Context, Error, Facts, FormatReader, Header, Location, MediaRecord, Result, Severity, Source, Strictness,
 };
 use serde_json::{Map, Value};
 
@@ -13,6 +14,8 @@ use super::{BYTE_RANGE, COLOR_RANGE, UNIT_RANGE};
 
 /// Points in one chunk.
 pub(super) const CHUNK: usize = 1 << 15;
+/// Numbers that the survey keeps: 32 MiB.
+const MOST_KEPT: usize = 1 << 22;
 /// Categories the viewer has colours for.
 const CATEGORIES: std::ops::RangeInclusive<f64> = 1.0..=14.0;
 
@@ -56,9 +59,11 @@ impl FormatReader for Reader {
         let schema = survey.schema();
         let points: Stream<PointChunk> = match survey.points_at {
             Some(place) if survey.points > 0 => Stream::new(Points {
-                scanner: Scanner::at(&self.source, &self.cx, place),
+                rows: match survey.kept {
+                    Some(kept) => Rows::Kept { kept, at: 0 },
+                    None => Rows::Again { scanner: Scanner::at(&self.source, &self.cx, place), number: 0 },
+                },
                 left: survey.points,
-                number: 0,
                 width: survey.width,
                 exact_colors: survey.exact_colors,
                 schema: schema.clone(),
@@ -83,6 +88,8 @@ struct Survey {
     width: usize,
     /// Just behind the bracket that opens the rows.
     points_at: Option<Place>,
+    /// The rows end to end, unless they are too many.
+    kept: Option<Kept>,
     bounds: Bounds,
     /// Some colour is no whole number from 0 to 255.
     exact_colors: bool,
@@ -94,6 +101,36 @@ struct Survey {
     colors_outside: u64,
 }
 
+/// Numbers that were read, paid for.
+struct Kept {
+    numbers: Vec<f64>,
+    budget: Budget,
+    charged: u64,
+}
+
+impl Kept {
+    /// `false` when there is no place for more.
+    fn add(&mut self, row: &[f64]) -> bool {
+        if self.numbers.len() + row.len() > self.numbers.capacity() {
+            let more = self.numbers.capacity().max(CHUNK);
+            let bytes = (more * size_of::<f64>()) as u64;
+            if self.numbers.len() + more > MOST_KEPT || self.budget.take(bytes).is_err() {
+                return false;
+            }
+            self.charged += bytes;
+            self.numbers.reserve_exact(more);
+        }
+        self.numbers.extend_from_slice(row);
+        true
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.budget.give_back(self.charged);
+    }
+}
+
 impl Survey {
     fn take(source: &Source, cx: &Context) -> Result<Self> {
         let mut scanner = Scanner::new(source, cx);
@@ -101,6 +138,7 @@ impl Survey {
             points: 0,
             width: 0,
             points_at: None,
+            kept: Some(Kept { numbers: Vec::new(), budget: cx.budget().clone(), charged: 0 }),
             bounds: Bounds::EMPTY,
             exact_colors: false,
             boxes: Vec::new(),
@@ -166,6 +204,9 @@ impl Survey {
             }
             self.points += 1;
             cx.limits().check("elements", self.points)?;
+            if self.kept.as_mut().is_some_and(|kept| !kept.add(&row[..width])) {
+                self.kept = None;
+            }
             self.bounds.include([row[0], row[1], row[2]]);
             match width {
                 4 => {
@@ -365,14 +406,41 @@ fn read_vector(object: &Map<String, Value>) -> Result<(Parsed<Vector3>, usize)> 
     Ok((Parsed { item, color: color(object)? }, others))
 }
 
-/// The second pass.
+/// The points, chunk by chunk.
 struct Points {
-    scanner: Scanner,
+    rows: Rows,
     left: u64,
-    number: u64,
     width: usize,
     exact_colors: bool,
     schema: Vec<AttributeSpec>,
+}
+
+/// Where rows come from.
+enum Rows {
+    Kept { kept: Kept, at: usize },
+    Again { scanner: Scanner, number: u64 },
+}
+
+impl Rows {
+    /// The next row, behind which so many are left.
+    fn next(&mut self, row: &mut [f64; 6], width: usize, left: u64) -> Result<()> {
+        match self {
+            Self::Kept { kept, at } => {
+                row[..width].copy_from_slice(&kept.numbers[*at..*at + width]);
+                *at += width;
+            }
+            Self::Again { scanner, number } => {
+                if scanner.row(row, *number)? != width {
+                    return Err(Error::malformed("the file changed while it was read").at(scanner.location()));
+                }
+                *number += 1;
+                if left > 0 {
+                    scanner.expect(b',', "another point")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Points {
@@ -382,17 +450,10 @@ impl Points {
         let (mut categories, mut bytes, mut exact) = (Vec::new(), Vec::new(), Vec::new());
         let mut row = [0.0; 6];
         for _ in 0..count {
-            let width = self.scanner.row(&mut row, self.number)?;
-            if width != self.width {
-                return Err(Error::malformed("the file changed while it was read").at(self.scanner.location()));
-            }
-            self.number += 1;
             self.left -= 1;
-            if self.left > 0 {
-                self.scanner.expect(b',', "another point")?;
-            }
+            self.rows.next(&mut row, self.width, self.left)?;
             positions.push([row[0], row[1], row[2]]);
-            match width {
+            match self.width {
                 4 => categories.push(row[3]),
                 6 => {
                     // A cast saturates, and takes NaN to 0.

@@ -3,6 +3,8 @@
 use mediary_core::{Context, Error, Location, Result, Source, Strictness};
 use serde_json::{Map, Value};
 
+use crate::decimal::decimal;
+
 /// Bytes read at a time.
 pub(super) const BUFFER: usize = 256 << 10;
 /// Longest number that is taken for one.
@@ -204,9 +206,50 @@ impl Scanner {
         Ok(value)
     }
 
+    /// A row that is buffered whole, on one line, of finite numbers only, as nearly all are: how many. `None`, without moving,
+    /// for anything else.
+    fn plain_row(&mut self, row: &mut [f64; 6]) -> Option<usize> {
+        let bytes = &self.buffer[self.at..];
+        let past_blanks = |mut at: usize| {
+            while bytes.get(at) == Some(&b' ') {
+                at += 1;
+            }
+            at
+        };
+        let mut at = past_blanks(0);
+        if bytes.get(at) != Some(&b'[') {
+            return None;
+        }
+        for (width, slot) in (1..).zip(row.iter_mut()) {
+            at = past_blanks(at + 1);
+            let number = decimal(&bytes[at..])?;
+            let signed = usize::from(matches!(bytes[at], b'-' | b'+'));
+            let is_json = bytes[at] != b'+'
+                && (number.whole == 1 || number.whole > 1 && bytes[at + signed] != b'0')
+                && number.fraction != Some(0);
+            if !is_json || !number.value.is_finite() {
+                return None;
+            }
+            *slot = number.value;
+            at = past_blanks(at + number.length);
+            match bytes.get(at) {
+                Some(b',') => {}
+                Some(b']') if matches!(width, 3 | 4 | 6) => {
+                    self.at += at + 1;
+                    return Some(width);
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
     /// A row of 3, 4 or 6 numbers; returns how many.
     pub(super) fn row(&mut self, row: &mut [f64; 6], number: u64) -> Result<usize> {
         self.depth_hint = false;
+        if let Some(width) = self.plain_row(row) {
+            return Ok(width);
+        }
         let named = |scanner: &Self, error: Error| {
             let at = error.location().cloned().unwrap_or_else(|| scanner.location());
             error.at(Location { element: Some(format!("points[{number}]")), ..at })

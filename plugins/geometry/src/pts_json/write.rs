@@ -8,6 +8,7 @@ use mediary_core::{Context, Output, Result};
 use serde_json::Value;
 
 use super::scan::BUFFER;
+use crate::text::Digits;
 
 /// The scene type the SDK writes when none is given.
 const DEFAULT_TYPE: &str = "lidar/beta";
@@ -33,6 +34,7 @@ enum ColorScale {
 pub(super) fn write(cloud: &mut PointCloud, unit: bool, out: &mut Output, cx: &Context) -> Result<()> {
     let columns = columns(cloud);
     cx.lose("crs", u64::from(cloud.crs.is_some()), "the coordinate reference system");
+    let mut digits = Digits::of(cx);
     let mut text = Vec::with_capacity(BUFFER + 1024);
     text.extend_from_slice(b"{\"type\":");
     push_text(&mut text, cloud.scene_type.as_deref().unwrap_or(DEFAULT_TYPE));
@@ -46,9 +48,9 @@ pub(super) fn write(cloud: &mut PointCloud, unit: bool, out: &mut Output, cx: &C
         }
         text.extend_from_slice(gap.as_bytes());
         text.extend_from_slice(b"{\"start\":");
-        push_row(&mut text, &vector.start);
+        push_row(&mut text, &digits.place(vector.start));
         text.extend_from_slice(b",\"end\":");
-        push_row(&mut text, &vector.end);
+        push_row(&mut text, &digits.place(vector.end));
         push_color(&mut text, vector.color, unit);
         text.push(b'}');
         gap = ",";
@@ -63,7 +65,7 @@ pub(super) fn write(cloud: &mut PointCloud, unit: bool, out: &mut Output, cx: &C
         total += chunk.positions().len() as u64;
         let mut row = [0.0; 6];
         for (point, position) in chunk.positions().iter().enumerate() {
-            row[..3].copy_from_slice(position);
+            row[..3].copy_from_slice(&digits.place(*position));
             let width = match columns {
                 Columns::None => 3,
                 Columns::Category(attribute) => {
@@ -128,7 +130,7 @@ pub(super) fn write(cloud: &mut PointCloud, unit: bool, out: &mut Output, cx: &C
             if number > 0 {
                 text.push(b',');
             }
-            push_row(&mut text, corner);
+            push_row(&mut text, &digits.place(*corner));
         }
         text.push(b']');
         if let Some(label) = &item.label {
@@ -145,6 +147,7 @@ pub(super) fn write(cloud: &mut PointCloud, unit: bool, out: &mut Output, cx: &C
         flush(&mut text, out)?;
     }
     cx.lose("boxes", dropped, "boxes that are not finite");
+    digits.report(cx);
     text.extend_from_slice(b"]}");
     out.write_all(&text)?;
     Ok(())

@@ -37,7 +37,7 @@ use mediary_core::{
 };
 
 use crate::operations::weld;
-use crate::text::{self, Scanner, put_number};
+use crate::text::{self, Digits, Scanner};
 use crate::vertex::{face_normal, linear, unit};
 use crate::world::{self, Placed};
 
@@ -50,6 +50,7 @@ const INFO: FormatInfo = FormatInfo::new("stl", "STL (stereolithography)", &[Kin
     .options(&[
         OptionSpec::read("weld", OptionType::Bool, "false", "Join corners at equal positions; normals are dropped."),
         OptionSpec::write("ascii", OptionType::Bool, "false", "Write ASCII instead of binary."),
+        Digits::OPTION,
     ])
     .spec("https://www.loc.gov/preservation/digital/formats/fdd/fdd000505.shtml");
 
@@ -415,11 +416,17 @@ impl Ascii<'_, '_> {
     /// A normal that cannot be read is computed, as one of zeros is.
     #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision")]
     fn facet_normal(&mut self) -> [f32; 3] {
+        if let Some(normal) = self.scanner.plain_numbers::<3>() {
+            return normal.map(|value| value as f32);
+        }
         [0; 3].map(|_| self.scanner.number().map_or(f32::NAN, |value| value as f32))
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision")]
     fn vector(&mut self, line: u64) -> Result<[f32; 3]> {
+        if let Some(vector) = self.scanner.plain_numbers::<3>() {
+            return Ok(vector.map(|value| value as f32));
+        }
         let mut vector = [f32::NAN; 3];
         for (axis, value) in vector.iter_mut().enumerate() {
             match self.scanner.number() {
@@ -442,7 +449,10 @@ impl Ascii<'_, '_> {
             return Ok(());
         }
         match self.corners.len() {
-            3 => {}
+            3 => {
+                self.soup.push(self.normal, [self.corners[0], self.corners[1], self.corners[2]]);
+                return Ok(());
+            }
             0..3 => {
                 let message = format!("expected 3 corners, found {}: left out", self.corners.len());
                 return self.cx.tolerate("short-facet", message, Location::line(line));
@@ -492,6 +502,7 @@ fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()>
         out.write_all(&count.to_le_bytes())?;
     }
     let mut bytes = Vec::new();
+    let mut digits = Digits::of(cx);
     for mesh in &meshes {
         let name = mesh.name().split_whitespace().collect::<Vec<_>>().join(" ");
         if ascii {
@@ -502,7 +513,7 @@ fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()>
             let mut failure = Ok(());
             each_triangle(mesh, primitive, |normal, corners| {
                 if ascii {
-                    put_ascii(&mut bytes, normal, corners)
+                    put_ascii(&mut bytes, normal, corners, &mut digits)
                 } else {
                     put_binary(&mut bytes, normal, corners)
                 }
@@ -520,6 +531,7 @@ fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()>
     if ascii && meshes.is_empty() {
         bytes.extend_from_slice(b"solid\nendsolid\n");
     }
+    digits.report(cx);
     out.write_all(&bytes)?;
     Ok(())
 }
@@ -530,8 +542,7 @@ fn report_losses(scene: &Scene, ascii: bool, cx: &Context) {
     let names = scene.meshes.iter().filter(|mesh| !mesh.name.is_empty()).count();
     let meshes = if ascii { 0 } else { names.max(scene.meshes.len().saturating_sub(1)) };
     cx.lose("mesh-names", meshes as u64, "meshes: binary STL holds one nameless mesh");
-    cx.lose("materials", scene.materials.len() as u64, "materials");
-    cx.lose("textures", scene.textures.len() as u64, "textures");
+    world::lose_materials(scene, cx);
     cx.lose("texcoords", count(&|part| !part.texcoords.is_empty()), "texture coordinates of primitives");
     cx.lose("colors", count(&|part| !part.colors.is_empty()), "colours of primitives");
     cx.lose("smooth-normals", count(&|part| !part.normals.is_empty() && part.indices.is_some()), "normals of vertices");
@@ -569,12 +580,12 @@ fn put_binary(bytes: &mut Vec<u8>, normal: [f32; 3], corners: [[f32; 3]; 3]) {
     bytes.extend_from_slice(&[0, 0]);
 }
 
-fn put_ascii(bytes: &mut Vec<u8>, normal: [f32; 3], corners: [[f32; 3]; 3]) {
-    let put = |bytes: &mut Vec<u8>, word: &[u8], values: [f32; 3]| {
+fn put_ascii(bytes: &mut Vec<u8>, normal: [f32; 3], corners: [[f32; 3]; 3], digits: &mut Digits) {
+    let mut put = |bytes: &mut Vec<u8>, word: &[u8], values: [f32; 3]| {
         bytes.extend_from_slice(word);
         for value in values {
             bytes.push(b' ');
-            put_number(bytes, value.into(), true);
+            digits.put(bytes, value.into(), true);
         }
         bytes.push(b'\n');
     };

@@ -6,8 +6,8 @@ use mediary_core::{Context, Error, Location, Result, Severity};
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
-use super::package::{value, xml_error, xml_text};
 use crate::text::number;
+use crate::xml::{self, value};
 
 /// Elements between checks of the deadline.
 const CHECK_EVERY: u64 = 1 << 14;
@@ -96,21 +96,20 @@ struct Reader<'a> {
 pub(super) fn read(bytes: &[u8], part: &str, cx: &Context) -> Result<Model> {
     // A vertex of `<vertex x="0"…/>` takes less than its text; so does everything else, lists that double included.
     cx.budget().take((bytes.len() as u64).saturating_mul(2))?;
-    let text = xml_text(bytes);
-    let mut xml = quick_xml::Reader::from_str(&text);
+    let text = xml::text(bytes);
+    let mut events = quick_xml::Reader::from_str(&text);
     let model = Model { unit_meters: 0.001, ..Model::default() };
     let (object, group, metadata) = (None, None, None);
     let mut reader = Reader { part, cx, model, object, group, metadata, metadata_bytes: 0, line: 0 };
     let (mut depth, mut count, mut has_model) = (0u64, 0u64, false);
     loop {
-        let event = xml.read_event().map_err(|error| xml_error(&error, part, &text, &xml))?;
+        let event = events.read_event().map_err(|error| xml::error(&error, part, &text, &events))?;
         count += 1;
         if count.is_multiple_of(CHECK_EVERY) {
             cx.checkpoint()?;
         }
         let located = |error: Error| {
-            let at = usize::try_from(xml.buffer_position()).unwrap_or(0).min(text.len());
-            let line = text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
+            let line = xml::line(&text, events.buffer_position());
             if error.location().is_some() { error } else { error.at(Location::line(line)) }
         };
         match event {

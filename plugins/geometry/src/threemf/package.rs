@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use mediary_core::{Context, Error, Location, Result, Source, SourceReader};
-use quick_xml::XmlVersion;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::Event;
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::text;
+use crate::xml;
 
 /// Below this a high ratio is no bomb: tables of zeros compress well.
 const SMALL: u64 = 1 << 20;
@@ -92,16 +91,16 @@ impl Package {
         let relations = self.part("_rels/.rels", cx)?;
         let mut target = None;
         if let Some(bytes) = relations {
-            let text = xml_text(&bytes);
+            let text = xml::text(&bytes);
             let mut reader = quick_xml::Reader::from_str(&text);
             loop {
-                match reader.read_event().map_err(|error| xml_error(&error, "_rels/.rels", &text, &reader))? {
+                match reader.read_event().map_err(|error| xml::error(&error, "_rels/.rels", &text, &reader))? {
                     Event::Start(element) | Event::Empty(element)
                         if element.local_name().as_ref() == "Relationship" =>
                     {
-                        let is_model = value(&element, "Type").is_some_and(|kind| kind.ends_with("/3dmodel"));
+                        let is_model = xml::value(&element, "Type").is_some_and(|kind| kind.ends_with("/3dmodel"));
                         if is_model && target.is_none() {
-                            target = value(&element, "Target");
+                            target = xml::value(&element, "Target");
                         }
                     }
                     Event::Eof => break,
@@ -125,28 +124,4 @@ impl Package {
             }
         }
     }
-}
-
-/// The text of an XML part: UTF-8, or UTF-16 with a byte order mark.
-pub(super) fn xml_text(bytes: &[u8]) -> String {
-    let utf8 = text::from_utf16(bytes);
-    let bytes = utf8.as_deref().unwrap_or(bytes);
-    text::decode(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes))
-}
-
-/// The value of an attribute by its name without prefix.
-pub(super) fn value(element: &BytesStart<'_>, name: &str) -> Option<String> {
-    let mut attributes = element.attributes();
-    let found = attributes.with_checks(false).flatten().find(|it| it.key.local_name().as_ref() == name)?;
-    Some(match found.normalized_value(XmlVersion::Implicit1_0) {
-        Ok(text) => text.into_owned(),
-        Err(_) => found.value.into_owned(),
-    })
-}
-
-/// What is wrong with the XML of a part, and where.
-pub(super) fn xml_error(error: &quick_xml::Error, part: &str, text: &str, reader: &quick_xml::Reader<&[u8]>) -> Error {
-    let at = usize::try_from(reader.error_position()).unwrap_or(0).min(text.len());
-    let line = text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
-    Error::malformed(format!("{part}: {error}")).at(Location::line(line))
 }

@@ -44,6 +44,8 @@ use mediary_core::{
 
 use head::Head;
 
+use crate::text::Digits;
+
 const INFO: FormatInfo = FormatInfo::new("xyz-points", "XYZ points (also PTS, ASC)", &[Kind::PointCloud])
     .extensions(&["xyz", "pts", "asc", "xyzrgb", "xyzn", "xyzi"])
     .media_types(&["text/plain"])
@@ -51,12 +53,7 @@ const INFO: FormatInfo = FormatInfo::new("xyz-points", "XYZ points (also PTS, AS
     .reads()
     .writes(&[Feature::Colors, Feature::DoublePrecision])
     .options(&[
-        OptionSpec::write(
-            "precision",
-            OptionType::Int { min: -1, max: 17 },
-            "-1",
-            "Decimals of coordinates and float attributes; -1 for the shortest text that reads back.",
-        ),
+        Digits::OPTION,
         OptionSpec::write(
             "separator",
             OptionType::Choice(&["space", "tab", "comma", "semicolon"]),

@@ -98,9 +98,9 @@ fn precision_and_a_missing_header_are_losses() {
     let (again, record) = Points::again(
         "xyz-points/points_agisoft.xyz",
         "xyz-points",
-        &[("xyz-points.precision", "2"), ("xyz-points.header", "false")],
+        &[("xyz-points.precision", "8"), ("xyz-points.header", "false")],
     );
-    assert_eq!(again.positions[0], [665187.52, 5648349.90, 241.77]);
+    assert_eq!(again.positions[0], [665187.52, 5648349.9, 241.76769]);
     let lost: Vec<_> = record.loss.iter().map(|loss| (&*loss.code, loss.count)).collect();
     assert_eq!(lost, [("xyz-points.names", 1), ("xyz-points.precision", 300)]);
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use mediary_core::record::{AttributeSpec, PointCloud, ScalarType};
 use mediary_core::{Context, Error, Output, Result};
 
-use crate::text::{flush_if_long, put_number};
+use crate::text::{Digits, flush_if_long, put_number};
 
 /// How the numbers of an attribute are written.
 #[derive(Clone, Copy, PartialEq)]
@@ -39,7 +39,7 @@ pub(super) fn write(cloud: &mut PointCloud, out: &mut Output, cx: &Context) -> R
             format!("points of {width} numbers: lists of points are written with up to {MOST_COLUMNS} columns");
         return Err(Error::unsupported(message));
     }
-    let precision = usize::try_from(cx.options().int("precision")).ok();
+    let mut digits = Digits::of(cx);
     cx.lose("boxes", cloud.boxes.len() as u64, "boxes");
     cx.lose("vectors", cloud.vectors.len() as u64, "vectors");
     cx.lose("scene-type", cloud.scene_type.is_some().into(), "the type of the scene");
@@ -54,49 +54,32 @@ pub(super) fn write(cloud: &mut PointCloud, out: &mut Output, cx: &Context) -> R
     } else {
         cx.lose("names", columns.len() as u64, "names of attributes: there is no header, or they are too long for one");
     }
-    let mut rounded = 0_u64;
     while let Some(chunk) = cloud.points.next_chunk()? {
         for (at, position) in chunk.positions().iter().enumerate() {
             for (axis, &value) in position.iter().enumerate() {
                 if axis > 0 {
                     text.push(separator);
                 }
-                rounded += put(&mut text, value, Style::Double, precision);
+                digits.put(&mut text, value, false);
             }
             for column in &columns {
                 let data = &chunk.attributes()[column.attribute];
                 for component in 0..column.components {
                     text.push(separator);
                     let value = data.get(at * column.components + component);
-                    rounded += put(&mut text, value, column.style, precision);
+                    match column.style {
+                        Style::Whole => put_number(&mut text, value, false),
+                        style => digits.put(&mut text, value, style == Style::Single),
+                    }
                 }
             }
             text.push(b'\n');
             flush_if_long(&mut text, out, cx)?;
         }
     }
-    cx.lose("precision", rounded, "numbers that have more decimals than are written");
+    digits.report(cx);
     out.write_all(&text)?;
     Ok(())
-}
-
-/// Writes a number; 1 if it is read back as another one.
-fn put(text: &mut Vec<u8>, value: f64, style: Style, precision: Option<usize>) -> u64 {
-    match (style, precision) {
-        (Style::Whole, _) | (_, None) => {
-            put_number(text, value, style == Style::Single);
-            0
-        }
-        (_, Some(decimals)) => {
-            let start = text.len();
-            // Writing to a vector cannot fail.
-            let _ = write!(text, "{value:.decimals$}");
-            let again = crate::text::number(&text[start..]).map_or(f64::NAN, |(again, _)| again);
-            #[expect(clippy::cast_possible_truncation, reason = "the number is of single precision")]
-            let same = if style == Style::Single { again as f32 == value as f32 } else { again == value };
-            u64::from(!same && !value.is_nan())
-        }
-    }
 }
 
 /// Columns after the position, and the names of all.

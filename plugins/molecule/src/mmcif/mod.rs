@@ -15,8 +15,8 @@
 //!
 //! Atoms without a name get one in `label_atom_id` (`C1`, `C2` …), `auth_atom_id` stays `.`; residues without a name are `UNL`
 //! there and `.` in `auth_comp_id`. Columns that the dictionary has no item for have items of our own: `mediary_segment`,
-//! `mediary_partial_charge`, `mediary_radius`, `mediary_isotope`, `mediary_type`, `mediary_hydrogens`, `mediary_aromatic`
-//! in `_atom_site`, `mediary_aromatic_flag` in `_struct_conn`, `mediary_sense` in `_struct_sheet_range`.
+//! `mediary_partial_charge`, `mediary_radius`, `mediary_isotope`, `mediary_type`, `mediary_hydrogens`,
+//! `mediary_aromatic`, `mediary_radical`, `mediary_map_number` in `_atom_site`, `mediary_aromatic_flag` in `_struct_conn`, `mediary_sense` in `_struct_sheet_range`.
 //!
 //! Read: the same, in any order of items and blocks; models of the same atoms are one record, a model of other atoms is another. A
 //! model number that is repeated or not positive becomes the next free one, with a diagnostic (`model-number`). Standard

@@ -380,12 +380,12 @@ fn is_complete(tables: &HashMap<String, Table>) -> bool {
 
 /// Items of `_atom_site` that are read, and their places in a [`Row`].
 #[rustfmt::skip]
-const READ: [&str; 28] = [
+const READ: [&str; 30] = [
     "group_pdb", "id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id",
     "label_entity_id", "label_seq_id", "pdbx_pdb_ins_code", "cartn_x", "cartn_y", "cartn_z", "occupancy",
     "b_iso_or_equiv", "pdbx_formal_charge", "auth_seq_id", "auth_comp_id", "auth_asym_id", "auth_atom_id",
     "pdbx_pdb_model_num", "mediary_segment", "mediary_partial_charge", "mediary_radius", "mediary_isotope",
-    "mediary_type", "mediary_hydrogens", "mediary_aromatic",
+    "mediary_type", "mediary_hydrogens", "mediary_aromatic", "mediary_radical", "mediary_map_number",
 ];
 const GROUP: usize = 0;
 const ID: usize = 1;
@@ -413,6 +413,8 @@ const ISOTOPE: usize = 24;
 const TYPE: usize = 25;
 const HYDROGENS: usize = 26;
 const AROMATIC: usize = 27;
+const RADICAL: usize = 28;
+const MAP_NUMBER: usize = 29;
 
 /// Columns of the items that are read.
 struct Layout([Option<usize>; READ.len()]);
@@ -578,6 +580,13 @@ impl Build {
         }
         if row.0[AROMATIC].is_some() {
             atoms.aromatic.push(row.get(AROMATIC) == b"Y");
+        }
+        if row.0[RADICAL].is_some() {
+            atoms.radicals.push(integer(row.get(RADICAL)).and_then(|spin| u8::try_from(spin).ok()).unwrap_or(0));
+        }
+        if row.0[MAP_NUMBER].is_some() {
+            let number = integer(row.get(MAP_NUMBER)).and_then(|number| u32::try_from(number).ok());
+            atoms.map_numbers.push(number.unwrap_or(0));
         }
         self.model.positions.to_mut().push(position.unwrap_or_default());
         Ok(())

@@ -541,6 +541,8 @@ fn atom_site(molecule: &Molecule, names: &Names<'_>, out: &mut Output, cx: &Cont
         ("mediary_type", !atoms.types.is_empty()),
         ("mediary_hydrogens", !atoms.hydrogens.is_empty()),
         ("mediary_aromatic", !atoms.aromatic.is_empty()),
+        ("mediary_radical", !atoms.radicals.is_empty()),
+        ("mediary_map_number", !atoms.map_numbers.is_empty()),
     ];
     for (item, _) in own.iter().filter(|(_, present)| *present) {
         writeln!(out, "_atom_site.{item}")?;
@@ -601,6 +603,12 @@ fn atom_site(molecule: &Molecule, names: &Names<'_>, out: &mut Output, cx: &Cont
         }
         if let Some(value) = atoms.aromatic.get(index) {
             add(if *value { "Y" } else { "N" });
+        }
+        if let Some(value) = atoms.radicals.get(index) {
+            add(&value.to_string());
+        }
+        if let Some(value) = atoms.map_numbers.get(index) {
+            add(&value.to_string());
         }
         backs.push(back);
     }

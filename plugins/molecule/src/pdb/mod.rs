@@ -120,7 +120,7 @@ impl Format for Pdb {
 
 /// Whether a line has a charge and a radius where PDB has occupancy and B factor: the same words as PQR has them, of more than
 /// two decimals or out of columns. Read as PDB, they would be wrong without a word.
-fn is_pqr(line: &[u8]) -> bool {
+pub(crate) fn is_pqr(line: &[u8]) -> bool {
     let words: Vec<_> = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
     let decimals = |word: &[u8]| Some(word.len() - 1 - word.iter().position(|&byte| byte == b'.')?);
     let is_number = |word: &&&[u8]| crate::text::float(word).is_some();
