@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::common::data;
-use crate::malformed::judge_as;
+use crate::malformed::{ACCEPTED, judge_as};
 
 /// Judges inputs, read as the format of their folder's name.
 fn all(id: &str, folder: &Path, inputs: Vec<(&str, Vec<u8>)>) {
@@ -16,8 +16,11 @@ fn all(id: &str, folder: &Path, inputs: Vec<(&str, Vec<u8>)>) {
     for (name, bytes) in inputs {
         let path = folder.join(name);
         fs::write(&path, bytes).unwrap();
-        if let Err(problem) = judge_as(&path, &["--from", id]) {
-            problems.push(format!("{name}: {problem}"));
+        match judge_as(&path, &["--from", id]) {
+            // Much, and no lie: it may be read without a word.
+            Err(problem) if name.starts_with("fair-") && problem == ACCEPTED => {}
+            Err(problem) => problems.push(format!("{name}: {problem}")),
+            Ok(()) => {}
         }
     }
     assert!(problems.is_empty(), "{id}:\n{}", problems.join("\n"));
@@ -263,7 +266,7 @@ fn one_geometry_for_many_meshes() {
     let geometry = json!({"vertexData": [{"id": "g", "positions": vec![0.5; 300_000], "indices": [0, 1, 2]}]});
     let mut files = vec![
         ("chain.babylon", json!({"meshes": chain}).to_string().into_bytes()),
-        ("shared.babylon", json!({"meshes": shared, "geometries": geometry}).to_string().into_bytes()),
+        ("fair-shared.babylon", json!({"meshes": shared, "geometries": geometry}).to_string().into_bytes()),
         ("deep.babylon", format!("{{\"meshes\":{}", "[".repeat(1_000_000)).into_bytes()),
     ];
     for file in ["/dev/zero", "../a", "file:///etc/hostname"] {

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mediary::Registry;
+use mediary::{Finished, MemorySiblings, Output, ReadOptions, Registry, Source, Strictness, WriteOptions};
 use serde_json::Value;
 
-use crate::common::{corpus, files_below, malformed, root};
+use crate::common::{corpus, files_below, malformed, read_all, root};
+
+/// What is wrong with a broken file that is read as if it was none.
+pub(crate) const ACCEPTED: &str = "accepted without a word";
 
 /// Runs `mediary info --json --full` on a file; says what is wrong with the answer.
 fn judge(path: &Path) -> Result<(), String> {
@@ -52,7 +55,7 @@ pub(crate) fn judge_as(path: &Path, arguments: &[&str]) -> Result<(), String> {
         return Err(format!("exit {code} with {errors} errors"));
     }
     if errors == 0 && !noted {
-        return Err("accepted without a word".into());
+        return Err(ACCEPTED.into());
     }
     Ok(())
 }
@@ -70,6 +73,39 @@ fn our_malformed_samples_are_refused_or_noted() {
     let files: Vec<_> = Registry::builtin().formats().flat_map(malformed).collect();
     assert!(files.len() >= 10, "only {} files", files.len());
     judge_all(&files);
+}
+
+/// A writer refuses what it cannot hold, and its own reader takes what it writes.
+#[test]
+fn what_is_read_of_malformed_samples_is_written_or_refused() {
+    let registry = Registry::builtin();
+    let (mut written, mut problems) = (0, Vec::new());
+    for from in registry.formats() {
+        for path in malformed(from) {
+            for to in registry.formats().filter(|to| to.reads && to.writes.is_some()) {
+                let mut options = ReadOptions::default();
+                options.from = Some(from.id.into());
+                options.strictness = Strictness::Lenient;
+                let source = Source::open(&path, &options.limits).unwrap();
+                let first = registry.open(&source, &options).ok().and_then(|mut reading| reading.next()?.ok());
+                let Some(mut record) = first.filter(|record| to.kinds.contains(&record.kind())) else { continue };
+                let mut out = Output::memory();
+                if registry.write(&mut record, to.id, &mut out, &WriteOptions::default()).is_err() {
+                    continue;
+                }
+                let Finished { bytes, siblings } = out.finish().unwrap();
+                let beside = siblings.into_iter();
+                let beside = beside.fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes));
+                options.from = Some(to.id.into());
+                options.strictness = Strictness::Default;
+                let again = read_all(&registry, &Source::from_bytes("", bytes).with_siblings(beside), &options);
+                written += 1;
+                problems.extend(again.err().map(|error| format!("{} as {}: {error}", path.display(), to.id)));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{} of {written}:\n{}", problems.len(), problems.join("\n"));
+    assert!(written > 50, "only {written}");
 }
 
 /// Also the files of formats that are not read yet: they are not recognised, which is an error with a code.

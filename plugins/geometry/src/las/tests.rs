@@ -194,6 +194,16 @@ fn written_files_read_back() {
 }
 
 #[test]
+fn an_extent_without_a_step_is_refused() {
+    let reading = ReadOptions::default();
+    let registry = mediary_core::Registry::builtin();
+    let far = Source::from_bytes("a.xyz", &b"1e308 0 0\n-1e308 0 0\n"[..]);
+    let mut record = registry.open(&far, &reading).unwrap().next().unwrap().unwrap();
+    let error = registry.write(&mut record, "las", &mut Output::memory(), &Default::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[test]
 fn other_points_are_written_to_a_step_that_suits_them() {
     let (again, record) = Points::again("xyz-points/points_agisoft.xyz", "las", &[]);
     let before = Points::of_file("xyz-points/points_agisoft.xyz");

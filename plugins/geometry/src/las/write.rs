@@ -150,6 +150,11 @@ impl Grid {
         let scale =
             if asked > 0.0 { asked } else { 10_f64.powf(step).min((extent * 2.0 / f64::from(i32::MAX)).max(0.001)) };
         let offset = [0, 1, 2].map(|axis| ((bounds.min[axis] + bounds.max[axis]) / 2.0).round());
+        if !scale.is_normal() || offset.iter().any(|offset| !offset.is_finite()) {
+            let message =
+                format!("coordinates from {:?} to {:?}: no step between them is a number", bounds.min, bounds.max);
+            return Err(Error::unsupported(message));
+        }
         Ok(Self { scale: [scale; 3], offset })
     }
 

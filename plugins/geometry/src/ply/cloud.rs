@@ -7,7 +7,7 @@ use mediary_core::record::{AttributeSpec, PointChunk, PointCloud, ScalarType, St
 use mediary_core::{Context, Error, MediaRecord, Output, Result, Source};
 
 use super::body::{Body, Column};
-use super::header::{Element, Encoding, Header, type_name};
+use super::header::{Element, Encoding, Header, MOST_PROPERTIES, type_name};
 use crate::columns::{interleave, positions, scatter};
 use crate::text::{Digits, put_number};
 
@@ -258,6 +258,11 @@ fn head(schema: &[AttributeSpec], crs: Option<&str>, points: u64, ascii: bool) -
 
 pub(super) fn write(cloud: &mut PointCloud, out: &mut Output, cx: &Context) -> Result<()> {
     let ascii = cx.options().bool("ascii");
+    let numbers = cloud.schema.iter().fold(3_usize, |sum, spec| sum.saturating_add(spec.components));
+    if numbers > MOST_PROPERTIES {
+        let message = format!("points of {numbers} numbers: PLY is written with up to {MOST_PROPERTIES} properties");
+        return Err(Error::unsupported(message));
+    }
     cx.lose("boxes", cloud.boxes.len() as u64, "boxes: they stay in the record");
     cx.lose("vectors", cloud.vectors.len() as u64, "vectors: they stay in the record");
     cx.lose("scene-type", cloud.scene_type.is_some().into(), "the type of the scene: it stays in the record");

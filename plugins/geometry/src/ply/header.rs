@@ -9,7 +9,7 @@ use crate::text::{self, Scanner};
 const LONGEST: u64 = 4 << 20;
 
 /// Properties of an element: real files have up to some hundred, and every pair of names may have to be compared.
-const MOST_PROPERTIES: usize = 4096;
+pub(super) const MOST_PROPERTIES: usize = 4096;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

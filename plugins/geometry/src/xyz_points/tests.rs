@@ -1,6 +1,6 @@
 //! Facts are those of NumPy, see `tests/data/xyz-points/README.md`.
 
-use mediary_core::record::ScalarType;
+use mediary_core::record::{AttributeData, AttributeSpec, PointChunk, PointCloud, ScalarType, Stream};
 use mediary_core::{ReadOptions, Registry, Strictness};
 
 use super::*;
@@ -103,6 +103,27 @@ fn precision_and_a_missing_header_are_losses() {
     assert_eq!(again.positions[0], [665187.52, 5648349.9, 241.76769]);
     let lost: Vec<_> = record.loss.iter().map(|loss| (&*loss.code, loss.count)).collect();
     assert_eq!(lost, [("xyz-points.names", 1), ("xyz-points.precision", 293)]);
+}
+
+#[test]
+fn what_no_head_can_hold_is_refused_or_lost() {
+    let written = |components: usize, name: &str, format: &str| {
+        let schema = vec![AttributeSpec::new(name, ScalarType::U8, components)];
+        let values = AttributeData::U8(vec![7; components].into());
+        let chunk = PointChunk::new(vec![[1.0; 3]], vec![values], &schema).unwrap();
+        let mut record = MediaRecord::new(PointCloud::new(schema, Stream::from_chunks(vec![chunk])));
+        let mut out = Output::memory();
+        Registry::builtin().write(&mut record, format, &mut out, &Default::default())?;
+        let lost = record.loss.iter().any(|loss| loss.code == "xyz-points.names");
+        Points::of_bytes(format, &out.finish()?.bytes, Strictness::Strict).map(|points| (points.attributes.len(), lost))
+    };
+    assert_eq!(written(1000, "a", "xyz-points").unwrap(), (1000, false));
+    assert_eq!(written(1, &"a".repeat(1 << 16), "xyz-points").unwrap(), (1, true));
+    assert_eq!(written(4000, "a", "ply").unwrap(), (1, false));
+    for (components, format) in [(1100, "xyz-points"), (5000, "ply")] {
+        let error = written(components, "a", format).unwrap_err();
+        assert_eq!(error.kind(), mediary_core::ErrorKind::Unsupported, "{error}");
+    }
 }
 
 #[test]

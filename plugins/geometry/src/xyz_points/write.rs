@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use mediary_core::record::{AttributeSpec, PointCloud, ScalarType};
-use mediary_core::{Context, Output, Result};
+use mediary_core::{Context, Error, Output, Result};
 
 use crate::text::{Digits, flush_if_long, put_number};
 
@@ -14,6 +14,10 @@ enum Style {
     Single,
     Double,
 }
+
+/// Readers tell the columns from the start of a file: names and a row of numbers must fit into it.
+const MOST_COLUMNS: usize = 1024;
+const LONGEST_HEADER: usize = 16 << 10;
 
 struct Column {
     /// Its place in the schema.
@@ -29,6 +33,12 @@ pub(super) fn write(cloud: &mut PointCloud, out: &mut Output, cx: &Context) -> R
         "semicolon" => b';',
         _ => b' ',
     };
+    let width = cloud.schema.iter().fold(3_usize, |sum, spec| sum.saturating_add(spec.components));
+    if width > MOST_COLUMNS {
+        let message =
+            format!("points of {width} numbers: lists of points are written with up to {MOST_COLUMNS} columns");
+        return Err(Error::unsupported(message));
+    }
     let mut digits = Digits::of(cx);
     cx.lose("boxes", cloud.boxes.len() as u64, "boxes");
     cx.lose("vectors", cloud.vectors.len() as u64, "vectors");
@@ -36,12 +46,13 @@ pub(super) fn write(cloud: &mut PointCloud, out: &mut Output, cx: &Context) -> R
     cx.lose("crs", cloud.crs.is_some().into(), "the coordinate reference system");
     let (columns, names) = plan(&cloud.schema, cx);
     let mut text = Vec::with_capacity(1 << 20);
-    if cx.options().bool("header") {
+    let header = names.join(&*char::from(separator).to_string());
+    if cx.options().bool("header") && header.len() <= LONGEST_HEADER {
         text.extend_from_slice(b"//");
-        text.extend_from_slice(names.join(&*char::from(separator).to_string()).as_bytes());
+        text.extend_from_slice(header.as_bytes());
         text.push(b'\n');
     } else {
-        cx.lose("names", columns.len() as u64, "names of attributes: there is no header");
+        cx.lose("names", columns.len() as u64, "names of attributes: there is no header, or they are too long for one");
     }
     while let Some(chunk) = cloud.points.next_chunk()? {
         for (at, position) in chunk.positions().iter().enumerate() {
