@@ -14,6 +14,7 @@ use crate::limits::{Budget, Limits};
 use crate::operation::{BuiltInOperations, Operations};
 use crate::options::{OptionUse, Options};
 use crate::output::Output;
+use crate::packing::{BuiltInPacking, Packing};
 use crate::probe::{Detection, Probe};
 use crate::record::{Description, Kind, Media, MediaRecord, SourceInfo, describe, stream};
 use crate::source::Source;
@@ -92,6 +93,7 @@ struct Entry {
 pub struct Registry {
     entries: BTreeMap<&'static str, Entry>,
     operations: BTreeMap<&'static str, &'static Operations>,
+    packings: Vec<&'static Packing>,
     draw: Option<Draw>,
 }
 
@@ -121,6 +123,9 @@ impl Registry {
                 panic!("{error}");
             }
         }
+        for BuiltInPacking(packing) in inventory::iter::<BuiltInPacking> {
+            registry.add_packing(packing);
+        }
         for Depiction(draw) in inventory::iter::<Depiction> {
             assert!(registry.draw.replace(*draw).is_none(), "two depictions are linked: a registry has one");
         }
@@ -145,6 +150,13 @@ impl Registry {
         self.operations.values().copied()
     }
 
+    /// Adds a packing: what begins with its signature, and is of no format, is unpacked before formats look at it.
+    pub fn add_packing(&mut self, packing: &'static Packing) {
+        self.packings.push(packing);
+        // The order of `inventory` is not specified.
+        self.packings.sort_by_key(|packing| packing.name);
+    }
+
     /// Sets what draws media for writers that take images, instead of the built-in depiction, if there is one.
     pub fn set_depiction(&mut self, draw: Draw) {
         self.draw = Some(draw);
@@ -153,7 +165,8 @@ impl Registry {
     /// The same operations and depiction, and no formats.
     #[must_use]
     pub fn without_formats(&self) -> Self {
-        Self { entries: BTreeMap::new(), operations: self.operations.clone(), draw: self.draw }
+        let (operations, packings) = (self.operations.clone(), self.packings.clone());
+        Self { entries: BTreeMap::new(), operations, packings, draw: self.draw }
     }
 
     /// What draws media for writers that take images.
@@ -336,9 +349,25 @@ impl Registry {
         Ok(())
     }
 
-    /// Looks at an input and weighs all formats.
+    /// Looks at an input and weighs all formats. One that is packed is unpacked for that, within the default limits.
     #[must_use]
     pub fn detect(&self, source: &Source) -> Detection {
+        match self.unpacked(source, &Limits::default(), &Cancel::default()) {
+            Ok(Some(inside)) => self.weigh(&inside),
+            _ => self.weigh(source),
+        }
+    }
+
+    /// What is inside of an input that is packed and of no format as it stands.
+    fn unpacked(&self, source: &Source, limits: &Limits, cancel: &Cancel) -> Result<Option<Source>> {
+        let packing = self.packings.iter().find(|packing| source.head().starts_with(packing.signature));
+        match packing.filter(|_| self.weigh(source).candidates.is_empty()) {
+            Some(packing) => packing.open(source, limits, cancel).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn weigh(&self, source: &Source) -> Detection {
         let probe = Probe { head: source.head(), tail: source.tail(), len: source.len(), name: source.name() };
         Detection::weigh(&probe, self.entries.values().map(|entry| entry.format))
     }
@@ -357,9 +386,11 @@ impl Registry {
                 Error::malformed("the input is empty").with_hint("0 bytes hold no media; fetch or copy it again")
             );
         }
+        let unpacked = self.unpacked(source, &options.limits, &options.cancel)?;
+        let inside = unpacked.as_ref().unwrap_or(source);
         let detection = match &options.from {
             Some(id) => Detection::forced(self.get(id)?.info().id),
-            None => self.detect(source),
+            None => self.weigh(inside),
         };
         let format = self.get(detection.winner(options.strictness == Strictness::Strict)?)?;
         let info = format.info();
@@ -387,9 +418,10 @@ impl Registry {
                 format!("{} could not look at the input: {}", failure.format, failure.message),
             ));
         }
-        let reader = guard(|| format.open(source, &cx)).map_err(|error| error.of_format(info.id))?;
+        let reader = guard(|| format.open(inside, &cx)).map_err(|error| error.of_format(info.id))?;
         Ok(Reading {
             source: source.clone(),
+            packed: unpacked.is_some(),
             detection,
             info,
             cx,
@@ -451,7 +483,10 @@ impl Registry {
 
 /// An input being read: an iterator of records.
 pub struct Reading {
+    /// The input as it stands.
     source: Source,
+    /// What is read is inside of it.
+    packed: bool,
     detection: Detection,
     info: &'static FormatInfo,
     cx: Context,
@@ -554,6 +589,7 @@ impl Reading {
             record.media_type = self.info.media_type().to_owned();
         }
         record.index = self.next;
+        record.source_is_canonical &= !self.packed;
         record.source = self.source_info();
         record.diagnostics = self.cx.diagnostics();
         record.media.set_origin(stream::Origin {

@@ -6,6 +6,7 @@ use mediary_data as _;
 use mediary_geometry as _;
 use mediary_image as _;
 use mediary_molecule as _;
+use mediary_packing as _;
 use mediary_video as _;
 
 pub use mediary_core::*;

@@ -3,6 +3,9 @@
 use mediary_core::Context;
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::Chirality;
+use smol_str::SmolStr;
+
+use crate::names;
 
 /// Names of atoms (`named` of them), residues and chains.
 pub(crate) fn names(molecule: &Molecule, named: usize, cx: &Context) {
@@ -10,6 +13,18 @@ pub(crate) fn names(molecule: &Molecule, named: usize, cx: &Context) {
     let count = named.max(residues.count()).max(molecule.residues.len() - usize::from(!molecule.residues.is_empty()));
     cx.lose("names", count as u64, "atom names, residues and chains");
     cx.lose("secondary", molecule.secondary.len() as u64, "helices and sheets");
+}
+
+/// Elements that the names of atoms do not tell.
+pub(crate) fn elements(molecule: &Molecule, cx: &Context) {
+    let atoms = &molecule.atoms;
+    let told = |(index, name): (usize, &SmolStr)| {
+        let residue = &molecule.residues[atoms.residues[index] as usize];
+        // An atom without a name is written under its symbol.
+        name.is_empty() || names::element(name, &residue.name) == atoms.elements[index]
+    };
+    let untold = atoms.names.iter().enumerate().filter(|&atom| !told(atom)).count();
+    cx.lose("elements", untold as u64, "elements that the names of atoms do not tell");
 }
 
 /// Alternate locations, occupancies, B factors.

@@ -131,10 +131,5 @@ fn lose(record: &MediaRecord, molecule: &Molecule, cx: &Context) {
     cx.lose("isotopes", count(&mut atoms.isotopes.iter().map(|&isotope| isotope != 0)), "isotopes");
     cx.lose("radicals", count(&mut atoms.radicals.iter().map(|&spin| spin != 0)), "radicals");
     cx.lose("map-numbers", count(&mut atoms.map_numbers.iter().map(|&number| number != 0)), "numbers of reaction maps");
-    let told = |index: usize| {
-        let residue = &molecule.residues[atoms.residues[index] as usize];
-        let name = if atoms.names[index].is_empty() { atoms.elements[index].symbol() } else { &atoms.names[index] };
-        crate::names::element(name, &residue.name) == atoms.elements[index]
-    };
-    cx.lose("elements", count(&mut (0..atoms.len()).map(|index| !told(index))), "elements that names do not tell");
+    losses::elements(molecule, cx);
 }

@@ -19,7 +19,8 @@
 //!
 //! Set aside with a diagnostic: other records (`record`), such as sets and force field data. Status bits are passed over.
 //!
-//! Written: the same, types of SYBYL from elements and bonds unless they come from a MOL2 file. Lost, as losses: formal charges,
+//! Written: the same, types of SYBYL from elements and bonds unless they come from a MOL2 file; rings of alternating
+//! bonds as they are stated, not as `ar`. Lost, as losses: formal charges,
 //! isotopes, stereo, models but the first, and every column that the format has no field for.
 //!
 //! Strictness: strict takes every deviation as an error. Default repairs, with a diagnostic: types of no known element, numbers

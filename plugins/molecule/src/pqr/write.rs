@@ -80,6 +80,7 @@ fn lose(record: &MediaRecord, molecule: &Molecule, positions: &[[f64; 3]], cx: &
     let atoms = &molecule.atoms;
     let count = |flags: &mut dyn Iterator<Item = bool>| flags.filter(|&flag| flag).count() as u64;
     cx.lose("properties", record.properties.len() as u64, "properties");
+    losses::elements(molecule, cx);
     losses::places(molecule, cx);
     losses::crystal(molecule, cx);
     losses::models(molecule, cx);

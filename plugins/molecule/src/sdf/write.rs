@@ -113,6 +113,9 @@ impl Writer<'_> {
         let types = types.filter(|(kind, element)| !kind.is_empty() && **element != Element::UNKNOWN).count();
         cx.lose("types", types as u64, "atom types");
         let kept = |bond: &&Bond| bond.aromatic && bond.order != BondOrder::Aromatic;
+        if molecule.bonds.iter().any(|bond| bond.order == BondOrder::Unknown) {
+            cx.note("unknown-order", "bonds of unknown order are written as any (type 8), not as single ones");
+        }
         let flagged = molecule.bonds.iter().filter(kept).count();
         cx.lose("aromatic-flags", flagged as u64, "aromatic flags of bonds that have an order");
         let sided = molecule.bonds.iter().filter(|bond| matches!(bond.stereo, BondStereo::Cis | BondStereo::Trans));
