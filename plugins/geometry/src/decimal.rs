@@ -158,7 +158,7 @@ fn divided(significand: u64, n: usize) -> f64 {
     let reciprocal = RECIPROCALS[n];
     let (high, low) = (reciprocal >> 64, reciprocal & u128::from(u64::MAX));
     let mut product = normal * high;
-    if product >> 64 & 0x1FF == 0x1FF {
+    if (product >> 64) & 0x1FF == 0x1FF {
         // What the low half of the reciprocal adds can decide.
         product += (normal * low) >> 64;
     }
@@ -173,7 +173,7 @@ fn divided(significand: u64, n: usize) -> f64 {
     }
     let bits = (bits + (bits & 1)) >> 1;
     // Bits of 5^n: n times the logarithm of 5 to the base 2.
-    let five = (n as i64 * 152_170 >> 16) + 1;
+    let five = ((n as i64 * 152_170) >> 16) + 1;
     let exponent = 11 + i64::from(upper) - i64::from(zeros) - five - n as i64;
     bits as f64 * f64::from_bits(((1023 + exponent) as u64) << 52)
 }
