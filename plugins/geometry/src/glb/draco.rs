@@ -5,6 +5,7 @@
 //! bitstream: <https://google.github.io/draco/spec/>.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "draco")]
 use std::panic::catch_unwind;
 
 use mediary_core::{Context, Error, Result};
@@ -31,6 +32,7 @@ pub(super) struct Values {
 ///
 /// # Errors
 /// `Malformed` when the stream is broken or holds another number of triangles; `Limit` when the budget is too small.
+#[cfg(feature = "draco")]
 pub(super) fn decode(data: &[u8], indices: u64, vertices: u64, cx: &Context) -> Result<Decoded> {
     cx.limits().check("elements", indices.max(vertices))?;
     if let Some(faces) = announced_faces(data)
@@ -86,8 +88,17 @@ pub(super) fn decode(data: &[u8], indices: u64, vertices: u64, cx: &Context) -> 
     Ok(Decoded { indices, attributes })
 }
 
+/// # Errors
+/// `Unsupported`: it needs the feature `draco`.
+#[cfg(not(feature = "draco"))]
+pub(super) fn decode(_: &[u8], _: u64, _: u64, _: &Context) -> Result<Decoded> {
+    Err(Error::unsupported("this build has no decoder of KHR_draco_mesh_compression")
+        .with_hint("build it with the feature `draco`"))
+}
+
 /// The number of faces that the connectivity header announces, before anything is decoded; `None` where metadata stand before
 /// it.
+#[cfg(feature = "draco")]
 fn announced_faces(data: &[u8]) -> Option<u64> {
     let header = data.get(..11)?;
     let (method, flags) = (header[8], u16::from_le_bytes([header[9], header[10]]));
@@ -103,6 +114,7 @@ fn announced_faces(data: &[u8]) -> Option<u64> {
     varint(&mut rest)
 }
 
+#[cfg(feature = "draco")]
 fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..63).step_by(7) {
