@@ -244,7 +244,7 @@ impl Faces {
             if strips {
                 self.add_strips(sizes, values, done)?;
             } else {
-                self.add_faces(sizes, values, uv, (done, count as usize), cx)?;
+                self.add_faces(sizes, values, uv, done, cx)?;
             }
             done += rows.count as u64;
             cx.budget().give_back(rows.charged);
@@ -255,21 +255,16 @@ impl Faces {
         Ok(done == element.count)
     }
 
-    /// Adds faces of the rows from `done` on, of so many.
+    /// Adds faces of the rows from `done` on.
     fn add_faces(
         &mut self,
         sizes: &[u32],
         values: &AttributeData,
         texcoords: Option<(&Vec<u32>, &AttributeData)>,
-        (done, rows): (u64, usize),
+        done: u64,
         cx: &Context,
     ) -> Result<()> {
         let first = self.indices.len();
-        if first == 0 && !sizes.is_empty() {
-            // As if all were like these; what is announced is there.
-            self.indices.reserve(values.len() / sizes.len() * rows);
-            self.sizes.reserve(rows);
-        }
         match values {
             // The usual types, without a detour over floats.
             AttributeData::I32(values) => self.indices.extend(values.iter().map(|&index| index.cast_unsigned())),
