@@ -265,29 +265,25 @@ fn past_blanks(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Bytes below which a text is not divided further.
-const LEAST_PART: usize = 1 << 20;
-/// Parts for each thread: lines of one kind take longer than those of another.
-const PARTS_A_THREAD: usize = 4;
+/// Bytes of a part of a text: enough to be worth a thread's while, few enough that lists of what it says grow cheaply.
+const PART: usize = 4 << 20;
 
-/// Divides a text into parts for so many threads. They end behind an LF; never behind one that a backslash makes part of its line.
-pub(crate) fn parts(bytes: &[u8], threads: usize) -> Vec<Range<usize>> {
-    let count = if threads < 2 { 1 } else { (threads * PARTS_A_THREAD).min(bytes.len() / LEAST_PART).max(1) };
-    let mut parts = Vec::with_capacity(count);
-    let mut start = 0;
-    for number in 1..count {
-        let mut end = (bytes.len() / count * number).max(start);
-        while let Some(length) = bytes[end..].iter().position(|&byte| byte == b'\n') {
-            let line = &bytes[start..end + length];
-            end += length + 1;
-            if !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\") {
-                parts.push(start..end);
-                start = end;
-                break;
-            }
+/// Divides a text into parts. They end behind an LF; never behind one that a backslash makes part of its line.
+pub(crate) fn parts(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut parts = Vec::with_capacity(bytes.len() / PART + 1);
+    let (mut start, mut at) = (0, PART);
+    while let Some(length) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n')) {
+        let line = &bytes[start..at + length];
+        at += length + 1;
+        if !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\") {
+            parts.push(start..at);
+            start = at;
+            at = start + PART;
         }
     }
-    parts.push(start..bytes.len());
+    if start < bytes.len() || parts.is_empty() {
+        parts.push(start..bytes.len());
+    }
     parts
 }
 
@@ -467,15 +463,15 @@ mod tests {
     fn parts_end_with_whole_lines() {
         let mut text = b"f 1 2 \\\r\n 3\nv 1 2 3\r\n".repeat(300_000);
         text.extend_from_slice(b"no end");
-        let divided = parts(&text, 2);
-        assert!(divided.len() > 4, "{}", divided.len());
+        let divided = parts(&text);
+        assert!(divided.len() > 1, "{}", divided.len());
         assert_eq!((divided[0].start, divided[divided.len() - 1].end), (0, text.len()));
         for pair in divided.windows(2) {
             assert_eq!(pair[0].end, pair[1].start);
             assert!(matches!(text[pair[1].start], b'f' | b'v'));
         }
-        assert_eq!(parts(&text, 1).len(), 1);
-        assert_eq!(parts(&b"v\r".repeat(2 << 20), 2).len(), 1);
+        assert_eq!(parts(b"v"), [0..1]);
+        assert_eq!(parts(&b"v\r".repeat(4 << 20)).len(), 1);
     }
 
     #[test]

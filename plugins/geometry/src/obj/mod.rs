@@ -29,7 +29,10 @@
 //! Strict turns `short-face`, `zero-index`, `extra-values` and `unknown-statement` into errors; lenient leaves out elements with
 //! bad indices and reads unreadable numbers as NaN.
 
+mod file;
+mod parse;
 mod read;
+mod sort;
 mod write;
 
 use mediary_core::{
