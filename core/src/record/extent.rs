@@ -20,9 +20,7 @@ impl<'m> Extent<'m> {
         let leaves: Vec<_> = mesh.primitives.iter().flat_map(|primitive| primitive.positions.chunks(LEAF)).collect();
         let around = |points: &&[[f32; 3]]| {
             let mut bounds = Bounds::EMPTY;
-            for point in *points {
-                bounds.include(point.map(f64::from));
-            }
+            bounds.include_all(points);
             bounds
         };
         let mut levels = vec![leaves.iter().map(around).collect::<Vec<_>>()];

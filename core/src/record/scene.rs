@@ -745,9 +745,12 @@ impl Scene {
                 return extent.include(world, &mut bounds);
             }
             for primitive in &self.meshes[mesh as usize].primitives {
+                if *world == identity {
+                    bounds.include_all(&primitive.positions);
+                    continue;
+                }
                 for position in &primitive.positions {
-                    let position = position.map(f64::from);
-                    bounds.include(if *world == identity { position } else { transform_point(world, position) });
+                    bounds.include(transform_point(world, position.map(f64::from)));
                 }
             }
         });

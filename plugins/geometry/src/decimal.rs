@@ -63,22 +63,24 @@ pub(crate) fn digits(bytes: &[u8], mut at: usize, value: &mut u64) -> usize {
     at
 }
 
+/// How many of the eight bytes that come next are digits in a row, and their value; `None` where the text ends before.
+#[inline(always)]
+fn eight_digits(bytes: &[u8], at: usize) -> Option<(usize, u64)> {
+    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?) ^ 0x3030_3030_3030_3030;
+    // The high bit of each byte that is no digit; a carry reaches only bytes behind the first of them.
+    let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
+    let count = others.trailing_zeros() as usize / 8;
+    // The first digit is the lowest byte: zeros below lead the number.
+    let word = word.checked_shl(64 - 8 * count as u32).unwrap_or(0);
+    let pairs = (word.wrapping_mul(10) + (word >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    Some((count, (fours.wrapping_mul(10_000) + (fours >> 32)) & 0xFFFF_FFFF))
+}
+
 /// As [`digits`], faster where there are many, or where their number changes from one time to the next.
 #[inline(always)]
-fn many_digits(bytes: &[u8], mut at: usize, value: &mut u64) -> usize {
-    while let Some(&word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(word) ^ 0x3030_3030_3030_3030;
-        // The high bit of each byte that is no digit; a carry reaches only bytes behind the first of them.
-        let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
-        let count = others.trailing_zeros() as usize / 8;
-        if count == 0 {
-            return at;
-        }
-        // The first digit is the lowest byte: zeros below lead the number.
-        let word = word << (64 - 8 * count);
-        let pairs = (word.wrapping_mul(10) + (word >> 8)) & 0x00FF_00FF_00FF_00FF;
-        let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
-        let eight = (fours.wrapping_mul(10_000) + (fours >> 32)) & 0xFFFF_FFFF;
+pub(crate) fn many_digits(bytes: &[u8], mut at: usize, value: &mut u64) -> usize {
+    while let Some((count, eight)) = eight_digits(bytes, at) {
         *value = value.wrapping_mul(SHIFTS[count]).wrapping_add(eight);
         at += count;
         if count < 8 {

@@ -13,6 +13,7 @@ mod mtl;
 mod obj;
 mod off;
 mod operations;
+mod parallel;
 mod pcd;
 mod pictures;
 mod ply;

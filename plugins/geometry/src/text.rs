@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use mediary_core::{Context, OptionSpec, OptionType, Output, Result};
 
-use crate::decimal::{decimal, digits};
+use crate::decimal::{decimal, digits, many_digits};
 
 /// Whether `byte` separates words inside a line.
 #[inline(always)]
@@ -49,6 +49,11 @@ impl<'a> Scanner<'a> {
     /// Offset of the next byte.
     pub(crate) fn offset(&self) -> usize {
         self.at
+    }
+
+    /// Bytes that are left.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len() - self.at
     }
 
     /// Line of the next byte, counted from 1.
@@ -186,7 +191,7 @@ impl<'a> Scanner<'a> {
             let mut corner = [absent; 3];
             for (part, slot) in corner.iter_mut().enumerate() {
                 let mut value = 0;
-                let end = digits(self.bytes, at, &mut value);
+                let end = many_digits(self.bytes, at, &mut value);
                 if end - at > 9 || value == 0 && !(part == 1 && end == at) {
                     corners.truncate(first);
                     return false;
@@ -265,20 +270,23 @@ fn past_blanks(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Bytes of a part of a text: enough to be worth a thread's while, few enough that lists of what it says grow cheaply.
-const PART: usize = 4 << 20;
+/// Bytes of a part of a text: enough to be worth a thread's while, few enough that the lists of what it says grow cheaply.
+pub(crate) const PART: Range<usize> = 1 << 20..16 << 20;
+/// Parts for each thread: lines of one kind take longer than those of another.
+const PARTS_A_THREAD: usize = 4;
 
-/// Divides a text into parts. They end behind an LF; never behind one that a backslash makes part of its line.
-pub(crate) fn parts(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut parts = Vec::with_capacity(bytes.len() / PART + 1);
-    let (mut start, mut at) = (0, PART);
+/// Divides a text into parts for so many threads. They end behind an LF; never behind one that a backslash makes part of its line.
+pub(crate) fn parts(bytes: &[u8], threads: usize) -> Vec<Range<usize>> {
+    let size = (bytes.len() / (threads * PARTS_A_THREAD)).clamp(PART.start, PART.end);
+    let mut parts = Vec::with_capacity(bytes.len() / size + 1);
+    let (mut start, mut at) = (0, size);
     while let Some(length) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n')) {
         let line = &bytes[start..at + length];
         at += length + 1;
         if !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\") {
             parts.push(start..at);
             start = at;
-            at = start + PART;
+            at = start + size;
         }
     }
     if start < bytes.len() || parts.is_empty() {
@@ -463,15 +471,15 @@ mod tests {
     fn parts_end_with_whole_lines() {
         let mut text = b"f 1 2 \\\r\n 3\nv 1 2 3\r\n".repeat(300_000);
         text.extend_from_slice(b"no end");
-        let divided = parts(&text);
+        let divided = parts(&text, 2);
         assert!(divided.len() > 1, "{}", divided.len());
         assert_eq!((divided[0].start, divided[divided.len() - 1].end), (0, text.len()));
         for pair in divided.windows(2) {
             assert_eq!(pair[0].end, pair[1].start);
             assert!(matches!(text[pair[1].start], b'f' | b'v'));
         }
-        assert_eq!(parts(b"v"), [0..1]);
-        assert_eq!(parts(&b"v\r".repeat(4 << 20)).len(), 1);
+        assert_eq!(parts(b"v", 2), [0..1]);
+        assert_eq!(parts(&b"v\r".repeat(4 << 20), 2).len(), 1);
     }
 
     #[test]

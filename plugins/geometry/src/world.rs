@@ -83,17 +83,28 @@ fn cofactors(m: &[f64; 16]) -> ([[f64; 3]; 3], bool) {
 
 /// The middle of what single precision would round, in whole units; 0 on axes that do not need it.
 pub(crate) fn offset(positions: &[[f64; 3]]) -> [f64; 3] {
-    [0, 1, 2].map(|axis| {
-        let (mut least, mut most, mut rounds) = (f64::INFINITY, f64::NEG_INFINITY, false);
-        for value in positions.iter().map(|position| position[axis]).filter(|value| value.is_finite()) {
-            least = least.min(value);
-            most = most.max(value);
+    let (mut least, mut most, mut rounds) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3], [false; 3]);
+    for position in positions {
+        for axis in 0..3 {
+            let value = position[axis];
+            if !value.is_finite() {
+                continue;
+            }
+            least[axis] = if value < least[axis] { value } else { least[axis] };
+            most[axis] = if value > most[axis] { value } else { most[axis] };
             #[expect(clippy::cast_possible_truncation, reason = "whether it truncates is the question")]
             let single = f64::from(value as f32);
-            rounds |= value.abs() > LARGE && single != value;
+            rounds[axis] |= value.abs() > LARGE && single != value;
         }
+    }
+    [0, 1, 2].map(|axis| {
+        let (least, most) = (least[axis], most[axis]);
         // An offset helps only where the extent is smaller than the distance from the origin.
-        if rounds && most - least < least.abs().max(most.abs()) { (least + (most - least) / 2.0).round() } else { 0.0 }
+        if rounds[axis] && most - least < least.abs().max(most.abs()) {
+            (least + (most - least) / 2.0).round()
+        } else {
+            0.0
+        }
     })
 }
 

@@ -78,6 +78,9 @@ impl Data<'_> {
         const PIECE: usize = 1 << 14;
         let mut buffer = Vec::with_capacity(PIECE * 4);
         match self {
+            // As they lie in memory.
+            Self::F32(values) if cfg!(target_endian = "little") => out.write_all(bytemuck::cast_slice(values))?,
+            Self::U32(values, 4) if cfg!(target_endian = "little") => out.write_all(bytemuck::cast_slice(values))?,
             Self::F32(values) => {
                 for piece in values.chunks(PIECE) {
                     buffer.clear();
@@ -110,6 +113,18 @@ impl Data<'_> {
         }
         Ok(())
     }
+}
+
+/// The least and the largest value of each component. All are finite.
+fn extremes<const N: usize>(values: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let (mut min, mut max) = ([f32::INFINITY; N], [f32::NEG_INFINITY; N]);
+    for element in values.as_chunks::<N>().0 {
+        for axis in 0..N {
+            min[axis] = if element[axis] < min[axis] { element[axis] } else { min[axis] };
+            max[axis] = if element[axis] > max[axis] { element[axis] } else { max[axis] };
+        }
+    }
+    (min.to_vec(), max.to_vec())
 }
 
 struct Entry<'a> {
@@ -154,14 +169,13 @@ impl<'a> Plan<'a> {
         accessor.insert("count".into(), (data.len() / components).into());
         accessor.insert("type".into(), kind.into());
         if let (true, Data::F32(values)) = (bounds, &data) {
-            let mut min = vec![f32::INFINITY; components];
-            let mut max = vec![f32::NEG_INFINITY; components];
-            for element in values.chunks_exact(components) {
-                for (axis, &value) in element.iter().enumerate() {
-                    min[axis] = min[axis].min(value);
-                    max[axis] = max[axis].max(value);
-                }
-            }
+            let (min, max) = match components {
+                1 => extremes::<1>(values),
+                2 => extremes::<2>(values),
+                3 => extremes::<3>(values),
+                4 => extremes::<4>(values),
+                _ => extremes::<16>(values),
+            };
             // Widened, not shortened: validators compare exactly.
             let exact = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
             accessor.insert("min".into(), json!(exact(&min)));

@@ -1,9 +1,11 @@
 //! What an OBJ file says, flat: lists of vertices, and of elements as corners that refer to them.
 
 use std::collections::HashMap;
+use std::mem::take;
 
 use mediary_core::{Context, Error, Result};
 
+use crate::parallel::joined;
 use crate::vertex::NONE;
 
 /// The colour of a vertex that has none.
@@ -234,17 +236,9 @@ impl<'a> File<'a> {
         let mut numbers: HashMap<&[u8], u32> = HashMap::from([(&b""[..], NAMELESS)]);
         let mut state = Segment { first: 0, object: 0, group: NAMELESS, material: NAMELESS };
         let (mut lines, mut charged) = (0, 0);
-        let sum = |list: fn(&Vertices) -> usize| parts.iter().map(|part| list(&part.vertices)).sum::<usize>();
-        let colored = parts.iter().any(|part| !part.vertices.colors.is_empty());
-        let totals =
-            [sum(|list| list.positions.len()), sum(|list| list.texcoords.len()), sum(|list| list.normals.len())];
-        if parts.len() > 1 {
-            let joined = totals[0] * if colored { 56 } else { 24 } + totals[1] * 8 + totals[2] * 12;
-            cx.budget().take(joined as u64)?;
-            charged += joined as u64;
-        }
+        let mut vertices = Vec::with_capacity(parts.len());
         let corners = parts.iter().map(|part| part.elements.corners.len()).sum::<usize>();
-        cx.limits().check("elements", totals[0].max(corners) as u64)?;
+        cx.limits().check("elements", corners as u64)?;
         for mut part in parts {
             let names: Vec<u32> = part
                 .names
@@ -273,14 +267,13 @@ impl<'a> File<'a> {
             file.objects.extend_from_slice(&part.objects[1..]);
             file.libraries.extend(part.libraries.iter().map(|&(name, line)| (name, line + lines)));
             file.elements.push(part.elements);
-            if file.elements.len() == 1 {
-                file.vertices = part.vertices;
-            } else {
-                file.vertices.append(part.vertices, totals, colored);
-            }
+            vertices.push(part.vertices);
             lines += part.lines;
             charged += part.charged;
         }
+        file.vertices = Vertices::joined(vertices, cx)?;
+        let totals = [file.positions.len(), file.texcoords.len(), file.normals.len()];
+        cx.limits().check("elements", totals[0] as u64)?;
         for elements in &mut file.elements {
             elements.check(totals, cx)?;
         }
@@ -289,19 +282,16 @@ impl<'a> File<'a> {
 }
 
 impl Vertices {
-    /// Adds those of the next part, of so many in all.
-    fn append(&mut self, mut part: Self, totals: [usize; 3], colored: bool) {
-        if colored {
-            self.colors.resize(self.positions.len(), NO_COLOR);
-            part.colors.resize(part.positions.len(), NO_COLOR);
-            self.colors.reserve_exact(totals[0] - self.colors.len());
+    /// Those of all parts.
+    fn joined(mut parts: Vec<Self>, cx: &Context) -> Result<Self> {
+        if parts.iter().any(|part| !part.colors.is_empty()) {
+            parts.iter_mut().for_each(|part| part.colors.resize(part.positions.len(), NO_COLOR));
         }
-        self.positions.reserve_exact(totals[0] - self.positions.len());
-        self.texcoords.reserve_exact(totals[1] - self.texcoords.len());
-        self.normals.reserve_exact(totals[2] - self.normals.len());
-        self.positions.append(&mut part.positions);
-        self.colors.append(&mut part.colors);
-        self.texcoords.append(&mut part.texcoords);
-        self.normals.append(&mut part.normals);
+        Ok(Self {
+            positions: joined(parts.iter_mut().map(|part| take(&mut part.positions)).collect(), cx)?,
+            colors: joined(parts.iter_mut().map(|part| take(&mut part.colors)).collect(), cx)?,
+            texcoords: joined(parts.iter_mut().map(|part| take(&mut part.texcoords)).collect(), cx)?,
+            normals: joined(parts.iter_mut().map(|part| take(&mut part.normals)).collect(), cx)?,
+        })
     }
 }

@@ -11,7 +11,7 @@ use crate::text::{self, Scanner};
 use crate::vertex::{NONE, unit};
 
 /// Bytes between checks of budget and deadline.
-const CHECK_EVERY: usize = 1 << 20;
+const CHECK_EVERY: usize = 1 << 18;
 
 /// A text that is read in parts.
 pub(super) struct Text<'a> {
@@ -22,8 +22,8 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, parts: text::parts(bytes), before: OnceLock::new() }
+    pub(super) fn new(bytes: &'a [u8], threads: usize) -> Self {
+        Self { bytes, parts: text::parts(bytes, threads), before: OnceLock::new() }
     }
 
     /// How many parts there are, at least one.
@@ -59,6 +59,8 @@ struct Parser<'p, 'a> {
     names: HashMap<&'a [u8], u32>,
     text: &'p Text<'a>,
     number: usize,
+    /// Positions, texture coordinates, normals and corners at the last check.
+    checked: [usize; 4],
 }
 
 impl<'p, 'a> Parser<'p, 'a> {
@@ -76,7 +78,8 @@ impl<'p, 'a> Parser<'p, 'a> {
         };
         let bytes = &text.bytes[text.parts[number].clone()];
         let scanner = if number == 0 { Scanner::new(bytes) } else { Scanner::amid(bytes) };
-        Self { part, cx, scanner, names: HashMap::from([(&b""[..], NAMELESS)]), text, number }
+        let names = HashMap::from([(&b""[..], NAMELESS)]);
+        Self { part, cx, scanner, names, text, number, checked: [0; 4] }
     }
 
     fn parse(mut self) -> Result<Part<'a>> {
@@ -148,9 +151,23 @@ impl<'p, 'a> Parser<'p, 'a> {
         Ok(self.part)
     }
 
+    /// Makes room in the lists, as if the text went on as since the check before.
+    fn make_room(&mut self) {
+        let left = self.scanner.left().min(text::PART.end);
+        let (vertices, corners) = (&mut self.part.vertices, &mut self.part.elements.corners);
+        let lengths = [vertices.positions.len(), vertices.texcoords.len(), vertices.normals.len(), corners.len()];
+        let before = std::mem::replace(&mut self.checked, lengths);
+        let ahead = |list: usize| (lengths[list] - before[list]) * left / CHECK_EVERY * 17 / 16;
+        vertices.positions.reserve(ahead(0));
+        vertices.texcoords.reserve(ahead(1));
+        vertices.normals.reserve(ahead(2));
+        corners.reserve(ahead(3));
+    }
+
     /// Pays for what the lists have grown to.
     fn check(&mut self) -> Result<()> {
         self.cx.checkpoint()?;
+        self.make_room();
         let part = &self.part;
         let (vertices, elements) = (&part.vertices, &part.elements);
         self.cx.limits().check("elements", vertices.positions.len().max(elements.corners.len()) as u64)?;

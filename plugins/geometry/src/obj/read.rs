@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use mediary_core::convert::srgb_to_linear;
+use mediary_core::record::Scene;
 use mediary_core::record::scene::{Mesh, Primitive, Topology};
-use mediary_core::record::{Buffer, Scene};
 use mediary_core::{Context, Error, MediaRecord, Result, Severity, Source};
 
 use super::file::{File, NO_COLOR, Shape};
 use super::parse::Text;
 use super::sort::{Group, sort};
 use crate::mtl::Libraries;
+use crate::parallel::gathered;
 use crate::text;
 use crate::vertex::NONE;
 use crate::world;
@@ -26,7 +27,7 @@ pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         }
         None => &bytes,
     };
-    let text = Text::new(text);
+    let text = Text::new(text, cx.threads());
     let parts = cx.in_parts((0..text.parts()).collect(), |number, cx| {
         let part = text.parse(number, cx)?;
         let lines = part.lines;
@@ -102,24 +103,6 @@ fn color_scale(file: &File<'_>, cx: &Context) -> f64 {
     1.0
 }
 
-/// Vertices that one thread takes at a time.
-const CHUNK: usize = 1 << 16;
-
-/// What stands for each vertex.
-fn gather<T: Clone + Default + Send>(
-    vertices: &[[u32; 3]],
-    cx: &Context,
-    value: impl Fn([u32; 3]) -> T + Sync,
-) -> Result<Buffer<T>> {
-    let mut values = vec![T::default(); vertices.len()];
-    let parts = vertices.chunks(CHUNK).zip(values.chunks_mut(CHUNK)).collect();
-    cx.in_parts(parts, |(vertices, values), _| {
-        values.iter_mut().zip(vertices).for_each(|(slot, &vertex)| *slot = value(vertex));
-        Ok(((), 0))
-    })?;
-    Ok(values.into())
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision, relative to the offset")]
 fn assemble(
     file: &File<'_>,
@@ -138,27 +121,31 @@ fn assemble(
             Shape::Face if part.sizes.is_empty() => Topology::Triangles,
             Shape::Face => Topology::Polygons,
         },
-        positions: gather(vertices, cx, |[index, ..]| {
+        positions: gathered(vertices, cx, |[index, ..]| {
             let position = file.positions[index as usize];
             [0, 1, 2].map(|axis| (position[axis] - offset[axis]) as f32)
-        })?,
+        })?
+        .into(),
         material,
         ..Primitive::default()
     };
     if part.has[0] {
-        primitive.texcoords = vec![gather(vertices, cx, |[_, index, _]| file.texcoords[index as usize])?];
+        primitive.texcoords = vec![gathered(vertices, cx, |[_, index, _]| file.texcoords[index as usize])?.into()];
     }
     if part.has[1] {
-        primitive.normals = gather(vertices, cx, |[.., index]| file.normals[index as usize])?;
+        primitive.normals = gathered(vertices, cx, |[.., index]| file.normals[index as usize])?.into();
     }
     let color = |index: u32| file.colors.get(index as usize).filter(|&&color| color != NO_COLOR);
     let colored = vertices.iter().filter(|&&[index, ..]| color(index).is_some()).count();
     if colored > 0 {
         let linear = |value: f64| srgb_to_linear((value * color_scale).clamp(0.0, 1.0)) as f32;
-        primitive.colors = vec![gather(vertices, cx, |[index, ..]| match color(index) {
-            Some(&[r, g, b, a]) => [linear(r), linear(g), linear(b), a.clamp(0.0, 1.0) as f32],
-            None => [1.0; 4],
-        })?];
+        primitive.colors = vec![
+            gathered(vertices, cx, |[index, ..]| match color(index) {
+                Some(&[r, g, b, a]) => [linear(r), linear(g), linear(b), a.clamp(0.0, 1.0) as f32],
+                None => [1.0; 4],
+            })?
+            .into(),
+        ];
         let message = "vertices without a colour beside others with one: white";
         let missing = (vertices.len() - colored) as u64;
         cx.report_times(Severity::Warning, "partial-colors", message, None, missing);

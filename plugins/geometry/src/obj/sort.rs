@@ -5,16 +5,18 @@
 //! positions only; then vertices are numbered; then each part of the file looks its corners up.
 
 use std::collections::HashMap;
+use std::mem::take;
 use std::ops::Range;
 
 use mediary_core::{Context, Result, Severity};
 
 use super::file::{Elements, File, Has, Segment, Shape};
+use crate::parallel::joined;
 use crate::text;
-use crate::vertex::NONE;
+use crate::vertex::{NONE, same};
 
-/// Corners between checks of budget and deadline.
-const CHECK_EVERY: usize = 1 << 18;
+/// Corners of which those are looked at together whose positions may be out of range.
+const BLOCK: usize = 1 << 10;
 
 /// Entries of one position that are searched one after the other: files can be made whose corners all share one.
 const LONGEST_CHAIN: usize = 32;
@@ -43,14 +45,9 @@ pub(super) struct Group {
 /// `Limit`, `Cancelled`.
 pub(super) fn sort(file: &mut File<'_>, cx: &Context) -> Result<(Vec<String>, Vec<Group>)> {
     let (names, mut groups, jobs) = group(file, cx)?;
-    let mut tables = tables(file.positions.len(), &jobs, &groups, cx)?;
-    for table in &mut tables.0 {
-        table.number(&mut groups, cx)?;
-    }
+    let tables = tables(file.positions.len(), &jobs, &mut groups, cx)?;
     fill(&mut groups, jobs, &tables, cx)?;
-    for table in tables.0 {
-        cx.budget().give_back(table.charged);
-    }
+    cx.budget().give_back(tables.0.iter().map(|table| table.charged).sum());
     Ok((names, groups))
 }
 
@@ -64,7 +61,7 @@ fn group(file: &mut File<'_>, cx: &Context) -> Result<(Vec<String>, Vec<Group>, 
     // Runs with the same attributes follow each other.
     let mut last = None;
     let mut mixed = 0;
-    for elements in std::mem::take(&mut file.elements) {
+    for elements in take(&mut file.elements) {
         let mut own = Vec::with_capacity(elements.runs.len());
         for (segment, run, _) in elements.runs() {
             let has = run.has.map(|has| has == Has::All);
@@ -138,8 +135,10 @@ struct Table {
     more: Vec<More>,
     /// Where those stand in `more` that no chain holds, by position and key.
     beyond: HashMap<[u32; 4], usize>,
-    /// The vertices of `first`, then those of `more`.
+    /// The vertices of `first`, then those of `more`, counted in this range.
     numbers: Vec<u32>,
+    /// Vertices of each group before this range.
+    before: Vec<u32>,
     /// Bytes taken from the budget.
     charged: u64,
 }
@@ -171,20 +170,28 @@ impl Table {
         let charged = positions.len() as u64 * 20;
         cx.budget().take(charged)?;
         let first = vec![Entry { key: [NONE; 3], next: NONE }; positions.len()];
-        Ok(Self { positions, first, more: Vec::new(), beyond: HashMap::new(), numbers: Vec::new(), charged })
+        Ok(Self {
+            positions,
+            first,
+            more: Vec::new(),
+            beyond: HashMap::new(),
+            numbers: Vec::new(),
+            before: Vec::new(),
+            charged,
+        })
     }
 
     /// The entry of a corner at position `at` of the range.
     #[inline]
     fn find(&self, at: usize, key: [u32; 3]) -> Result<usize, Missing> {
-        let first = self.first[at];
-        if first.key == key { Ok(at) } else { self.find_more(at, first.next, key) }
+        let first = &self.first[at];
+        if same(first.key, key) { Ok(at) } else { self.find_more(at, first.next, key) }
     }
 
     fn find_more(&self, at: usize, mut next: u32, key: [u32; 3]) -> Result<usize, Missing> {
         for _ in 0..LONGEST_CHAIN {
             let Some(More { entry, .. }) = self.more.get(next as usize) else { return Err(Missing::InChain) };
-            if entry.key == key {
+            if same(entry.key, key) {
                 return Ok(self.first.len() + next as usize);
             }
             next = entry.next;
@@ -214,15 +221,20 @@ impl Table {
         for (elements, own) in jobs {
             for ((_, _, corners), &number) in elements.runs().zip(own) {
                 let group = &groups[number as usize];
-                for corners in corners.chunks(CHECK_EVERY) {
+                for corners in corners.chunks(BLOCK) {
+                    // Neighbours in the file are mostly neighbours in the mesh.
+                    let ends = corners.iter().fold((NONE, 0), |(least, most), &[at, ..]| (at.min(least), at.max(most)));
+                    if ends.0 as usize >= self.positions.end || (ends.1 as usize) < self.positions.start {
+                        continue;
+                    }
                     for corner in corners {
                         let at = (corner[0] as usize).wrapping_sub(self.positions.start);
                         if at < self.first.len() {
                             self.add(at, group.key(number, *corner));
                         }
                     }
-                    cx.checkpoint()?;
                 }
+                cx.checkpoint()?;
             }
             let now = (self.first.len() * 20 + self.more.capacity() * 28 + self.beyond.capacity() * 25) as u64;
             cx.budget().take(now.saturating_sub(self.charged))?;
@@ -231,8 +243,12 @@ impl Table {
         Ok(())
     }
 
-    /// Numbers the vertices of this range behind those of the ranges before it.
-    fn number(&mut self, groups: &mut [Group], cx: &Context) -> Result<()> {
+    /// Numbers the vertices; returns what they are made of, for each group.
+    fn number(&mut self, groups: usize) -> Vec<Vec<[u32; 3]>> {
+        let mut vertices = vec![Vec::new(); groups];
+        if let [vertices] = &mut vertices[..] {
+            vertices.reserve_exact(self.first.len() + self.more.len());
+        }
         let mut order: Vec<u32> = (0..self.more.len() as u32).collect();
         order.sort_by_key(|&index| self.more[index as usize].position);
         self.numbers = vec![0; self.first.len() + self.more.len()];
@@ -240,7 +256,7 @@ impl Table {
         for (at, entry) in self.first.iter().enumerate() {
             let position = (self.positions.start + at) as u32;
             let mut number = |id: usize, [group, texcoord, normal]: [u32; 3]| {
-                let vertices = &mut groups[group as usize].vertices;
+                let vertices = &mut vertices[group as usize];
                 self.numbers[id] = vertices.len() as u32;
                 vertices.push([position, texcoord, normal]);
             };
@@ -252,31 +268,46 @@ impl Table {
                 number(self.first.len() + index as usize, self.more[index as usize].entry.key);
             }
         }
-        cx.checkpoint()
+        vertices
     }
 }
 
 /// Tables of consecutive ranges, each of this many positions.
-struct Tables(Vec<Table>, usize);
+struct Tables(Vec<Table>, u32);
 
 impl Tables {
     /// The vertex of a corner, which has been added.
     #[inline]
     fn vertex(&self, position: u32, key: [u32; 3]) -> u32 {
-        let table = &self.0[if self.0.len() == 1 { 0 } else { position as usize / self.1 }];
-        table.find(position as usize - table.positions.start, key).map_or(NONE, |id| table.numbers[id])
+        let table = &self.0[if self.0.len() == 1 { 0 } else { (position / self.1) as usize }];
+        let found = table.find(position as usize - table.positions.start, key);
+        found.map_or(NONE, |id| table.before[key[0] as usize] + table.numbers[id])
     }
 }
 
-fn tables(positions: usize, jobs: &[Job], groups: &[Group], cx: &Context) -> Result<Tables> {
+/// Gives the groups their vertices.
+fn tables(positions: usize, jobs: &[Job], groups: &mut [Group], cx: &Context) -> Result<Tables> {
     let size = positions.div_ceil(cx.threads()).max(1);
     let ranges = (0..positions).step_by(size).map(|start| start..positions.min(start + size)).collect();
-    let tables = cx.in_parts(ranges, |range, cx| {
-        let mut table = Table::new(range, cx)?;
-        table.add_all(jobs, groups, cx)?;
-        Ok((table, 0))
-    })?;
-    Ok(Tables(tables, size))
+    let known = &*groups;
+    let (mut tables, mut vertices): (Vec<_>, Vec<_>) = cx
+        .in_parts(ranges, |range, cx| {
+            let mut table = Table::new(range, cx)?;
+            table.add_all(jobs, known, cx)?;
+            let vertices = table.number(known.len());
+            Ok(((table, vertices), 0))
+        })?
+        .into_iter()
+        .unzip();
+    for (number, group) in groups.iter_mut().enumerate() {
+        let mut before = 0;
+        for (table, vertices) in tables.iter_mut().zip(&vertices) {
+            table.before.push(before);
+            before += vertices[number].len() as u32;
+        }
+        group.vertices = joined(vertices.iter_mut().map(|vertices| take(&mut vertices[number])).collect(), cx)?;
+    }
+    Ok(Tables(tables, size as u32))
 }
 
 /// What consecutive runs of a part add to a group.
@@ -288,7 +319,7 @@ struct Piece {
 
 /// Gives the groups their indices.
 fn fill(groups: &mut [Group], jobs: Vec<Job>, tables: &Tables, cx: &Context) -> Result<()> {
-    let (mut totals, known) = (vec![[0; 2]; groups.len()], &*groups);
+    let known = &*groups;
     let parts = cx.in_parts(jobs, |(elements, own), cx| {
         let mut pieces: Vec<Piece> = Vec::new();
         for ((_, run, corners), &number) in elements.runs().zip(&own) {
@@ -314,16 +345,15 @@ fn fill(groups: &mut [Group], jobs: Vec<Job>, tables: &Tables, cx: &Context) -> 
         }
         Ok((pieces, 0))
     })?;
-    for piece in parts.iter().flatten() {
-        let total = &mut totals[piece.group as usize];
-        *total = [total[0] + piece.indices.len(), total[1] + piece.sizes.len()];
-    }
+    let mut lists = vec![(Vec::new(), Vec::new()); groups.len()];
     for piece in parts.into_iter().flatten() {
-        let (group, total) = (&mut groups[piece.group as usize], totals[piece.group as usize]);
-        group.indices.reserve_exact(total[0] - group.indices.len());
-        group.indices.extend_from_slice(&piece.indices);
-        group.sizes.reserve_exact(total[1] - group.sizes.len());
-        group.sizes.extend_from_slice(&piece.sizes);
+        let (indices, sizes) = &mut lists[piece.group as usize];
+        indices.push(piece.indices);
+        sizes.push(piece.sizes);
+    }
+    for (group, (indices, sizes)) in groups.iter_mut().zip(lists) {
+        group.indices = joined(indices, cx)?;
+        group.sizes = joined(sizes, cx)?;
     }
     Ok(())
 }
