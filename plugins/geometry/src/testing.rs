@@ -36,6 +36,13 @@ pub(crate) fn read_bytes(format: &str, bytes: &[u8], strictness: Strictness) -> 
     read_source(&Source::from_bytes("", bytes), &options)
 }
 
+pub(crate) fn read_in_threads(format: &str, bytes: &[u8], threads: usize) -> Result<MediaRecord> {
+    let mut options = ReadOptions::default();
+    options.from = Some(format.into());
+    options.threads = threads;
+    read_source(&Source::from_bytes("", bytes), &options)
+}
+
 pub(crate) fn scene(record: &MediaRecord) -> &Scene {
     match &record.media {
         Media::Scene(scene) => scene,

@@ -275,15 +275,16 @@ pub(crate) const PART: Range<usize> = 1 << 20..16 << 20;
 /// Parts for each thread: lines of one kind take longer than those of another.
 const PARTS_A_THREAD: usize = 4;
 
-/// Divides a text into parts for so many threads. They end behind an LF; never behind one that a backslash makes part of its line.
-pub(crate) fn parts(bytes: &[u8], threads: usize) -> Vec<Range<usize>> {
+/// Divides a text into parts for so many threads. They end behind an LF, where `starts` says so of what follows; never behind one
+/// that a backslash makes part of its line.
+pub(crate) fn parts(bytes: &[u8], threads: usize, starts: impl Fn(&[u8]) -> bool) -> Vec<Range<usize>> {
     let size = (bytes.len() / (threads * PARTS_A_THREAD)).clamp(PART.start, PART.end);
     let mut parts = Vec::with_capacity(bytes.len() / size + 1);
     let (mut start, mut at) = (0, size);
     while let Some(length) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == b'\n')) {
         let line = &bytes[start..at + length];
         at += length + 1;
-        if !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\") {
+        if !line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\\") && starts(&bytes[at..]) {
             parts.push(start..at);
             start = at;
             at = start + size;
@@ -471,15 +472,15 @@ mod tests {
     fn parts_end_with_whole_lines() {
         let mut text = b"f 1 2 \\\r\n 3\nv 1 2 3\r\n".repeat(300_000);
         text.extend_from_slice(b"no end");
-        let divided = parts(&text, 2);
+        let divided = parts(&text, 2, |_| true);
         assert!(divided.len() > 1, "{}", divided.len());
         assert_eq!((divided[0].start, divided[divided.len() - 1].end), (0, text.len()));
         for pair in divided.windows(2) {
             assert_eq!(pair[0].end, pair[1].start);
             assert!(matches!(text[pair[1].start], b'f' | b'v'));
         }
-        assert_eq!(parts(b"v", 2), [0..1]);
-        assert_eq!(parts(&b"v\r".repeat(4 << 20), 2).len(), 1);
+        assert_eq!(parts(b"v", 2, |_| true), [0..1]);
+        assert_eq!(parts(&b"v\r".repeat(4 << 20), 2, |_| true).len(), 1);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Elements {
     }
 
     fn push_run(&mut self, run: Run, state: &Segment) {
-        if !self.segments.last().is_some_and(|last| last.names() == state.names()) {
+        if self.segments.last().is_none_or(|last| last.names() != state.names()) {
             self.segments.push(Segment { first: self.runs.len(), ..*state });
         } else if self.runs.last_mut().is_some_and(|last| last.extend(&run)) {
             return;

@@ -23,7 +23,7 @@ pub(super) struct Text<'a> {
 
 impl<'a> Text<'a> {
     pub(super) fn new(bytes: &'a [u8], threads: usize) -> Self {
-        Self { bytes, parts: text::parts(bytes, threads), before: OnceLock::new() }
+        Self { bytes, parts: text::parts(bytes, threads, |_| true), before: OnceLock::new() }
     }
 
     /// How many parts there are, at least one.

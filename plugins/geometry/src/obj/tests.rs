@@ -7,7 +7,8 @@ use mediary_core::{
 };
 
 use crate::testing::{
-    bytes, codes, is_detected, read, read_bytes, read_source, scene, sound, torture, triangles_and_bounds, write,
+    bytes, codes, is_detected, read, read_bytes, read_in_threads, read_source, scene, sound, torture,
+    triangles_and_bounds, write,
 };
 
 const GOOD: &[&str] = &[
@@ -290,12 +291,7 @@ fn long_text() -> String {
 #[test]
 fn threads_share_a_file_and_change_nothing() {
     let text = long_text();
-    let read = |threads: usize, text: &str| {
-        let mut options = ReadOptions::default();
-        options.from = Some("obj".into());
-        options.threads = threads;
-        read_source(&Source::from_bytes("", text.as_bytes()), &options)
-    };
+    let read = |threads, text: &str| read_in_threads("obj", text.as_bytes(), threads);
     let alone = read(1, &text).expect("read");
     assert!(scene(&alone).meshes.len() > 10 && codes(&alone).len() > 3, "{:?}", codes(&alone));
     for threads in [2, 3] {

@@ -25,6 +25,8 @@
 //! `recomputed-normals`, `attribute-bytes`, `empty-solid`, `no-final-newline`. Strict turns the first six into errors; lenient reads unreadable
 //! numbers as NaN.
 
+mod ascii;
+
 use std::io::Write as _;
 
 use mediary_core::convert::srgb_to_linear;
@@ -37,7 +39,7 @@ use mediary_core::{
 };
 
 use crate::operations::weld;
-use crate::text::{self, Digits, Scanner};
+use crate::text::{self, Digits};
 use crate::vertex::{face_normal, linear, unit};
 use crate::world::{self, Placed};
 
@@ -91,7 +93,7 @@ impl Format for Stl {
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
         let (source, cx) = (source.clone(), cx.clone());
         match encoding(source.head(), source.len()) {
-            Encoding::Ascii => Ok(whole(move || read_ascii(&source.bytes(&cx)?, &cx))),
+            Encoding::Ascii => Ok(whole(move || ascii::read(&source.bytes(&cx)?, &cx))),
             Encoding::Binary { announced, .. } => {
                 let triangles = facets(announced, source.len(), &cx)?;
                 let weld = cx.options().bool("weld");
@@ -282,203 +284,6 @@ fn facet_color(attribute: u16, magics: Option<[u8; 4]>) -> [f32; 4] {
         (None, false) => [1.0; 4],
         (Some(_), false) => [five(0), five(5), five(10), 1.0],
         (Some([r, g, b, a]), true) => [linear(r), linear(g), linear(b), f32::from(a) / 255.0],
-    }
-}
-
-/// Reads ASCII by its words: what a facet needs is the normal and the vertices, the rest frames them.
-struct Ascii<'c, 'a> {
-    scanner: Scanner<'a>,
-    cx: &'c Context,
-    meshes: Vec<Mesh>,
-    name: String,
-    soup: Soup,
-    /// Whether a `solid` is open, and a `facet` is.
-    in_solid: bool,
-    in_facet: bool,
-    normal: [f32; 3],
-    corners: Vec<[f32; 3]>,
-    /// Corners of the meshes so far, each mesh counting for 16 more.
-    kept: usize,
-    charged: u64,
-}
-
-fn read_ascii(bytes: &[u8], cx: &Context) -> Result<MediaRecord> {
-    let mut ascii = Ascii {
-        scanner: Scanner::new(bytes),
-        cx,
-        meshes: Vec::new(),
-        name: String::new(),
-        soup: Soup::default(),
-        in_solid: false,
-        in_facet: false,
-        normal: [0.0; 3],
-        corners: Vec::new(),
-        kept: 0,
-        charged: 0,
-    };
-    ascii.read()?;
-    Ok(MediaRecord::new(Scene::of_meshes(ascii.meshes)))
-}
-
-impl Ascii<'_, '_> {
-    fn read(&mut self) -> Result<()> {
-        let mut words = 0_usize;
-        loop {
-            self.scanner.skip_space();
-            if self.scanner.is_done() {
-                break;
-            }
-            if words.is_multiple_of(CHECK_EVERY) {
-                self.check()?;
-            }
-            words += 1;
-            let line = self.scanner.line();
-            let word = self.scanner.word();
-            let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
-            if is(b"vertex") {
-                let corner = self.vector(line)?;
-                self.corners.push(corner);
-            } else if is(b"facet") {
-                self.end_facet(line)?;
-                self.in_facet = true;
-                self.corners.clear();
-                let before = self.scanner.clone();
-                if !self.scanner.word().eq_ignore_ascii_case(b"normal") {
-                    self.scanner = before;
-                }
-                self.normal = self.facet_normal();
-            } else if is(b"endfacet") || is(b"endloop") {
-                self.end_facet(line)?;
-            } else if is(b"outer") || is(b"loop") {
-            } else if is(b"solid") {
-                self.end_facet(line)?;
-                self.end_solid()?;
-                self.name = self.solid_name();
-                self.in_solid = true;
-            } else if is(b"endsolid") {
-                self.end_facet(line)?;
-                self.scanner.rest_of_line();
-                self.end_solid()?;
-            } else {
-                let word = text::decode(&word[..word.len().min(40)]);
-                let message = format!("expected a word of STL, found {word:?}");
-                self.cx.tolerate("unknown-word", message, Location::line(line))?;
-                self.scanner.rest_of_line();
-            }
-        }
-        let line = self.scanner.line();
-        if self.in_facet {
-            self.cx.tolerate("truncated", "the last facet has no end: left out", Location::line(line))?;
-            self.in_facet = false;
-        }
-        if self.scanner.ends_in_line() {
-            self.cx.note("no-final-newline", "the last line has no end: the file may be cut short");
-        }
-        if self.in_solid {
-            self.cx.tolerate("missing-endsolid", "expected endsolid, found the end", Location::line(line))?;
-        }
-        self.end_solid()?;
-        self.check()
-    }
-
-    fn check(&mut self) -> Result<()> {
-        self.cx.checkpoint()?;
-        let corners = self.kept + self.soup.positions.capacity();
-        self.cx.limits().check("elements", corners as u64)?;
-        let now = corners as u64 * 24;
-        self.cx.budget().take(now.saturating_sub(self.charged))?;
-        self.charged = self.charged.max(now);
-        Ok(())
-    }
-
-    /// The rest of the line, up to a facet or an end that stands on it.
-    fn solid_name(&mut self) -> String {
-        let start = self.scanner.clone();
-        let mut words = Vec::new();
-        loop {
-            let before = self.scanner.clone();
-            let word = self.scanner.word();
-            if word.is_empty() {
-                // The whole line, with its blanks as they are.
-                self.scanner = start;
-                return text::decode(self.scanner.rest_of_line());
-            }
-            let facet =
-                word.eq_ignore_ascii_case(b"facet") && self.scanner.clone().word().eq_ignore_ascii_case(b"normal");
-            if facet || word.eq_ignore_ascii_case(b"endsolid") {
-                self.scanner = before;
-                return text::decode(&words.join(&b' '));
-            }
-            words.push(word);
-        }
-    }
-
-    /// A normal that cannot be read is computed, as one of zeros is.
-    #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision")]
-    fn facet_normal(&mut self) -> [f32; 3] {
-        if let Some(normal) = self.scanner.plain_numbers::<3>() {
-            return normal.map(|value| value as f32);
-        }
-        [0; 3].map(|_| self.scanner.number().map_or(f32::NAN, |value| value as f32))
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision")]
-    fn vector(&mut self, line: u64) -> Result<[f32; 3]> {
-        if let Some(vector) = self.scanner.plain_numbers::<3>() {
-            return Ok(vector.map(|value| value as f32));
-        }
-        let mut vector = [f32::NAN; 3];
-        for (axis, value) in vector.iter_mut().enumerate() {
-            match self.scanner.number() {
-                Some(number) => *value = number as f32,
-                None if self.scanner.is_done() => break,
-                None => {
-                    let word = self.scanner.word();
-                    let found = text::decode(&word[..word.len().min(40)]);
-                    let error = Error::malformed(format!("expected 3 coordinates, found {axis} and then {found:?}"));
-                    self.cx.unless_lenient("bad-number", error.at_line(line))?;
-                    break;
-                }
-            }
-        }
-        Ok(vector)
-    }
-
-    fn end_facet(&mut self, line: u64) -> Result<()> {
-        if !std::mem::take(&mut self.in_facet) {
-            return Ok(());
-        }
-        match self.corners.len() {
-            3 => {
-                self.soup.push(self.normal, [self.corners[0], self.corners[1], self.corners[2]]);
-                return Ok(());
-            }
-            0..3 => {
-                let message = format!("expected 3 corners, found {}: left out", self.corners.len());
-                return self.cx.tolerate("short-facet", message, Location::line(line));
-            }
-            more => {
-                let message = format!("expected 3 corners, found {more}: cut into triangles");
-                self.cx.tolerate("polygon-facet", message, Location::line(line))?;
-            }
-        }
-        let points: Vec<_> = self.corners.iter().map(|corner| corner.map(f64::from)).collect();
-        triangulate::polygon(&points, |triangle| self.soup.push(self.normal, triangle.map(|at| self.corners[at])));
-        Ok(())
-    }
-
-    fn end_solid(&mut self) -> Result<()> {
-        let soup = std::mem::take(&mut self.soup);
-        let name = std::mem::take(&mut self.name);
-        let opened = std::mem::take(&mut self.in_solid);
-        if soup.positions.is_empty() {
-            let message = format!("solid {name:?} has no facet: left out");
-            self.cx.report_times(Severity::Info, "empty-solid", message, None, opened.into());
-            return Ok(());
-        }
-        self.kept += soup.positions.len() + 16;
-        self.meshes.push(soup.into_mesh(name, Vec::new(), self.cx)?);
-        self.check()
     }
 }
 

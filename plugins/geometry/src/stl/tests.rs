@@ -3,7 +3,8 @@
 use mediary_core::{MediaRecord, Source, Strictness};
 
 use crate::testing::{
-    bytes, codes, data, is_detected, read, read_bytes, scene, sound, torture, triangles_and_bounds, write,
+    bytes, codes, data, is_detected, read, read_bytes, read_in_threads, scene, sound, torture, triangles_and_bounds,
+    write,
 };
 
 const GOOD: &[&str] = &["stl/lowpoly_99.stl", "stl/multibody.stl", "stl/triangle_with_two_solids.stl"];
@@ -141,4 +142,35 @@ fn damaged_files_do_no_harm() {
 #[test]
 fn content_decides() {
     is_detected("stl", GOOD, &["obj/cube-wandb.obj", "ply/cube_binary.ply", "obj/diffuse.png"]);
+}
+
+#[test]
+fn threads_share_a_file_and_change_nothing() {
+    // Some 5 MB: many small solids, one empty, facets outside, short ones, no normals, and one solid that is most of it.
+    let mut text = String::from("\u{feff}solid first\n");
+    for number in 0..2000 {
+        text += &FACET.replace("vertex 0 0 0", &format!("vertex 0 {number} 0"));
+        if number % 100 == 0 {
+            text +=
+                &format!("endsolid\nsolid empty\nendsolid\n{FACET}solid s{number}\nfacet normal 0 0 0\nvertex 1 2 3\n");
+        }
+    }
+    for number in 0..50_000 {
+        text += &FACET.replace("normal 0 0 1", "normal 0 0 0").replace("1 0 0", &format!("{number} 0 0"));
+    }
+    let read = |threads, text: &str| read_in_threads("stl", text.as_bytes(), threads);
+    let alone = read(1, &text).expect("read");
+    assert_eq!(scene(&alone).meshes.len(), 41, "the first, and twenty times one outside and one inside");
+    assert_eq!(codes(&alone), ["stl.short-facet", "stl.empty-solid", "stl.missing-endsolid", "stl.recomputed-normals"]);
+    for threads in [2, 3] {
+        let record = read(threads, &text).expect("read");
+        assert_eq!(scene(&record), scene(&alone), "{threads} threads");
+        assert_eq!(format!("{:?}", record.diagnostics.to_vec()), format!("{:?}", alone.diagnostics.to_vec()));
+    }
+    let bad = text + FACET + "facet normal 0 0 1\nvertex 1 2 x\n";
+    let line = bad.lines().count() as u64;
+    for threads in [1, 2] {
+        let error = read(threads, &bad).expect_err("a word that is no number");
+        assert_eq!(error.location().and_then(|location| location.line), Some(line), "{threads} threads: {error}");
+    }
 }
