@@ -64,7 +64,7 @@ impl Format for Babylon {
         // A mesh may fill the head; what stands before and behind the list of meshes tells.
         let has = |key: &&&str| {
             let key = format!("\"{key}\"").into_bytes();
-            [text, probe.tail].iter().any(|part| part.windows(key.len()).any(|it| it == key))
+            [text, probe.tail].iter().any(|part| memchr::memmem::find(part, &key).is_some())
         };
         let own = ["multiMaterials", "morphTargetManagers", "billboardMode", "checkCollisions", "autoClear", "fogMode"];
         let shared =

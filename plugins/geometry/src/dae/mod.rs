@@ -82,7 +82,7 @@ impl Format for Dae {
             return Confidence::No;
         }
         let head = &head[..head.len().min(PROBED)];
-        let find = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
+        let find = |word: &[u8]| memchr::memmem::find(head, word).is_some();
         if find(b"<COLLADA") || find(b":COLLADA ") {
             return Confidence::yes(220, "an XML document with the element COLLADA");
         }

@@ -52,7 +52,7 @@ impl Format for Gltf {
         }
         // Any of them may stand behind the head, where buffers are embedded.
         let has =
-            |key: &str| [text, probe.tail].iter().any(|part| part.windows(key.len()).any(|it| it == key.as_bytes()));
+            |key: &str| [text, probe.tail].iter().any(|part| memchr::memmem::find(part, key.as_bytes()).is_some());
         let keys =
             ["\"asset\"", "\"version\"", "\"accessors\"", "\"bufferViews\"", "\"meshes\"", "\"nodes\"", "\"scenes\""];
         let found = keys.iter().filter(|key| has(key)).count();

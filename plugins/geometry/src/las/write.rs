@@ -99,15 +99,15 @@ impl Layout {
                     layout.extra.push(Extra { attribute, name, at: length });
                 }
                 length += crate::columns::size(spec.scalar);
+                if length > usize::from(u16::MAX) || layout.descriptions.len() > usize::from(u16::MAX) {
+                    let names: Vec<_> = layout.extra.iter().take(5).map(|extra| extra.name.as_str()).collect();
+                    return Err(Error::unsupported(format!("too many attributes for LAS: {names:?} and more")));
+                }
             }
             renamed += u64::from(!given);
         }
         cx.lose("attribute-shapes", reshaped, "attributes of several components become one each");
         cx.lose("attribute-names", renamed, "names of attributes that LAS cannot hold");
-        if length > usize::from(u16::MAX) || layout.descriptions.len() > usize::from(u16::MAX) {
-            let names: Vec<_> = layout.extra.iter().take(5).map(|extra| extra.name.as_str()).collect();
-            return Err(Error::unsupported(format!("too many attributes for LAS: {names:?} and more")));
-        }
         layout.length = length;
         Ok(layout)
     }

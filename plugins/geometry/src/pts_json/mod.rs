@@ -191,7 +191,7 @@ fn probe_object(probe: &Probe<'_>) -> Confidence {
 fn mentions(head: &[u8], keys: &[&str]) -> bool {
     keys.iter().any(|key| {
         let quoted = format!("\"{key}\"");
-        head.windows(quoted.len()).any(|window| window == quoted.as_bytes())
+        memchr::memmem::find(head, quoted.as_bytes()).is_some()
     })
 }
 

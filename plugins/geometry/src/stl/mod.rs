@@ -129,7 +129,7 @@ fn encoding(head: &[u8], len: u64) -> Encoding {
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
     if starts_with_word(text, b"solid") {
         let window = text[..text.len().min(ASCII_WINDOW)].to_ascii_lowercase();
-        let has = |word: &[u8]| window.windows(word.len()).any(|found| found == word);
+        let has = |word: &[u8]| memchr::memmem::find(&window, word).is_some();
         if has(b"facet") || has(b"endsolid") {
             return Encoding::Ascii;
         }
