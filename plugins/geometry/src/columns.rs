@@ -89,6 +89,21 @@ pub(crate) fn scatter(values: &AttributeData, components: usize, rows: &mut [u8]
     });
 }
 
+/// Adds values of the same type.
+pub(crate) fn append(all: &mut AttributeData, mut own: AttributeData) {
+    match (all, &mut own) {
+        (AttributeData::I8(all), AttributeData::I8(own)) => all.to_mut().append(own.to_mut()),
+        (AttributeData::U8(all), AttributeData::U8(own)) => all.to_mut().append(own.to_mut()),
+        (AttributeData::I16(all), AttributeData::I16(own)) => all.to_mut().append(own.to_mut()),
+        (AttributeData::U16(all), AttributeData::U16(own)) => all.to_mut().append(own.to_mut()),
+        (AttributeData::I32(all), AttributeData::I32(own)) => all.to_mut().append(own.to_mut()),
+        (AttributeData::U32(all), AttributeData::U32(own)) => all.to_mut().append(own.to_mut()),
+        (AttributeData::F32(all), AttributeData::F32(own)) => all.to_mut().append(own.to_mut()),
+        (AttributeData::F64(all), AttributeData::F64(own)) => all.to_mut().append(own.to_mut()),
+        (all, own) => (0..own.len()).for_each(|at| all.push(own.get(at))),
+    }
+}
+
 /// Whether a number of this type can hold `value` as it is.
 pub(crate) fn holds(scalar: ScalarType, value: f64) -> bool {
     let whole = |least: f64, most: f64| value.fract() == 0.0 && (least..=most).contains(&value);

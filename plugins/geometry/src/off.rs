@@ -30,7 +30,8 @@ use mediary_core::{
     Probe, Result, Severity, Source, whole,
 };
 
-use crate::text::{Digits, Scanner, decode, flush_if_long};
+use crate::parallel::of_lines;
+use crate::text::{Digits, Scanner, decode, flush_if_long, plain_line};
 use crate::vertex::{exact_byte, unit};
 use crate::world::{self, Placed};
 
@@ -204,11 +205,21 @@ impl Reader<'_> {
         let numbers = count.saturating_mul(width as u64);
         let mut rows: Vec<f64> = self.cx.budget().vec("numbers of vertices", numbers, 2, left + 1)?;
         self.cx.limits().check("elements", count)?;
-        for at in 0..numbers as usize {
-            if at.is_multiple_of(CHECK_EVERY) {
+        // Each line is looked at twice at most.
+        let mut seen = 0;
+        while rows.len() < numbers as usize {
+            skip(&mut self.scanner);
+            if rows.len().is_multiple_of(width) && self.scanner.offset() >= seen {
+                let (before, most) = (rows.len(), (numbers as usize - rows.len()) / width);
+                let taken = of_lines(self.scanner.rest(), most, self.cx, |text| plain_vertices(text, width))?;
+                seen = self.scanner.offset() + taken.seen.max(1);
+                taken.parts.iter().for_each(|part| rows.extend_from_slice(part));
+                self.scanner.pass(taken.bytes, ((rows.len() - before) / width) as u64);
+                continue;
+            }
+            if rows.len().is_multiple_of(CHECK_EVERY) {
                 self.cx.checkpoint()?;
             }
-            skip(&mut self.scanner);
             rows.push(self.scanner.number().ok_or_else(|| self.wrong("a number"))?);
         }
         self.cx.budget().take(count * (24 + width as u64 * 4))?;
@@ -252,10 +263,32 @@ impl Reader<'_> {
         self.cx.limits().check("elements", count)?;
         let mut indices: Vec<u32> = Vec::new();
         let (mut colored, mut first_colored) = (0, None);
-        for number in 0..count as usize {
+        let (mut number, mut seen) = (0, 0);
+        while number < count as usize {
+            skip(&mut self.scanner);
+            if self.scanner.offset() >= seen {
+                let most = count as usize - number;
+                let taken = of_lines(self.scanner.rest(), most, self.cx, |text| PlainFaces::take(text, vertices))?;
+                seen = self.scanner.offset() + taken.seen.max(1);
+                let mut lines = 0;
+                for part in taken.parts {
+                    self.cx.budget().take(part.indices.len() as u64 * 4)?;
+                    if let Some(line) = part.first_colored {
+                        first_colored.get_or_insert(Location::line(self.scanner.line() + lines + line));
+                    }
+                    colored += part.colored;
+                    lines += part.sizes.len() as u64;
+                    sizes.extend(part.sizes);
+                    indices.extend(part.indices);
+                }
+                number += lines as usize;
+                self.scanner.pass(taken.bytes, lines);
+                continue;
+            }
             if number.is_multiple_of(CHECK_EVERY) {
                 self.cx.checkpoint()?;
             }
+            number += 1;
             let size = self.count("the number of corners of a face")?;
             let line = self.scanner.line();
             self.cx.budget().take(size.saturating_mul(4))?;
@@ -293,6 +326,54 @@ impl Reader<'_> {
             primitive.indices = Some(indices.into());
         }
         Ok(())
+    }
+}
+
+/// The numbers of vertices, a line each, before the first line that is odd, and the bytes they take.
+fn plain_vertices(text: &[u8], width: usize) -> (Vec<f64>, usize) {
+    let (mut all, mut values, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while let Some(end) = plain_line(text, bytes, &mut values)
+        && values.len() == width
+    {
+        all.extend_from_slice(&values);
+        bytes = end;
+    }
+    (all, bytes)
+}
+
+/// Faces of lines.
+#[derive(Default)]
+struct PlainFaces {
+    sizes: Vec<u32>,
+    indices: Vec<u32>,
+    colored: u64,
+    /// The line of the first with a colour, counted from 0.
+    first_colored: Option<u64>,
+}
+
+impl PlainFaces {
+    /// The faces before the first line that is odd, and the bytes they take.
+    fn take(text: &[u8], vertices: u64) -> (Self, usize) {
+        let (mut all, mut values, mut bytes) = (Self::default(), Vec::new(), 0);
+        while let Some(end) = plain_line(text, bytes, &mut values) {
+            let Some((&size, rest)) = values.split_first() else { break };
+            if size < 3.0 || size.fract() != 0.0 {
+                break;
+            }
+            let Some((corners, others)) = rest.split_at_checked(size as usize) else { break };
+            let is_index = |&value: &f64| value >= 0.0 && value < vertices as f64 && value.fract() == 0.0;
+            if !corners.iter().all(is_index) {
+                break;
+            }
+            if !others.is_empty() {
+                all.colored += 1;
+                all.first_colored.get_or_insert(all.sizes.len() as u64);
+            }
+            all.sizes.push(size as u32);
+            all.indices.extend(corners.iter().map(|&corner| corner as u32));
+            bytes = end;
+        }
+        (all, bytes)
     }
 }
 
@@ -393,7 +474,9 @@ mod tests {
     use mediary_core::{ErrorKind, Strictness};
 
     use super::*;
-    use crate::testing::{bytes, codes, is_detected, read, read_bytes, scene, sound, torture, triangles_and_bounds};
+    use crate::testing::{
+        bytes, codes, is_detected, read, read_bytes, read_in_threads, scene, sound, torture, triangles_and_bounds,
+    };
 
     const GOOD: &[&str] = &["off/chamfer-cube.off", "off/comments.off", "off/fandisk_quads.off"];
 
@@ -484,5 +567,28 @@ mod tests {
         assert_eq!(codes(&record), ["off.bad-index", "off.short-face", "off.trailing"]);
         assert_eq!(part(&record).indices.as_deref(), Some(&[0, 1, 2][..]));
         GOOD.iter().for_each(|name| torture("off", name, true));
+    }
+
+    #[test]
+    fn threads_share_a_text_and_change_nothing() {
+        let mut text = String::from("OFF # a grid\n 5000 4000 0\n");
+        for number in 0..5000 {
+            text += &format!("{number} {number}.5 -1{}", if number % 1500 == 7 { " # odd\n" } else { "\n" });
+        }
+        for number in 0..4000 {
+            text += match number % 700 {
+                8 => "4 0 1 2 3\n",
+                9 => "3 0 1 2 255 0 0\n",
+                10 => "2 0 1\n",
+                _ => "3 4997 4998 4999\n",
+            };
+        }
+        let made = read_in_threads("off", &text);
+        for code in ["off.face-colors", "off.short-face", "Polygons", "line: Some(5012)"] {
+            assert!(made.contains(code), "{code}");
+        }
+        let bad = text.replace("4 0 1 2 3\n3 0 1 2 255 0 0\n2 0 1\n", "3 0 1 5000\n");
+        let error = read_in_threads("off", &bad);
+        assert!(error.contains("index 5000 is out of range") && error.contains("line: Some(5011)"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use mediary_core::record::Scene;
 use mediary_core::{
-    Error, ErrorKind, Finished, Media, MediaRecord, Output, ReadOptions, Registry, Result, Source, Strictness,
+    Error, ErrorKind, Finished, Kind, Media, MediaRecord, Output, ReadOptions, Registry, Result, Source, Strictness,
     WriteOptions,
 };
 
@@ -36,11 +36,28 @@ pub(crate) fn read_bytes(format: &str, bytes: &[u8], strictness: Strictness) -> 
     read_source(&Source::from_bytes("", bytes), &options)
 }
 
-pub(crate) fn read_in_threads(format: &str, bytes: &[u8], threads: usize) -> Result<MediaRecord> {
-    let mut options = ReadOptions::default();
-    options.from = Some(format.into());
-    options.threads = threads;
-    read_source(&Source::from_bytes("", bytes), &options)
+/// What one thread makes of a text and finds in it, or its error, in words. Several threads must make the same.
+pub(crate) fn read_in_threads(format: &str, text: &str) -> String {
+    let read = |threads| {
+        let mut options = ReadOptions::default();
+        options.from = Some(format.into());
+        options.threads = threads;
+        let source = Source::from_bytes("", text.as_bytes());
+        let mut record = Registry::builtin().open(&source, &options)?.next().expect("a reading yields something")?;
+        if record.kind() == Kind::PointCloud {
+            let points = Points::of(record)?;
+            let found = points.record.diagnostics.to_vec();
+            return Ok(format!("{:?} {:?} {found:?}", points.positions, points.attributes));
+        }
+        record.media.drain()?;
+        Ok(format!("{:?} {:?}", scene(&record), record.diagnostics.to_vec()))
+    };
+    let read = |threads| read(threads).unwrap_or_else(|error: Error| format!("{error} {:?}", error.location()));
+    let alone = read(1);
+    for threads in [2, 3] {
+        assert!(read(threads) == alone, "{threads} threads");
+    }
+    alone
 }
 
 pub(crate) fn scene(record: &MediaRecord) -> &Scene {

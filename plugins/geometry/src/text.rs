@@ -5,6 +5,8 @@
 use std::io::Write as _;
 use std::ops::Range;
 
+use memchr::{memchr, memchr_iter, memrchr};
+
 use mediary_core::{Context, OptionSpec, OptionType, Output, Result};
 
 use crate::decimal::{decimal, digits, many_digits};
@@ -49,6 +51,17 @@ impl<'a> Scanner<'a> {
     /// Offset of the next byte.
     pub(crate) fn offset(&self) -> usize {
         self.at
+    }
+
+    /// What is left.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Steps over so many bytes, which are so many whole lines.
+    pub(crate) fn pass(&mut self, bytes: usize, lines: u64) {
+        self.at += bytes;
+        self.line += lines;
     }
 
     /// Bytes that are left.
@@ -296,6 +309,45 @@ pub(crate) fn parts(bytes: &[u8], threads: usize, starts: impl Fn(&[u8]) -> bool
     parts
 }
 
+/// The whole lines at the start of `bytes`, at most so many, in parts for so many threads. Lines end with LF.
+pub(crate) fn line_parts(bytes: &[u8], most: usize, threads: usize) -> Vec<&[u8]> {
+    let end =
+        most.checked_sub(1).and_then(|last| memchr_iter(b'\n', bytes).nth(last)).or_else(|| memrchr(b'\n', bytes));
+    let mut rest = &bytes[..if most > 0 { end.map_or(0, |end| end + 1) } else { 0 }];
+    let size = rest.len() / threads.max(1);
+    let mut parts = Vec::new();
+    while let Some(length) = rest.get(size..).and_then(|after| memchr(b'\n', after)) {
+        let (part, after) = rest.split_at(size + length + 1);
+        parts.push(part);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(rest);
+    }
+    parts
+}
+
+/// The numbers of the line at `at`, which holds nothing else, and where it ends; `None` for any other line, and where it does not
+/// end with LF or CRLF.
+#[inline]
+pub(crate) fn plain_line(bytes: &[u8], mut at: usize, values: &mut Vec<f64>) -> Option<usize> {
+    values.clear();
+    loop {
+        at = past_blanks(bytes, at);
+        match bytes.get(at)? {
+            b'\n' => return Some(at + 1),
+            b'\r' => return (bytes.get(at + 1) == Some(&b'\n')).then_some(at + 2),
+            _ => {}
+        }
+        let found = decimal(&bytes[at..])?;
+        at += found.length;
+        if !bytes.get(at).is_some_and(|&byte| is_blank(byte) || is_line_end(byte)) {
+            return None;
+        }
+        values.push(found.value);
+    }
+}
+
 /// The number at the start of `bytes` and its length. Also `nan`, `inf`, `infinity` in any case, and the spellings of old
 /// Microsoft libraries (`1.#QNAN`, `-1.#IND`, `1.#INF`).
 #[inline]
@@ -479,7 +531,7 @@ mod tests {
             assert_eq!(pair[0].end, pair[1].start);
             assert!(matches!(text[pair[1].start], b'f' | b'v'));
         }
-        assert_eq!(parts(b"v", 2, |_| true), [0..1]);
+        assert_eq!(parts(b"v", 2, |_| true).len(), 1);
         assert_eq!(parts(&b"v\r".repeat(4 << 20), 2, |_| true).len(), 1);
     }
 

@@ -4,8 +4,9 @@ use mediary_core::record::{AttributeData, ScalarType};
 use mediary_core::{Context, Error, ErrorKind, Location, Result, Source};
 
 use super::header::{Element, Encoding, Header, Property, size};
-use crate::columns::{gather, holds, typed};
-use crate::text::Scanner;
+use crate::columns::{append, gather, holds, typed};
+use crate::parallel::{TEXT, of_lines};
+use crate::text::{Scanner, plain_line};
 
 /// Bytes read at once.
 const WINDOW: usize = 1 << 20;
@@ -16,6 +17,7 @@ const PIECE_ROWS: u64 = 1 << 16;
 const PIECE_BYTES: u64 = 4 << 20;
 
 /// Values of one property in some rows.
+#[derive(Clone)]
 pub(super) enum Column {
     /// One a row.
     Scalars(AttributeData),
@@ -34,6 +36,29 @@ impl Column {
                 sizes: Vec::with_capacity(rows),
                 values: AttributeData::with_capacity(property.scalar, rows),
             },
+        }
+    }
+
+    /// One of the same kind without rows.
+    fn fresh(&self) -> Self {
+        match self {
+            Self::Scalars(values) => Self::Scalars(AttributeData::with_capacity(values.scalar(), 0)),
+            Self::List { values, .. } => {
+                Self::List { sizes: Vec::new(), values: AttributeData::with_capacity(values.scalar(), 0) }
+            }
+            Self::Skipped => Self::Skipped,
+        }
+    }
+
+    /// Adds the rows of one of the same kind.
+    fn append(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Scalars(all), Self::Scalars(own)) => append(all, own),
+            (Self::List { sizes: all_sizes, values: all }, Self::List { sizes, values }) => {
+                all_sizes.extend(sizes);
+                append(all, values);
+            }
+            _ => {}
         }
     }
 
@@ -332,9 +357,32 @@ impl Body {
         rows.count = sizes.len();
     }
 
+    /// Takes the rows of buffered lines that hold their numbers and nothing else. Returns where those end that were looked at.
+    fn plain_lines(&mut self, element: &Element, rows: &mut Rows, most: usize) -> Result<u64> {
+        self.fill(TEXT.min(usize::try_from(self.left()).unwrap_or(TEXT)))?;
+        let fresh: Vec<_> = rows.columns.iter().map(Column::fresh).collect();
+        let taken = of_lines(&self.buffer[self.start..], most - rows.count, &self.cx, |text| {
+            Lines::take(text, element, fresh.clone())
+        })?;
+        let seen = self.offset() + taken.seen as u64;
+        self.start += taken.bytes;
+        for lines in taken.parts {
+            self.line += lines.count as u64;
+            rows.count += lines.count;
+            rows.columns.iter_mut().zip(lines.columns).for_each(|(all, own)| all.append(own));
+        }
+        Ok(seen)
+    }
+
     /// A row a line.
     fn ascii_rows(&mut self, element: &Element, rows: &mut Rows, most: usize) -> Result<bool> {
+        // Each line is looked at twice at most.
+        let mut seen = self.offset();
         while rows.count < most {
+            if self.end_of_line == b'\n' && self.offset() >= seen {
+                seen = self.plain_lines(element, rows, most)?.max(self.offset() + 1);
+                continue;
+            }
             let line = self.line;
             let Some(range) = self.next_line()? else { return Ok(true) };
             // Blank lines before it were counted as well.
@@ -440,6 +488,64 @@ impl Body {
             Ok(())
         }
     }
+}
+
+/// Rows of text, a line each.
+struct Lines {
+    columns: Vec<Column>,
+    count: usize,
+}
+
+impl Lines {
+    /// The rows before the first that is odd in any way: another number of values, or one that is none of its type. And the
+    /// bytes they take.
+    fn take(text: &[u8], element: &Element, mut columns: Vec<Column>) -> (Self, usize) {
+        let (mut count, mut bytes) = (0, 0);
+        let mut values = Vec::new();
+        while let Some(end) = plain_line(text, bytes, &mut values) {
+            if !fits(element, &values) {
+                break;
+            }
+            let mut rest = &values[..];
+            for (column, property) in columns.iter_mut().zip(&element.properties) {
+                let length = if property.list.is_some() { rest[0] as usize } else { 1 };
+                let (own, after) = rest[usize::from(property.list.is_some())..].split_at(length);
+                rest = after;
+                match column {
+                    Column::Scalars(values) => values.push(own[0]),
+                    Column::List { sizes, values } => {
+                        sizes.push(length as u32);
+                        own.iter().for_each(|&value| values.push(value));
+                    }
+                    Column::Skipped => {}
+                }
+            }
+            count += 1;
+            bytes = end;
+        }
+        (Self { columns, count }, bytes)
+    }
+}
+
+/// Whether these are the values of a row, with lists of usual lengths.
+fn fits(element: &Element, values: &[f64]) -> bool {
+    let mut rest = values;
+    for property in &element.properties {
+        let mut length = 1;
+        if property.list.is_some() {
+            let Some((&given, after)) = rest.split_first() else { return false };
+            if !(0.0..=255.0).contains(&given) || given.fract() != 0.0 {
+                return false;
+            }
+            (length, rest) = (given as usize, after);
+        }
+        let Some((own, after)) = rest.split_at_checked(length) else { return false };
+        if !own.iter().all(|&value| holds(property.scalar, value)) {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
 }
 
 /// Takes whole lists of items of 4 bytes behind a length of one, at most `most`; returns the bytes they took.

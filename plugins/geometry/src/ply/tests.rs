@@ -4,7 +4,9 @@ use mediary_core::record::scene::Topology;
 use mediary_core::record::{AttributeData, AttributeSpec, PointChunk, PointCloud, ScalarType, Stream};
 use mediary_core::{Media, MediaRecord, Source, Strictness};
 
-use crate::testing::{bytes, codes, header_agrees, read, read_bytes, read_source, scene, sound, torture, write};
+use crate::testing::{
+    bytes, codes, header_agrees, read, read_bytes, read_in_threads, read_source, scene, sound, torture, write,
+};
 
 const GOOD: &[&str] = &[
     "ply/cube_binary.ply",
@@ -280,4 +282,38 @@ fn comments_name_pictures() {
         (alone.facts().to_json()["textures"].clone(), alone.facts().to_json()["materials"].clone()),
         (1.into(), 1.into())
     );
+}
+
+#[test]
+fn threads_share_a_text_and_change_nothing() {
+    let mut text = String::from(
+        "ply\nformat ascii 1.0\nelement vertex 70000\nproperty double x\nproperty float y\nproperty uchar red\nproperty \
+         uchar green\nproperty uchar blue\nproperty float z\nelement face 30000\nproperty list uchar int vertex_index\n\
+         property uchar flag\nend_header\n",
+    );
+    for number in 0..70_000 {
+        let (end, red) = match number {
+            30_000 => (" \r\n", 1),
+            40_000 => ("\n\n", 2),
+            50_000 => (" 7\n", 3),
+            60_000 => ("\n", 300),
+            _ => ("\n", number % 256),
+        };
+        text += &format!("{number}.25 -{number}e-3 {red} 2 3 nan{end}")
+            .replace("nan", if number == 9 { "nan" } else { "1" });
+    }
+    for number in 0..30_000 {
+        text += match number % 1000 {
+            7 => "4 0 1 2 3 0\n",
+            8 => "2 0 1 0\n",
+            _ => "3 0 1 2 0\n",
+        };
+    }
+    let made = read_in_threads("ply", &text);
+    for code in ["ply.extra-values", "ply.out-of-range", "ply.short-face", "ply.non-finite", "Polygons"] {
+        assert!(made.contains(code), "{code}");
+    }
+    let bad = text.replace("69999.25", "x");
+    let error = read_in_threads("ply", &bad);
+    assert!(error.contains("found \"x\"") && error.contains("line: Some(70014)"), "{error}");
 }

@@ -1,6 +1,8 @@
 //! Reading: a survey of the whole document, then the points as a stream: from memory where they are few, from the document again
 //! where they are many.
 
+use std::collections::VecDeque;
+
 use mediary_core::record::facts::PointCloudFacts;
 use mediary_core::record::point_cloud::{Box3, Vector3};
 use mediary_core::record::{AttributeData, AttributeSpec, Bounds, PointChunk, PointCloud, ScalarType, Stream};
@@ -43,7 +45,7 @@ impl FormatReader for Reader {
             attributes: Some(survey.schema().into_iter().map(|attribute| attribute.name).collect()),
             boxes: Some(survey.boxes.len() as u64),
             vectors: Some(survey.vectors.len() as u64),
-            bounds: survey.bounds.finish(),
+            bounds: survey.tally.bounds.finish(),
             r#type: survey.scene_type.clone(),
         };
         self.survey = Some(survey);
@@ -61,11 +63,16 @@ impl FormatReader for Reader {
             Some(place) if survey.points > 0 => Stream::new(Points {
                 rows: match survey.kept {
                     Some(kept) => Rows::Kept { kept, at: 0 },
-                    None => Rows::Again { scanner: Scanner::at(&self.source, &self.cx, place), number: 0 },
+                    None => Rows::Again {
+                        scanner: Scanner::at(&self.source, &self.cx, place),
+                        number: 0,
+                        ahead: VecDeque::new(),
+                        at: 0,
+                    },
                 },
                 left: survey.points,
                 width: survey.width,
-                exact_colors: survey.exact_colors,
+                exact_colors: survey.tally.exact_colors,
                 schema: schema.clone(),
             }),
             _ => Stream::from_chunks(Vec::new()),
@@ -90,15 +97,55 @@ struct Survey {
     points_at: Option<Place>,
     /// The rows end to end, unless they are too many.
     kept: Option<Kept>,
-    bounds: Bounds,
-    /// Some colour is no whole number from 0 to 255.
-    exact_colors: bool,
+    tally: Tally,
     boxes: Vec<Box3>,
     vectors: Vec<Vector3>,
     scene_type: Option<String>,
     properties: Map<String, Value>,
+}
+
+/// What is counted of rows.
+struct Tally {
+    bounds: Bounds,
+    /// Some colour is no whole number from 0 to 255.
+    exact_colors: bool,
     categories_outside: u64,
     colors_outside: u64,
+}
+
+impl Tally {
+    const NONE: Self = Self { bounds: Bounds::EMPTY, exact_colors: false, categories_outside: 0, colors_outside: 0 };
+
+    fn of(numbers: &[f64], width: usize) -> Self {
+        let mut tally = Self::NONE;
+        numbers.chunks_exact(width).for_each(|row| tally.add(row));
+        tally
+    }
+
+    fn add(&mut self, row: &[f64]) {
+        self.bounds.include([row[0], row[1], row[2]]);
+        match row.len() {
+            4 => {
+                let is_known = CATEGORIES.contains(&row[3]) && row[3].fract() == 0.0;
+                self.categories_outside += u64::from(!is_known);
+            }
+            6 => {
+                let is_byte = |value: f64| value.fract() == 0.0 && !value.is_sign_negative() && value <= 255.0;
+                let rgb = &row[3..];
+                self.exact_colors |= !rgb.iter().all(|&value| is_byte(value));
+                self.colors_outside += u64::from(!rgb.iter().all(|value| (0.0..=255.0).contains(value)));
+            }
+            _ => {}
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.bounds.include(other.bounds.min);
+        self.bounds.include(other.bounds.max);
+        self.exact_colors |= other.exact_colors;
+        self.categories_outside += other.categories_outside;
+        self.colors_outside += other.colors_outside;
+    }
 }
 
 /// Numbers that were read, paid for.
@@ -110,9 +157,9 @@ struct Kept {
 
 impl Kept {
     /// `false` when there is no place for more.
-    fn add(&mut self, row: &[f64]) -> bool {
-        if self.numbers.len() + row.len() > self.numbers.capacity() {
-            let more = self.numbers.capacity().max(CHUNK);
+    fn add(&mut self, numbers: &[f64]) -> bool {
+        if self.numbers.len() + numbers.len() > self.numbers.capacity() {
+            let more = self.numbers.capacity().max(CHUNK).max(numbers.len());
             let bytes = (more * size_of::<f64>()) as u64;
             if self.numbers.len() + more > MOST_KEPT || self.budget.take(bytes).is_err() {
                 return false;
@@ -120,7 +167,7 @@ impl Kept {
             self.charged += bytes;
             self.numbers.reserve_exact(more);
         }
-        self.numbers.extend_from_slice(row);
+        self.numbers.extend_from_slice(numbers);
         true
     }
 }
@@ -139,14 +186,11 @@ impl Survey {
             width: 0,
             points_at: None,
             kept: Some(Kept { numbers: Vec::new(), budget: cx.budget().clone(), charged: 0 }),
-            bounds: Bounds::EMPTY,
-            exact_colors: false,
+            tally: Tally::NONE,
             boxes: Vec::new(),
             vectors: Vec::new(),
             scene_type: None,
             properties: Map::new(),
-            categories_outside: 0,
-            colors_outside: 0,
         };
         scanner.skip_byte_order_mark()?;
         match scanner.peek()? {
@@ -165,8 +209,8 @@ impl Survey {
         cx.report_times(Severity::Warning, "non-finite-token", message, first, scanner.specials);
         let strict = cx.strictness() == Strictness::Strict;
         for (code, message, count) in [
-            ("category", "categories that are no whole numbers from 1 to 14", survey.categories_outside),
-            ("color", "points with colours outside 0 to 255", survey.colors_outside),
+            ("category", "categories that are no whole numbers from 1 to 14", survey.tally.categories_outside),
+            ("color", "points with colours outside 0 to 255", survey.tally.colors_outside),
         ] {
             if strict && count > 0 {
                 return Err(Error::malformed(format!("{count} {message}")).at_element("points"));
@@ -179,7 +223,7 @@ impl Survey {
     fn schema(&self) -> Vec<AttributeSpec> {
         match self.width {
             4 => vec![AttributeSpec::new("category", ScalarType::F64, 1)],
-            6 if self.exact_colors => {
+            6 if self.tally.exact_colors => {
                 vec![AttributeSpec::new("color", ScalarType::U8, 3), AttributeSpec::new("rgb", ScalarType::F64, 3)]
             }
             6 => vec![AttributeSpec::new("color", ScalarType::U8, 3)],
@@ -202,29 +246,29 @@ impl Survey {
                 let message = format!("expected a row of {} numbers as before, found {width}", self.width);
                 return Err(Error::malformed(message).at(scanner.location_in(self.points)));
             }
-            self.points += 1;
-            cx.limits().check("elements", self.points)?;
-            if self.kept.as_mut().is_some_and(|kept| !kept.add(&row[..width])) {
-                self.kept = None;
-            }
-            self.bounds.include([row[0], row[1], row[2]]);
-            match width {
-                4 => {
-                    let is_known = CATEGORIES.contains(&row[3]) && row[3].fract() == 0.0;
-                    self.categories_outside += u64::from(!is_known);
-                }
-                6 => {
-                    let is_byte = |value: f64| value.fract() == 0.0 && !value.is_sign_negative() && value <= 255.0;
-                    let rgb = &row[3..];
-                    self.exact_colors |= !rgb.iter().all(|&value| is_byte(value));
-                    self.colors_outside += u64::from(!rgb.iter().all(|value| (0.0..=255.0).contains(value)));
-                }
-                _ => {}
-            }
+            self.add(&row[..width], cx)?;
+            self.tally.add(&row[..width]);
             if !scanner.another(b']')? {
                 return Ok(());
             }
+            for (numbers, tally) in scanner.plain_rows(width, |numbers| Tally::of(numbers, width))? {
+                self.add(&numbers, cx)?;
+                self.tally.join(&tally);
+            }
         }
+    }
+
+    /// Counts rows, end to end, and keeps them while there is place.
+    fn add(&mut self, numbers: &[f64], cx: &Context) -> Result<()> {
+        let points = self.points + (numbers.len() / self.width) as u64;
+        // The first beyond the limit, as when they come one by one.
+        let checked = points.min(cx.limits().elements.saturating_add(1));
+        cx.limits().check("elements", checked)?;
+        self.points = points;
+        if self.kept.as_mut().is_some_and(|kept| !kept.add(numbers)) {
+            self.kept = None;
+        }
+        Ok(())
     }
 
     fn object(&mut self, scanner: &mut Scanner, cx: &Context) -> Result<()> {
@@ -417,8 +461,17 @@ struct Points {
 
 /// Where rows come from.
 enum Rows {
-    Kept { kept: Kept, at: usize },
-    Again { scanner: Scanner, number: u64 },
+    Kept {
+        kept: Kept,
+        at: usize,
+    },
+    Again {
+        scanner: Scanner,
+        number: u64,
+        /// Numbers of rows that were read together, and how many of the first list are used up.
+        ahead: VecDeque<Vec<f64>>,
+        at: usize,
+    },
 }
 
 impl Rows {
@@ -429,7 +482,21 @@ impl Rows {
                 row[..width].copy_from_slice(&kept.numbers[*at..*at + width]);
                 *at += width;
             }
-            Self::Again { scanner, number } => {
+            Self::Again { scanner, number, ahead, at } => {
+                if ahead.is_empty() && left > 0 {
+                    ahead.extend(scanner.plain_rows(width, |_| ())?.into_iter().map(|(numbers, ())| numbers));
+                    ahead.retain(|numbers| !numbers.is_empty());
+                }
+                if let Some(numbers) = ahead.front() {
+                    row[..width].copy_from_slice(&numbers[*at..*at + width]);
+                    *number += 1;
+                    *at += width;
+                    if *at == numbers.len() {
+                        ahead.pop_front();
+                        *at = 0;
+                    }
+                    return Ok(());
+                }
                 if scanner.row(row, *number)? != width {
                     return Err(Error::malformed("the file changed while it was read").at(scanner.location()));
                 }

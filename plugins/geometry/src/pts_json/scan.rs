@@ -4,6 +4,7 @@ use mediary_core::{Context, Error, Location, Result, Source, Strictness};
 use serde_json::{Map, Value};
 
 use crate::decimal::decimal;
+use crate::parallel::{TEXT, Taken};
 
 /// Bytes read at a time.
 pub(super) const BUFFER: usize = 256 << 10;
@@ -34,6 +35,8 @@ pub(super) struct Scanner {
     pub(super) first_special: Option<Location>,
     /// The last row failed for its width, not for what it holds.
     pub(super) depth_hint: bool,
+    /// Before here, rows are to be read one by one.
+    seen: u64,
 }
 
 impl Scanner {
@@ -53,6 +56,7 @@ impl Scanner {
             specials: 0,
             first_special: None,
             depth_hint: false,
+            seen: 0,
         }
     }
 
@@ -81,12 +85,16 @@ impl Scanner {
     /// Reads on, keeping what is not consumed; `false` at the end of the input.
     #[cold]
     fn fill(&mut self) -> Result<bool> {
+        self.fill_by(BUFFER)
+    }
+
+    fn fill_by(&mut self, bytes: usize) -> Result<bool> {
         self.cx.checkpoint()?;
         self.buffer.drain(..self.at);
         self.start += self.at as u64;
         self.at = 0;
         let kept = self.buffer.len();
-        self.buffer.resize(kept + BUFFER, 0);
+        self.buffer.resize(kept + bytes, 0);
         let read = self.source.read_at(self.start + kept as u64, &mut self.buffer[kept..])?;
         self.buffer.truncate(kept + read);
         Ok(read > 0)
@@ -206,42 +214,46 @@ impl Scanner {
         Ok(value)
     }
 
+    /// The rows of `width` finite numbers that come next, each with its comma, as lists of their numbers end to end with what
+    /// `make` makes of them, several threads at a time. None where rows are to be read one by one. A row comes next after them.
+    pub(super) fn plain_rows<T: Send>(
+        &mut self,
+        width: usize,
+        make: impl Fn(&[f64]) -> T + Sync,
+    ) -> Result<Vec<(Vec<f64>, T)>> {
+        if self.offset() < self.seen {
+            return Ok(Vec::new());
+        }
+        while self.buffer.len() - self.at < TEXT && self.fill_by(TEXT - (self.buffer.len() - self.at))? {}
+        let parts = parts(&self.buffer[self.at..], self.cx.threads());
+        let lengths = parts.iter().map(|part| part.len()).collect();
+        let found = self.cx.in_parts(parts, |text, cx| {
+            cx.checkpoint()?;
+            let rows = PlainRows::take(text, width);
+            let made = make(&rows.numbers);
+            let bytes = rows.bytes;
+            Ok((((rows, made), bytes), 0))
+        })?;
+        let taken = Taken::of(found, lengths);
+        self.seen = self.offset() + taken.seen as u64;
+        let mut all = Vec::with_capacity(taken.parts.len());
+        for (rows, made) in taken.parts {
+            if let Some(behind) = rows.line_end {
+                self.line_start = self.offset() + behind as u64;
+            }
+            self.at += rows.bytes;
+            self.line += rows.lines;
+            all.push((rows.numbers, made));
+        }
+        Ok(all)
+    }
+
     /// A row that is buffered whole, on one line, of finite numbers only, as nearly all are: how many. `None`, without moving,
     /// for anything else.
     fn plain_row(&mut self, row: &mut [f64; 6]) -> Option<usize> {
-        let bytes = &self.buffer[self.at..];
-        let past_blanks = |mut at: usize| {
-            while bytes.get(at) == Some(&b' ') {
-                at += 1;
-            }
-            at
-        };
-        let mut at = past_blanks(0);
-        if bytes.get(at) != Some(&b'[') {
-            return None;
-        }
-        for (width, slot) in (1..).zip(row.iter_mut()) {
-            at = past_blanks(at + 1);
-            let number = decimal(&bytes[at..])?;
-            let signed = usize::from(matches!(bytes[at], b'-' | b'+'));
-            let is_json = bytes[at] != b'+'
-                && (number.whole == 1 || number.whole > 1 && bytes[at + signed] != b'0')
-                && number.fraction != Some(0);
-            if !is_json || !number.value.is_finite() {
-                return None;
-            }
-            *slot = number.value;
-            at = past_blanks(at + number.length);
-            match bytes.get(at) {
-                Some(b',') => {}
-                Some(b']') if matches!(width, 3 | 4 | 6) => {
-                    self.at += at + 1;
-                    return Some(width);
-                }
-                _ => return None,
-            }
-        }
-        None
+        let (width, end) = plain_row(&self.buffer[self.at..], row)?;
+        self.at += end;
+        Some(width)
     }
 
     /// A row of 3, 4 or 6 numbers; returns how many.
@@ -360,6 +372,91 @@ impl Scanner {
             }
         })
     }
+}
+
+/// Divides rows into parts for so many threads, which end behind the comma that follows a row.
+fn parts(bytes: &[u8], threads: usize) -> Vec<&[u8]> {
+    let size = bytes.len() / threads.max(1);
+    let (mut parts, mut rest) = (Vec::new(), bytes);
+    let mut at = size;
+    while threads > 1
+        && let Some(length) = rest.get(at..).and_then(|after| memchr::memchr(b']', after))
+    {
+        at += length + 1;
+        if rest.get(at) == Some(&b',') {
+            let (part, after) = rest.split_at(at + 1);
+            parts.push(part);
+            (rest, at) = (after, size);
+        }
+    }
+    parts.push(rest);
+    parts
+}
+
+/// Rows with nothing odd about them.
+struct PlainRows {
+    numbers: Vec<f64>,
+    /// What they take, commas included.
+    bytes: usize,
+    /// Line ends among them, and where the last one is behind.
+    lines: u64,
+    line_end: Option<usize>,
+}
+
+impl PlainRows {
+    fn take(text: &[u8], width: usize) -> Self {
+        let mut all = Self { numbers: Vec::new(), bytes: 0, lines: 0, line_end: None };
+        let mut row = [0.0; 6];
+        let (mut at, mut lines, mut line_end) = (0, 0, None);
+        loop {
+            while let Some(byte @ (b' ' | b'\t' | b'\r' | b'\n')) = text.get(at) {
+                at += 1;
+                if *byte == b'\n' {
+                    lines += 1;
+                    line_end = Some(at);
+                }
+            }
+            match plain_row(&text[at..], &mut row) {
+                Some((found, length)) if found == width && text.get(at + length) == Some(&b',') => at += length + 1,
+                _ => return all,
+            }
+            all.numbers.extend_from_slice(&row[..width]);
+            (all.bytes, all.lines, all.line_end) = (at, lines, line_end);
+        }
+    }
+}
+
+/// A row on one line at the start of `bytes`, of finite numbers only: how many, and where it ends. `None` for anything else.
+fn plain_row(bytes: &[u8], row: &mut [f64; 6]) -> Option<(usize, usize)> {
+    let past_blanks = |mut at: usize| {
+        while bytes.get(at) == Some(&b' ') {
+            at += 1;
+        }
+        at
+    };
+    let mut at = past_blanks(0);
+    if bytes.get(at) != Some(&b'[') {
+        return None;
+    }
+    for (width, slot) in (1..).zip(row.iter_mut()) {
+        at = past_blanks(at + 1);
+        let number = decimal(&bytes[at..])?;
+        let signed = usize::from(matches!(bytes[at], b'-' | b'+'));
+        let is_json = bytes[at] != b'+'
+            && (number.whole == 1 || number.whole > 1 && bytes[at + signed] != b'0')
+            && number.fraction != Some(0);
+        if !is_json || !number.value.is_finite() {
+            return None;
+        }
+        *slot = number.value;
+        at = past_blanks(at + number.length);
+        match bytes.get(at) {
+            Some(b',') => {}
+            Some(b']') if matches!(width, 3 | 4 | 6) => return Some((width, at + 1)),
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Whether a token is a number by the grammar of RFC 8259.

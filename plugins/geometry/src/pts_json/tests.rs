@@ -6,7 +6,7 @@ use mediary_core::{ErrorKind, Facts, ReadOptions, Registry, Strictness};
 use super::read::CHUNK;
 use super::write::{push_float, times_255};
 use super::*;
-use crate::testing::{bytes, torture_bytes};
+use crate::testing::{bytes, read_in_threads, torture_bytes};
 
 const FILES: [&str; 5] = ["point_cloud", "simple_category", "simple_rgb", "simple_scene_boxes_vectors", "simple_xyz"];
 
@@ -237,5 +237,28 @@ fn other_json_is_not_taken_for_points() {
     ] {
         let probe = Probe { head: text.as_bytes(), tail: text.as_bytes(), len: text.len() as u64, name: "" };
         assert_eq!(PtsJson.probe(&probe), Confidence::No, "{text}");
+    }
+}
+
+#[test]
+fn threads_share_a_text_and_change_nothing() {
+    // Some 20 MB, more numbers than are kept, on one line and on many, with odd rows between.
+    let rows = |from: usize, to: usize, between: &str| {
+        (from..to).map(|n| format!("[{n}.5, -{n}e-3, {n}, {}, 2, 3.0]", n % 256)).collect::<Vec<_>>().join(between)
+    };
+    let text = format!(
+        "{{\"type\": \"x\", \"points\": [{}, [1, 2, NaN, 4, 5, 6], [1,\n2,3,4,5,6] ,\n{}], \"boxes\": []}}",
+        rows(0, 400_000, ", "),
+        rows(400_000, 800_000, ",\n  ")
+    );
+    let made = read_in_threads("pts.json", &text);
+    assert!(made.contains("pts.json.non-finite-token"));
+    let bad = text.replace("[799000.5, -799000e-3,", "[1, x,");
+    let line = bad.split("[1, x,").next().unwrap_or_default().matches('\n').count() + 1;
+    for (bad, found) in
+        [(bad, format!("line: Some({line})")), (text.replace("[799000.5, -799000e-3,", "["), "points[799002]".into())]
+    {
+        let error = read_in_threads("pts.json", &bad);
+        assert!(error.contains(&found), "{error}");
     }
 }

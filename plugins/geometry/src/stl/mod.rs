@@ -99,7 +99,7 @@ impl Format for Stl {
                 let weld = cx.options().bool("weld");
                 let header =
                     move || Ok(Header { memory: Some(triangles * 72), ..Header::single(header(triangles, weld)) });
-                Ok(single(header, move || read_binary(&source.bytes(&cx)?, triangles, &cx)))
+                Ok(single(header, move || read_binary(&source, triangles, &cx)))
             }
             Encoding::Neither => Err(Error::malformed("expected \"solid\" and facets, or a binary STL, found neither")
                 .at_byte(0)
@@ -226,47 +226,68 @@ impl Soup {
     }
 }
 
-fn read_binary(bytes: &[u8], triangles: u64, cx: &Context) -> Result<MediaRecord> {
-    let left = (bytes.len() as u64).saturating_sub(START);
+fn read_binary(source: &Source, triangles: u64, cx: &Context) -> Result<MediaRecord> {
+    let left = source.len().saturating_sub(START);
     let mut soup = Soup {
         positions: cx.budget().vec("corners", triangles * 3, FACET / 3, left)?,
         normals: cx.budget().vec("corners", triangles * 3, FACET / 3, left)?,
         ..Soup::default()
     };
-    let body = &bytes[START as usize..];
     let (mut flagged, mut attributed) = (false, 0_u64);
-    for (number, facet) in body.chunks_exact(FACET as usize).take(triangles as usize).enumerate() {
-        if number.is_multiple_of(CHECK_EVERY) {
-            cx.checkpoint()?;
-        }
+    each_facet(source, triangles, cx, |facet| {
         let float = |at: usize| f32::from_le_bytes([facet[at], facet[at + 1], facet[at + 2], facet[at + 3]]);
         let vector = |at: usize| [float(at), float(at + 4), float(at + 8)];
         soup.push(vector(0), [vector(12), vector(24), vector(36)]);
         let attribute = attribute(facet);
         flagged |= attribute & COLOR_BIT != 0;
         attributed += u64::from(attribute != 0);
-    }
-    let magics = magics_color(&bytes[..HEADER]);
+    })?;
+    let header = &source.head()[..HEADER];
+    let magics = magics_color(header);
     let mut colors = Vec::new();
     // VisCAM flags facets that have a colour; Magics those that have none of their own.
     if flagged || (magics.is_some() && attributed > 0) {
         cx.budget().take(triangles * 48)?;
-        for facet in body.chunks_exact(FACET as usize).take(triangles as usize) {
+        each_facet(source, triangles, cx, |facet| {
             colors.extend_from_slice(&[facet_color(attribute(facet), magics); 3]);
-        }
+        })?;
     } else {
         let message = "facets have attribute bytes that are no colour: left out";
         cx.report_times(Severity::Info, "attribute-bytes", message, None, attributed);
     }
     let mut record = MediaRecord::new(Scene::of_meshes(vec![soup.into_mesh(String::new(), colors, cx)?]));
-    let title = text::decode(bytes[..HEADER].split(|&byte| byte == 0).next().unwrap_or_default());
+    let title = text::decode(header.split(|&byte| byte == 0).next().unwrap_or_default());
     if !title.trim().is_empty() && !title.contains(char::is_control) {
         record = record.with_property("header", title.trim());
     }
     Ok(record)
 }
 
-fn attribute(facet: &[u8]) -> u16 {
+/// Calls `visit` with the bytes of each facet. Those of the whole file are never in memory at once.
+fn each_facet(
+    source: &Source,
+    triangles: u64,
+    cx: &Context,
+    mut visit: impl FnMut(&[u8; FACET as usize]),
+) -> Result<()> {
+    let mut buffer = vec![0; FACET as usize * usize::try_from(triangles).unwrap_or(usize::MAX).min(CHECK_EVERY)];
+    let mut done = 0;
+    while done < triangles {
+        cx.checkpoint()?;
+        let left = usize::try_from(triangles - done).unwrap_or(usize::MAX).saturating_mul(FACET as usize);
+        let wanted = buffer.len().min(left);
+        let read = source.read_at(START + done * FACET, &mut buffer[..wanted])?;
+        let facets = buffer[..read].as_chunks().0;
+        if facets.is_empty() {
+            return Err(Error::truncated("the list of triangles", triangles * FACET, done * FACET).at_byte(START));
+        }
+        facets.iter().for_each(&mut visit);
+        done += facets.len() as u64;
+    }
+    Ok(())
+}
+
+fn attribute(facet: &[u8; FACET as usize]) -> u16 {
     u16::from_le_bytes([facet[48], facet[49]])
 }
 

@@ -24,8 +24,6 @@ pub(super) struct Layout {
     sources: Vec<Vec<usize>>,
     /// Colours are kept as they stand too.
     exact: bool,
-    /// Colours that were rounded or clamped, and are not kept as they stand.
-    pub(super) misfits: u64,
 }
 
 impl Layout {
@@ -37,7 +35,6 @@ impl Layout {
             schema: Vec::new(),
             sources: Vec::new(),
             exact: false,
-            misfits: 0,
         };
         let mut names: Vec<String> = (0..layout.width).map(|column| format!("column_{}", column + 1)).collect();
         let mut groups: Vec<(&str, Vec<usize>)> = Vec::new();
@@ -105,8 +102,9 @@ impl Layout {
         }
     }
 
-    /// Rows end to end as points.
-    pub(super) fn chunk(&mut self, values: &[f64]) -> Result<PointChunk> {
+    /// Rows end to end as points, and how many colours were rounded or clamped that are not kept as they stand.
+    pub(super) fn chunk(&self, values: &[f64]) -> Result<(PointChunk, u64)> {
+        let mut misfits = 0;
         let rows = values.chunks_exact(self.width);
         let count = rows.len();
         let [x, y, z] = self.position;
@@ -119,14 +117,14 @@ impl Layout {
                 AttributeData::F64(data) => data.to_mut().extend(numbers),
                 data => {
                     for value in numbers {
-                        self.misfits += u64::from(!self.exact && !holds(spec.scalar, value));
+                        misfits += u64::from(!self.exact && !holds(spec.scalar, value));
                         data.push(value);
                     }
                 }
             }
             attributes.push(data);
         }
-        PointChunk::new(positions, attributes, &self.schema)
+        Ok((PointChunk::new(positions, attributes, &self.schema)?, misfits))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reading: points as a stream, a chunk a block of lines.
 
+use std::collections::VecDeque;
+
 use mediary_core::record::{PointChunk, PointCloud, Stream};
 use mediary_core::{Context, Error, ErrorKind, Location, MediaRecord, Result, Severity, Source};
 
@@ -43,8 +45,8 @@ pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         scans: 1,
         comments: 0,
         ended: false,
-        rest: Vec::new(),
-        rest_at: 0,
+        ahead: VecDeque::new(),
+        failure: None,
     };
     let cloud = PointCloud::new(schema, Stream::new(std::iter::from_fn(move || points.next_chunk().transpose())));
     let mut record = MediaRecord::new(cloud);
@@ -66,53 +68,129 @@ struct Points {
     scans: u64,
     comments: u64,
     ended: bool,
-    /// What is left of a block of very short rows.
-    rest: Vec<u8>,
-    rest_at: usize,
+    /// Blocks that were read, the first of which is not used up.
+    ahead: VecDeque<Block>,
+    /// Why there is no block behind them.
+    failure: Option<Error>,
+}
+
+/// A block of lines.
+struct Block {
+    bytes: Vec<u8>,
+    /// What is used up.
+    at: usize,
+    plain: Option<Plain>,
+}
+
+/// The rows at the start of a block, as points, before the first that is odd in any way.
+struct Plain {
+    chunk: PointChunk,
+    rows: u64,
+    lines: u64,
+    bytes: usize,
+    comments: u64,
+    misfits: u64,
+}
+
+impl Plain {
+    fn take(bytes: &[u8], layout: &Layout) -> Result<Option<Self>> {
+        let mut rows = Rows::new(bytes, 0);
+        let mut values = Vec::new();
+        let (mut end, mut lines, mut comments) = (0, 0, 0);
+        while values.len() < CHUNK && rows.skip_to_row() {
+            let before = values.len();
+            let is_plain = rows.row(&mut values).is_ok_and(|count| count == layout.width) && rows.specials == 0;
+            if !is_plain {
+                values.truncate(before);
+                break;
+            }
+            (end, lines, comments) = (rows.offset(), rows.line(), rows.comments);
+        }
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let rows = (values.len() / layout.width) as u64;
+        let (chunk, misfits) = layout.chunk(&values)?;
+        Ok(Some(Self { chunk, rows, lines, bytes: end, comments, misfits }))
+    }
 }
 
 impl Points {
-    fn next_chunk(&mut self) -> Result<Option<PointChunk>> {
-        loop {
-            if self.rest_at >= self.rest.len() {
-                if self.ended {
-                    return Ok(None);
-                }
-                self.rest.clear();
-                self.rest.extend_from_slice(self.blocks.next_block(self.line)?);
-                self.rest_at = 0;
-                if self.rest.is_empty() {
-                    self.finish()?;
-                    return Ok(None);
-                }
+    /// A block for each thread.
+    fn read_ahead(&mut self) -> Result<()> {
+        let mut blocks = Vec::new();
+        while blocks.len() < self.cx.threads() && self.failure.is_none() {
+            match self.blocks.next_block(self.line) {
+                Ok([]) => break,
+                Ok(block) => blocks.push(block.to_vec()),
+                Err(error) => self.failure = Some(error),
             }
+        }
+        let layout = &self.layout;
+        let read = self.cx.in_parts(blocks, |bytes, cx| {
+            cx.checkpoint()?;
+            let plain = Plain::take(&bytes, layout)?;
+            Ok((Block { bytes, at: 0, plain }, 0))
+        })?;
+        self.ahead = read.into();
+        Ok(())
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<PointChunk>> {
+        while !self.ended {
+            let Some(mut block) = self.ahead.pop_front() else {
+                if let Some(error) = self.failure.take() {
+                    return Err(error.at_line(self.line));
+                }
+                self.read_ahead()?;
+                if self.ahead.is_empty() && self.failure.is_none() {
+                    self.finish()?;
+                }
+                continue;
+            };
+            let chunk = self.take(&mut block)?;
+            if block.at < block.bytes.len() {
+                self.ahead.push_front(block);
+            }
+            if chunk.is_some() {
+                return Ok(chunk);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next points of a block, unless only comments are left of it.
+    fn take(&mut self, block: &mut Block) -> Result<Option<PointChunk>> {
+        let (chunk, misfits) = if let Some(plain) = block.plain.take() {
+            self.rows += plain.rows;
+            self.line += plain.lines;
+            self.comments += plain.comments;
+            block.at = plain.bytes;
+            (plain.chunk, plain.misfits)
+        } else {
             let mut values = Vec::new();
-            if let Err(error) = self.parse(&mut values) {
+            if let Err(error) = self.parse(block, &mut values) {
                 if error.kind() != ErrorKind::Malformed {
                     return Err(error);
                 }
                 self.cx.unless_lenient("bad-row", error)?;
                 self.ended = true;
-                self.rest.clear();
-                let whole = values.len() - values.len() % self.layout.width;
-                values.truncate(whole);
+                values.truncate(values.len() - values.len() % self.layout.width);
             }
             if values.is_empty() {
-                continue;
+                return Ok(None);
             }
-            self.cx.limits().check("elements", self.rows)?;
-            let chunk = self.layout.chunk(&values)?;
-            let misfits = std::mem::take(&mut self.layout.misfits);
-            let message = "colours that the type of the first rows does not hold were rounded or clamped";
-            self.cx.report_times(Severity::Warning, "color", message, None, misfits);
-            return Ok(Some(chunk));
-        }
+            self.layout.chunk(&values)?
+        };
+        self.cx.limits().check("elements", self.rows)?;
+        let message = "colours that the type of the first rows does not hold were rounded or clamped";
+        self.cx.report_times(Severity::Warning, "color", message, None, misfits);
+        Ok(Some(chunk))
     }
 
     /// Adds the numbers of whole rows; on an error those before it, and perhaps a part of the bad one.
-    fn parse(&mut self, values: &mut Vec<f64>) -> Result<()> {
-        let Self { rest, layout, .. } = self;
-        let mut rows = Rows::new(&rest[self.rest_at..], self.line);
+    fn parse(&mut self, block: &mut Block, values: &mut Vec<f64>) -> Result<()> {
+        let mut rows = Rows::new(&block.bytes[block.at..], self.line);
         let mut specials_at = None;
         while values.len() < CHUNK && rows.skip_to_row() {
             let line = rows.line();
@@ -121,7 +199,7 @@ impl Points {
             if rows.specials > before.1 {
                 specials_at.get_or_insert(line);
             }
-            if count == layout.width {
+            if count == self.layout.width {
                 self.rows += 1;
                 continue;
             }
@@ -143,7 +221,7 @@ impl Points {
                 "row {} has {count} {}, the rows before have {}",
                 self.rows + 1,
                 if count == 1 { "number" } else { "numbers" },
-                layout.width
+                self.layout.width
             );
             return Err(Error::malformed(message)
                 .at(Location::line(line))
@@ -151,7 +229,7 @@ impl Points {
         }
         self.line = rows.line();
         self.comments += rows.comments;
-        self.rest_at += rows.offset();
+        block.at += rows.offset();
         let at = specials_at.map(Location::line);
         let specials = rows.specials;
         let message = "numbers that are NaN or infinite";

@@ -4,7 +4,7 @@ use mediary_core::record::{AttributeData, AttributeSpec, PointChunk, PointCloud,
 use mediary_core::{ReadOptions, Registry, Strictness};
 
 use super::*;
-use crate::testing::{Points, codes, header_agrees, is_detected, torture};
+use crate::testing::{Points, codes, header_agrees, is_detected, read_in_threads, torture};
 
 const FILES: [&str; 5] = [
     "xyz-points/points_agisoft.xyz",
@@ -206,4 +206,21 @@ fn what_is_no_list_of_points_is_left_alone() {
 #[test]
 fn cut_and_damaged_files_do_not_break_it() {
     FILES.iter().for_each(|name| torture("xyz-points", name, false));
+}
+
+#[test]
+fn threads_share_a_text_and_change_nothing() {
+    // Some 5 MB.
+    let rows =
+        |count: usize| (0..count).map(|number| format!("{number}.125 {number} -{number}e-2 200\n")).collect::<String>();
+    let first = rows(100_000);
+    let text = format!("150002\n{first}# between\n1 2 nan 4\n\n{}5\n1,2,3,4\n{}", rows(50_001), rows(4));
+    let made = read_in_threads("xyz-points", &text);
+    for code in ["xyz-points.comments", "xyz-points.non-finite-token", "xyz-points.scans"] {
+        assert!(made.contains(code), "{code}");
+    }
+    let bad = text + "1 2 3\n";
+    let line = bad.lines().count();
+    let error = read_in_threads("xyz-points", &bad);
+    assert!(error.contains("has 3 numbers") && error.contains(&format!("line: Some({line})")), "{error}");
 }
