@@ -261,7 +261,16 @@ impl Reader<'_> {
         let left = self.len.saturating_sub(self.scanner.offset() as u64);
         let mut sizes: Vec<u32> = self.cx.budget().vec("faces", count, 2, left + 1)?;
         self.cx.limits().check("elements", count)?;
-        let mut indices: Vec<u32> = Vec::new();
+        // Triangles take eight bytes of text at least; what larger faces have more is paid as they come.
+        let mut indices: Vec<u32> = match count.saturating_mul(8) <= left + 1 {
+            true => self.cx.budget().vec("indices", count * 3, 1, left + 1)?,
+            false => Vec::new(),
+        };
+        let paid = indices.capacity();
+        let pay = |indices: &Vec<u32>, more: u64| {
+            let beyond = (indices.len() as u64).saturating_add(more).saturating_sub(paid.max(indices.len()) as u64);
+            self.cx.budget().take(beyond.saturating_mul(4))
+        };
         let (mut colored, mut first_colored) = (0, None);
         let (mut number, mut seen) = (0, 0);
         while number < count as usize {
@@ -272,7 +281,7 @@ impl Reader<'_> {
                 seen = self.scanner.offset() + taken.seen.max(1);
                 let mut lines = 0;
                 for part in taken.parts {
-                    self.cx.budget().take(part.indices.len() as u64 * 4)?;
+                    pay(&indices, part.indices.len() as u64)?;
                     if let Some(line) = part.first_colored {
                         first_colored.get_or_insert(Location::line(self.scanner.line() + lines + line));
                     }
@@ -291,7 +300,7 @@ impl Reader<'_> {
             number += 1;
             let size = self.count("the number of corners of a face")?;
             let line = self.scanner.line();
-            self.cx.budget().take(size.saturating_mul(4))?;
+            pay(&indices, size)?;
             let start = indices.len();
             let mut bad = None;
             for _ in 0..size {
@@ -331,7 +340,7 @@ impl Reader<'_> {
 
 /// The numbers of vertices, a line each, before the first line that is odd, and the bytes they take.
 fn plain_vertices(text: &[u8], width: usize) -> (Vec<f64>, usize) {
-    let (mut all, mut values, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut all, mut values, mut bytes) = (Vec::new(), Vec::with_capacity(width), 0);
     while let Some(end) = plain_line(text, bytes, &mut values)
         && values.len() == width
     {

@@ -46,6 +46,7 @@ pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         comments: 0,
         ended: false,
         ahead: VecDeque::new(),
+        spare: Vec::new(),
         failure: None,
     };
     let cloud = PointCloud::new(schema, Stream::new(std::iter::from_fn(move || points.next_chunk().transpose())));
@@ -70,15 +71,20 @@ struct Points {
     ended: bool,
     /// Blocks that were read, the first of which is not used up.
     ahead: VecDeque<Block>,
+    /// Blocks that are used up.
+    spare: Vec<Block>,
     /// Why there is no block behind them.
     failure: Option<Error>,
 }
 
 /// A block of lines.
+#[derive(Default)]
 struct Block {
     bytes: Vec<u8>,
     /// What is used up.
     at: usize,
+    /// Of rows, while they become points.
+    values: Vec<f64>,
     plain: Option<Plain>,
 }
 
@@ -93,13 +99,13 @@ struct Plain {
 }
 
 impl Plain {
-    fn take(bytes: &[u8], layout: &Layout) -> Result<Option<Self>> {
+    fn take(bytes: &[u8], values: &mut Vec<f64>, layout: &Layout) -> Result<Option<Self>> {
         let mut rows = Rows::new(bytes, 0);
-        let mut values = Vec::new();
+        values.clear();
         let (mut end, mut lines, mut comments) = (0, 0, 0);
         while values.len() < CHUNK && rows.skip_to_row() {
             let before = values.len();
-            let is_plain = rows.row(&mut values).is_ok_and(|count| count == layout.width) && rows.specials == 0;
+            let is_plain = rows.row(values).is_ok_and(|count| count == layout.width) && rows.specials == 0;
             if !is_plain {
                 values.truncate(before);
                 break;
@@ -110,7 +116,7 @@ impl Plain {
             return Ok(None);
         }
         let rows = (values.len() / layout.width) as u64;
-        let (chunk, misfits) = layout.chunk(&values)?;
+        let (chunk, misfits) = layout.chunk(values)?;
         Ok(Some(Self { chunk, rows, lines, bytes: end, comments, misfits }))
     }
 }
@@ -122,15 +128,22 @@ impl Points {
         while blocks.len() < self.cx.threads() && self.failure.is_none() {
             match self.blocks.next_block(self.line) {
                 Ok([]) => break,
-                Ok(block) => blocks.push(block.to_vec()),
+                Ok(lines) => {
+                    // What is used up has memory that need not be asked for again.
+                    let mut block = self.spare.pop().unwrap_or_default();
+                    block.bytes.clear();
+                    block.bytes.extend_from_slice(lines);
+                    block.at = 0;
+                    blocks.push(block);
+                }
                 Err(error) => self.failure = Some(error),
             }
         }
         let layout = &self.layout;
-        let read = self.cx.in_parts(blocks, |bytes, cx| {
+        let read = self.cx.in_parts(blocks, |mut block, cx| {
             cx.checkpoint()?;
-            let plain = Plain::take(&bytes, layout)?;
-            Ok((Block { bytes, at: 0, plain }, 0))
+            block.plain = Plain::take(&block.bytes, &mut block.values, layout)?;
+            Ok((block, 0))
         })?;
         self.ahead = read.into();
         Ok(())
@@ -151,6 +164,8 @@ impl Points {
             let chunk = self.take(&mut block)?;
             if block.at < block.bytes.len() {
                 self.ahead.push_front(block);
+            } else {
+                self.spare.push(block);
             }
             if chunk.is_some() {
                 return Ok(chunk);
