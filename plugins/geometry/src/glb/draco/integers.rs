@@ -28,12 +28,11 @@ pub(super) fn read(
         -2 => None,
         0 => Some(Method::Difference),
         1 => Some(Method::Parallelogram),
-        2 => Some(Method::AllParallelograms),
         4 => Some(Method::SomeParallelograms),
         5 => Some(Method::TexCoords),
         6 => Some(Method::Normals),
-        3 => {
-            return Err(Error::unsupported("Draco stream: texture coordinates predicted in floating point")
+        2 | 3 => {
+            return Err(Error::unsupported("Draco stream: a prediction of versions before 2.0")
                 .at_byte(stream.at() as u64)
                 .with_hint("compress it again with a current encoder"));
         }
@@ -44,10 +43,9 @@ pub(super) fn read(
         Some(method) => {
             let transform = match stream.u8("the transform of a prediction")?.cast_signed() {
                 1 if !normals => Transform::Wrap,
-                2 if normals => Transform::Octahedron,
-                3 if normals => Transform::CanonicalOctahedron,
+                3 if normals => Transform::Octahedron,
                 other => {
-                    let expected = if normals { "2 or 3" } else { "1" };
+                    let expected = if normals { 3 } else { 1 };
                     return Err(stream.fail(format!("expected transform {expected} of a prediction, found {other}")));
                 }
             };

@@ -111,10 +111,10 @@ pub(super) fn decode(data: &[u8], indices: u64, vertices: u64, wanted: &[u32], c
         }
         Method::Edgebreaker => {
             let mut mesh = edgebreaker::read(&mut stream, &expected, &mut memory)?;
-            let tables = seams::read(&mut mesh, &stream, &mut memory)?;
-            let (indices, count) = seams::points(&mesh, &tables, &stream, &mut memory)?;
+            let seams = seams::read(&mut mesh, &stream, &mut memory)?;
+            let (indices, count) = seams::points(&mesh, &seams, &stream, &mut memory)?;
             expected.points(count, &stream)?;
-            let points = Points { count, of_corner: &indices, mesh: Some((&mesh, &tables)) };
+            let points = Points { count, of_corner: &indices, mesh: Some((&mesh, &seams.tables)) };
             let attributes = attributes::read(&mut stream, &points, wanted, &mut kept, &mut memory)?;
             (packed(&indices, &mut kept)?, attributes)
         }

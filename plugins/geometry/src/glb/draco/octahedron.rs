@@ -84,16 +84,16 @@ impl Octahedron {
         }
     }
 
-    /// Undoes a prediction: the place that is `correction` away from `predicted`, wrapped at the edges. With `canonical`, the
+    /// Undoes a prediction: the place that is `correction` away from `predicted`, wrapped at the edges. The
     /// correction is meant for a prediction in the lower left quarter.
-    pub(super) fn correct(&self, predicted: [i32; 2], correction: [i32; 2], canonical: bool) -> [i32; 2] {
+    pub(super) fn correct(&self, predicted: [i32; 2], correction: [i32; 2]) -> [i32; 2] {
         let center = self.center;
         let mut place = predicted.map(|coordinate| coordinate.wrapping_sub(center));
         let outside = place[0].unsigned_abs().wrapping_add(place[1].unsigned_abs()) > center.unsigned_abs();
         if outside {
             place = self.turn_inside_out(place);
         }
-        let turns = if canonical { quarter_turns(place) } else { 0 };
+        let turns = quarter_turns(place);
         place = turned(place, turns);
         for (coordinate, correction) in place.iter_mut().zip(correction) {
             *coordinate = self.wrapped(coordinate.wrapping_add(correction));

@@ -3,19 +3,28 @@
 
 use mediary_core::Result;
 
-use super::corners::{Corners, NONE, next};
+use super::corners::{Corners, NONE, next, previous};
 use super::edgebreaker::Mesh;
 use super::memory::Memory;
 use super::stream::Stream;
 
-/// Reads which edges are seams: the tables of the attributes with a connectivity of their own, `None` where no edge inside the
-/// mesh is one and the table of the positions serves.
-pub(super) fn read(mesh: &mut Mesh<'_>, stream: &Stream<'_>, memory: &mut Memory<'_>) -> Result<Vec<Option<Corners>>> {
+/// What the attributes with a connectivity of their own have instead of the positions' table.
+#[derive(Default)]
+pub(super) struct Seams {
+    /// `None` where no edge inside the mesh is a seam and the table of the positions serves.
+    pub(super) tables: Vec<Option<Corners>>,
+    /// Whether a vertex lies on a seam of any attribute.
+    on_seam: Vec<bool>,
+}
+
+/// Reads which edges are seams.
+pub(super) fn read(mesh: &mut Mesh<'_>, stream: &Stream<'_>, memory: &mut Memory<'_>) -> Result<Seams> {
     let corners = &mesh.corners;
     let mut tables: Vec<Option<Corners>> = mesh.traversal.seams.iter().map(|_| None).collect();
     if tables.is_empty() {
-        return Ok(tables);
+        return Ok(Seams::default());
     }
+    let mut on_seam = memory.vec(false, corners.leftmost.len())?;
     for corner in 0..corners.vertex.len() as u32 {
         memory.step()?;
         let opposite = corners.opposite(corner);
@@ -36,25 +45,36 @@ pub(super) fn read(mesh: &mut Mesh<'_>, stream: &Stream<'_>, memory: &mut Memory
             };
             table.opposite[corner as usize] = NONE;
             table.opposite[opposite as usize] = NONE;
+            on_seam[corners.vertex(next(corner)) as usize] = true;
+            on_seam[corners.vertex(previous(corner)) as usize] = true;
         }
     }
     for (seams, table) in mesh.traversal.seams.iter().zip(&mut tables) {
         seams.finish("seams")?;
         if let Some(table) = table {
-            number(table, corners, stream, memory)?;
+            number(table, corners, &on_seam, stream, memory)?;
         }
     }
-    Ok(tables)
+    Ok(Seams { tables, on_seam })
 }
 
 /// Numbers the vertices of a table that is cut open: those of `whole` in order, each part from its leftmost corner on.
-fn number(table: &mut Corners, whole: &Corners, stream: &Stream<'_>, memory: &mut Memory<'_>) -> Result<()> {
+fn number(
+    table: &mut Corners,
+    whole: &Corners,
+    on_seam: &[bool],
+    stream: &Stream<'_>,
+    memory: &mut Memory<'_>,
+) -> Result<()> {
     table.vertex = memory.vec(NONE, whole.vertex.len())?;
     memory.take(whole.vertex.len() as u64 * 4)?;
-    for &begin in whole.leftmost.iter().filter(|&&corner| corner != NONE) {
+    for (&begin, &on_seam) in whole.leftmost.iter().zip(on_seam) {
+        if begin == NONE {
+            continue;
+        }
         let mut first = begin;
         // To the border, or once around where there is none.
-        loop {
+        while on_seam {
             memory.step()?;
             match table.swing_left(first) {
                 NONE => break,
@@ -88,7 +108,7 @@ fn number(table: &mut Corners, whole: &Corners, stream: &Stream<'_>, memory: &mu
 /// seam between them.
 pub(super) fn points(
     mesh: &Mesh<'_>,
-    tables: &[Option<Corners>],
+    seams: &Seams,
     stream: &Stream<'_>,
     memory: &mut Memory<'_>,
 ) -> Result<(Vec<u32>, u32)> {
@@ -106,15 +126,16 @@ pub(super) fn points(
         if leftmost == NONE {
             continue;
         }
-        let first = match mesh.at_hole[vertex] {
-            true => leftmost,
-            false => behind_seam(corners, tables, leftmost, memory)?,
+        let on_seam = seams.on_seam[vertex];
+        let first = match on_seam && !mesh.at_hole[vertex] {
+            true => behind_seam(corners, &seams.tables, leftmost, memory)?,
+            false => leftmost,
         };
         let (mut at, mut before) = (first, NONE);
         loop {
             memory.step()?;
-            let seam = before == NONE
-                || tables.iter().flatten().any(|table| table.vertex(at) != table.vertex(before));
+            let between = |table: &Corners| table.vertex(at) != table.vertex(before);
+            let seam = before == NONE || (on_seam && seams.tables.iter().flatten().any(between));
             count += u32::from(seam);
             points[at as usize] = count - 1;
             before = at;

@@ -3,10 +3,9 @@
 //! | traversal | symbols |
 //! |---|---|
 //! | 0, standard | one bit for C, three for the others |
-//! | 1, predictive | as standard, where a prediction from the valence fails; no encoder writes it any more |
 //! | 2, valence | six arrays, by the valence of the vertex ahead, read from their ends |
 
-use mediary_core::Result;
+use mediary_core::{Error, Result};
 
 use super::corners::{Corners, next, previous};
 use super::memory::Memory;
@@ -84,7 +83,6 @@ impl Valences {
 
 enum Coding<'a> {
     Standard(Bits<'a>),
-    Predictive { bits: Bits<'a>, hits: Flags<'a>, valences: Valences, guess: Option<Symbol> },
     /// `first` are the bits of the first symbol, which has no vertex ahead, before version 2.2.
     Valence { first: Option<Bits<'a>>, contexts: [Vec<i32>; 6], valences: Valences, context: Option<usize> },
 }
@@ -113,19 +111,19 @@ impl<'a> Traversal<'a> {
     ) -> Result<Self> {
         const SYMBOLS: &str = "symbols of the traversal";
         let bits = match (kind, stream.minor) {
-            (0 | 1, _) | (2, 0 | 1) => Some(Bits::new(stream.sized_block(SYMBOLS)?)),
+            (0, _) | (2, 0 | 1) => Some(Bits::new(stream.sized_block(SYMBOLS)?)),
             (2, _) => None,
-            _ => return Err(stream.fail(format!("expected traversal 0, 1 or 2, found {kind}"))),
+            (1, _) => {
+                return Err(Error::unsupported("Draco stream: symbols predicted from valences")
+                    .at_byte(stream.at() as u64)
+                    .with_hint("compress it again with a current encoder"));
+            }
+            _ => return Err(stream.fail(format!("expected traversal 0 or 2, found {kind}"))),
         };
         let starts = Starts::open(stream)?;
         let seams = (0..counts.attributes).map(|_| Flags::open(stream, "seams")).collect::<Result<_>>()?;
         let coding = match (kind, bits) {
             (0, Some(bits)) => Coding::Standard(bits),
-            (1, Some(bits)) => {
-                stream.i32("the number of splits")?;
-                let hits = Flags::open(stream, "predicted symbols")?;
-                Coding::Predictive { bits, hits, valences: valences(counts, memory)?, guess: None }
-            }
             (_, first) => {
                 if stream.minor < 2 {
                     stream.varint("the number of splits")?;
@@ -144,7 +142,8 @@ impl<'a> Traversal<'a> {
                     *context = memory.vec(0_i32, count as usize)?;
                     symbols::decode(stream, 1, context, memory)?;
                 }
-                Coding::Valence { first, contexts, valences: valences(counts, memory)?, context: None }
+                let valences = Valences(memory.vec(0, counts.vertices as usize)?);
+                Coding::Valence { first, contexts, valences, context: None }
             }
         };
         Ok(Self { coding, starts, seams })
@@ -152,11 +151,7 @@ impl<'a> Traversal<'a> {
 
     pub(super) fn read(&mut self, stream: &Stream<'_>) -> Result<Symbol> {
         match &mut self.coding {
-            Coding::Standard(bits) => standard(bits, stream),
-            Coding::Predictive { bits, hits, guess, .. } => match guess {
-                Some(guess) if hits.read() => hits.finish("predicted symbols").map(|()| *guess),
-                _ => standard(bits, stream),
-            },
+            Coding::Standard(bits) => standard(bits),
             Coding::Valence { first, contexts, context, .. } => match (context, first) {
                 (Some(context), _) => match contexts[*context].pop() {
                     Some(0) => Ok(Symbol::C),
@@ -167,7 +162,7 @@ impl<'a> Traversal<'a> {
                     Some(other) => Err(stream.fail(format!("expected symbol 0 to 4 of the traversal, found {other}"))),
                     None => Err(stream.fail("expected another symbol of the traversal, found the end")),
                 },
-                (None, Some(bits)) => standard(bits, stream),
+                (None, Some(bits)) => standard(bits),
                 (None, None) => Ok(Symbol::E),
             },
         }
@@ -175,44 +170,24 @@ impl<'a> Traversal<'a> {
 
     /// A face with `symbol` was made, and `corner` is where the next one hangs on.
     pub(super) fn reached(&mut self, symbol: Symbol, corner: u32, corners: &Corners) {
-        match &mut self.coding {
-            Coding::Standard(_) => {}
-            Coding::Predictive { valences, guess, .. } => {
-                valences.reached(symbol, corner, corners);
-                *guess = match symbol {
-                    Symbol::C | Symbol::R if valences.ahead(corner, corners) < 6 => Some(Symbol::R),
-                    Symbol::C | Symbol::R => Some(Symbol::C),
-                    _ => None,
-                };
-            }
-            Coding::Valence { valences, context, .. } => {
-                valences.reached(symbol, corner, corners);
-                *context = Some(valences.ahead(corner, corners).clamp(2, 7) as usize - 2);
-            }
+        if let Coding::Valence { valences, context, .. } = &mut self.coding {
+            valences.reached(symbol, corner, corners);
+            *context = Some(valences.ahead(corner, corners).clamp(2, 7) as usize - 2);
         }
     }
 
     /// All edges of `from` are now those of `to`.
     pub(super) fn merged(&mut self, to: u32, from: u32) {
-        if let Coding::Predictive { valences, .. } | Coding::Valence { valences, .. } = &mut self.coding {
+        if let Coding::Valence { valences, .. } = &mut self.coding {
             valences.add(to, valences.0[from as usize]);
         }
     }
 }
 
-fn valences(counts: &Counts, memory: &mut Memory<'_>) -> Result<Valences> {
-    memory.vec(0, counts.vertices as usize).map(Valences)
-}
-
-fn standard(bits: &mut Bits<'_>, stream: &Stream<'_>) -> Result<Symbol> {
+/// 0, or 1 and two bits more.
+fn standard(bits: &mut Bits<'_>) -> Result<Symbol> {
     if bits.read(1)? == 0 {
         return Ok(Symbol::C);
     }
-    match bits.read(2)? {
-        0 => Ok(Symbol::S),
-        1 => Ok(Symbol::L),
-        2 => Ok(Symbol::R),
-        3 => Ok(Symbol::E),
-        other => Err(stream.fail(format!("expected symbol 0 to 3 of the traversal, found {other}"))),
-    }
+    Ok([Symbol::S, Symbol::L, Symbol::R, Symbol::E][bits.read(2)? as usize])
 }

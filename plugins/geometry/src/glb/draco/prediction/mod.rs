@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | 0 | difference | the value before |
 //! | 1 | parallelogram | the triangle across the edge |
-//! | 2 | all parallelograms, before version 2.2 | every triangle across an edge |
 //! | 4 | some parallelograms | those of up to four that flags choose |
 //! | 5 | texture coordinates | the shape of the triangle |
 //! | 6 | normals | the triangles around the vertex |
@@ -31,7 +30,6 @@ use wrap::Wrap;
 pub(super) enum Method {
     Difference,
     Parallelogram,
-    AllParallelograms,
     SomeParallelograms,
     TexCoords,
     Normals,
@@ -42,7 +40,6 @@ pub(super) enum Method {
 pub(super) enum Transform {
     Wrap,
     Octahedron,
-    CanonicalOctahedron,
 }
 
 /// The mesh that values hang on.
@@ -63,13 +60,13 @@ pub(super) struct Parent {
 
 impl Connectivity<'_> {
     /// The number of the value at a corner.
-    #[inline]
+    #[inline(always)]
     fn value(&self, corner: u32) -> u32 {
         self.sequence.value[self.corners.vertex(corner) as usize]
     }
 
     /// The numbers of the values at the next and the previous corner.
-    #[inline]
+    #[inline(always)]
     fn beside(&self, corner: u32) -> [u32; 2] {
         [self.value(next(corner)), self.value(previous(corner))]
     }
@@ -109,20 +106,17 @@ pub(super) fn undo(
     if transform != Transform::Wrap {
         let largest = stream.i32("the largest of normals")?;
         let octahedron = octahedron::of_largest(largest, stream)?;
-        if transform == Transform::CanonicalOctahedron || stream.minor < 2 {
-            stream.i32("the centre of normals")?;
-        }
-        let canonical = transform == Transform::CanonicalOctahedron;
+        stream.i32("the centre of normals")?;
         return match connectivity {
             Some(connectivity) => {
                 let parent = parent(stream)?;
-                normals::undo(stream, &octahedron, canonical, &connectivity, parent, values, memory)
+                normals::undo(stream, &octahedron, &connectivity, parent, values, memory)
             }
             None => {
                 let mut last = [0; 2];
                 for value in values.chunks_exact_mut(2) {
                     memory.step()?;
-                    last = octahedron.correct(last, [value[0], value[1]], canonical);
+                    last = octahedron.correct(last, [value[0], value[1]]);
                     value.copy_from_slice(&last);
                 }
                 Ok(())
@@ -133,10 +127,6 @@ pub(super) fn undo(
         (Method::Parallelogram, Some(connectivity)) => {
             let wrap = Wrap::read(stream)?;
             parallelogram::one(&wrap, &connectivity, width, values, memory)
-        }
-        (Method::AllParallelograms, Some(connectivity)) => {
-            let wrap = Wrap::read(stream)?;
-            parallelogram::all(&wrap, &connectivity, width, values, memory)
         }
         (Method::SomeParallelograms, Some(connectivity)) => {
             let flags = parallelogram::Choices::read(stream)?;

@@ -16,7 +16,6 @@ const LARGEST: i64 = 1 << 29;
 pub(super) fn undo(
     stream: &mut Stream<'_>,
     octahedron: &Octahedron,
-    canonical: bool,
     connectivity: &Connectivity<'_>,
     parent: &Parent,
     values: &mut [i32],
@@ -31,7 +30,7 @@ pub(super) fn undo(
     for (value, &corner) in values.chunks_exact_mut(2).zip(&connectivity.sequence.corner) {
         let normal = around(connectivity, parent, corner, memory)?;
         let predicted = octahedron.place(normal, flips.read());
-        value.copy_from_slice(&octahedron.correct(predicted, [value[0], value[1]], canonical));
+        value.copy_from_slice(&octahedron.correct(predicted, [value[0], value[1]]));
     }
     flips.finish("flipped normals")
 }
@@ -49,10 +48,11 @@ fn around(
     // To the left, then from a border to the right.
     while corner != NONE {
         memory.step()?;
-        let [a, b] = [next(corner), previous(corner)].map(|corner| {
-            let position = parent.position(connectivity, corner);
-            [position[0] - center[0], position[1] - center[1], position[2] - center[2]]
-        });
+        let edge = |corner| {
+            let [x, y, z] = parent.position(connectivity, corner);
+            [x - center[0], y - center[1], z - center[2]]
+        };
+        let (a, b) = (edge(next(corner)), edge(previous(corner)));
         for (i, sum) in sum.iter_mut().enumerate() {
             let (j, k) = ((i + 1) % 3, (i + 2) % 3);
             *sum = sum.wrapping_add(a[j].wrapping_mul(b[k]).wrapping_sub(a[k].wrapping_mul(b[j])));

@@ -13,7 +13,7 @@ use super::wrap::Wrap;
 const MOST: usize = 4;
 
 /// Predicts the value at a corner from the triangle opposite, if all of its values are known.
-#[inline]
+#[inline(always)]
 fn predict(connectivity: &Connectivity<'_>, corner: u32, number: u32, before: &[i32], predicted: &mut [i32]) -> bool {
     let opposite = connectivity.corners.opposite(corner);
     if opposite == NONE {
@@ -25,7 +25,8 @@ fn predict(connectivity: &Connectivity<'_>, corner: u32, number: u32, before: &[
         return false;
     }
     let width = predicted.len();
-    let [tip, right, left] = [tip, right, left].map(|value| &before[value as usize * width..][..width]);
+    let at = |value: u32| &before[value as usize * width..][..width];
+    let (tip, right, left) = (at(tip), at(right), at(left));
     for (i, predicted) in predicted.iter_mut().enumerate() {
         *predicted = right[i].wrapping_add(left[i]).wrapping_sub(tip[i]);
     }
@@ -42,36 +43,6 @@ pub(super) fn one(
 ) -> Result<()> {
     wrap.each(width, values, memory, |number, before, predicted| {
         Ok(predict(connectivity, connectivity.sequence.corner[number as usize], number, before, predicted))
-    })
-}
-
-/// The mean of all parallelograms to the right.
-pub(super) fn all(
-    wrap: &Wrap,
-    connectivity: &Connectivity<'_>,
-    width: usize,
-    values: &mut [i32],
-    memory: &mut Memory<'_>,
-) -> Result<()> {
-    let mut pace = memory.inner();
-    let mut part = vec![0; width];
-    wrap.each(width, values, memory, |number, before, predicted| {
-        let first = connectivity.sequence.corner[number as usize];
-        let (mut corner, mut count) = (first, 0);
-        predicted.fill(0);
-        while corner != NONE {
-            pace.step()?;
-            if predict(connectivity, corner, number, before, &mut part) {
-                add(predicted, &part);
-                count += 1;
-            }
-            corner = connectivity.corners.swing_right(corner);
-            if corner == first {
-                break;
-            }
-        }
-        predicted.iter_mut().for_each(|sum| *sum /= count.max(1));
-        Ok(count > 0)
     })
 }
 

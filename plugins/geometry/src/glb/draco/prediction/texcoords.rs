@@ -51,7 +51,8 @@ pub(super) fn undo(
             return Ok(true);
         }
         let left_place = place(left);
-        let triangle = [corner, next(corner), previous(corner)].map(|at| parent.position(connectivity, at));
+        let position = |corner| parent.position(connectivity, corner);
+        let triangle = [position(corner), position(next(corner)), position(previous(corner))];
         match predict(right_place, left_place, triangle, &mut sides) {
             Some(place) => predicted.copy_from_slice(&place),
             None => return Err(stream.fail("expected texture coordinates that can be predicted, found none")),

@@ -41,16 +41,33 @@ impl Wrap {
         width: usize,
         values: &mut [i32],
         memory: &mut Memory<'_>,
+        predict: impl FnMut(u32, &[i32], &mut [i32]) -> Result<bool>,
+    ) -> Result<()> {
+        // Loops over components are unrolled where their number is known.
+        match width {
+            2 => self.run(2, values, memory, predict),
+            3 => self.run(3, values, memory, predict),
+            _ => self.run(width, values, memory, predict),
+        }
+    }
+
+    #[inline(always)]
+    fn run(
+        &self,
+        width: usize,
+        values: &mut [i32],
+        memory: &mut Memory<'_>,
         mut predict: impl FnMut(u32, &[i32], &mut [i32]) -> Result<bool>,
     ) -> Result<()> {
-        let mut predicted = vec![0; width];
+        let mut space = [0; 256];
+        let predicted = &mut space[..width];
         for number in 0..values.len() / width {
             memory.step()?;
             let (before, rest) = values.split_at_mut(number * width);
-            if number > 0 && !predict(number as u32, before, &mut predicted)? {
+            if number > 0 && !predict(number as u32, before, predicted)? {
                 predicted.copy_from_slice(&before[(number - 1) * width..]);
             }
-            for (value, &predicted) in rest.iter_mut().zip(&predicted) {
+            for (value, &predicted) in rest.iter_mut().zip(predicted.iter()) {
                 *value = self.correct(predicted, *value);
             }
         }
