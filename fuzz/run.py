@@ -81,8 +81,6 @@ def prepare(format_id):
     inputs = [seed for path in files(format_id) for seed in seeds(format_id, path)]
     if format_id == "gltf":
         inputs += [of_glb(path) for path in files("glb") if path.stat().st_size > 32]
-    if not os.environ.get("MEDIARY_FUZZ_DRACO"):
-        inputs = [content for content in inputs if b"KHR_draco_mesh_compression" not in content]
     words = collections.Counter()
     largest = 0
     for content in (content for content in inputs if 0 < len(content) <= LARGEST.get(format_id, 128 << 10)):

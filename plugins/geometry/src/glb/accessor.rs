@@ -49,7 +49,7 @@ impl Component {
 }
 
 /// Components of an element of `kind`, columns of matrices end to end.
-fn width(kind: &str) -> Option<usize> {
+pub(super) fn width(kind: &str) -> Option<usize> {
     Some(match kind {
         "SCALAR" => 1,
         "VEC2" => 2,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mediary_core::{Context, Error, Result};
+use mediary_core::{Context, Error, Location, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::accessor::{Buffers, UNSIGNED_INT};
+use super::accessor::{Buffers, UNSIGNED_INT, width};
 use super::document::{BufferView, Document, Int};
 use super::draco;
 use super::meshopt::{self, Filter, Mode};
@@ -106,34 +106,51 @@ fn draco_primitives(document: &mut Document, buffers: &mut Buffers, cx: &Context
                     .at_element(path.clone())
             })?;
             let data = buffers.slice(view.buffer, view.byte_offset, view.byte_length, &path)?;
-            let decoded = draco::decode(data, corners, vertices, cx).map_err(|error| error.at_element(path.clone()))?;
-            let mut put = |index: Int, component_type: u64, values: u64, bytes: Vec<u8>| {
+            let wanted: Vec<u32> = packed.attributes.values().filter_map(|id| u32::try_from(id.0).ok()).collect();
+            let decoded = draco::decode(data, corners, vertices, &wanted, cx).map_err(|error| {
+                let byte = error.location().and_then(|location| location.byte);
+                let place = Location::element(path.clone());
+                error.at(byte.map_or(place.clone(), |byte| place.with_byte(byte)))
+            })?;
+            let mut add_view = |bytes: Vec<u8>| {
+                let mut view = BufferView::plain(bytes.len() as u64);
+                view.buffer = buffers.push(bytes);
+                document.buffer_views.push(view);
+                Int(document.buffer_views.len() as u64 - 1)
+            };
+            let mut put = |index: Int, component_type: u32, components: u8, values: u64, view: Int| {
+                let path = || format!("accessors[{}]", index.0);
                 let accessor = accessors.get_mut(small(index)).ok_or_else(|| {
-                    Error::malformed(format!("accessor {} is out of range", index.0)).at_element(path.clone())
+                    Error::malformed(format!("accessor {} is out of range", index.0)).at_element(path())
                 })?;
+                let fail = |message: String| Err(Error::malformed(message).at_element(path()));
                 if values != accessor.count.0 {
-                    let message = format!("expected {} values, the Draco stream has {values}", accessor.count.0);
-                    return Err(Error::malformed(message).at_element(format!("accessors[{}]", index.0)));
+                    return fail(format!("expected {} values, the Draco stream has {values}", accessor.count.0));
                 }
-                document.buffer_views.push(BufferView::plain(bytes.len() as u64));
-                let view = document.buffer_views.len() - 1;
-                document.buffer_views[view].buffer = buffers.push(bytes);
-                accessor.buffer_view = Some(Int(view as u64));
+                if width(&accessor.kind) != Some(components.into()) {
+                    let kind = &accessor.kind;
+                    return fail(format!("expected values of type {kind}, those of the stream have {components} components"));
+                }
+                accessor.buffer_view = Some(view);
                 accessor.byte_offset = Int(0);
-                accessor.component_type = Int(component_type);
+                accessor.component_type = Int(component_type.into());
                 Ok(())
             };
+            let mut views = BTreeMap::new();
+            for (id, values) in decoded.attributes {
+                views.insert(u64::from(id), (values.component_type, values.components, add_view(values.bytes)));
+            }
             for (name, id) in &packed.attributes {
-                let values = u32::try_from(id.0).ok().and_then(|id| decoded.attributes.get(&id));
-                let (Some(&index), Some(values)) = (primitive.attributes.get(name), values) else {
+                let (Some(&index), Some(&(component_type, components, view))) =
+                    (primitive.attributes.get(name), views.get(&id.0))
+                else {
                     let message = format!("attribute {name} with id {} is not in the Draco stream", id.0);
                     return Err(Error::malformed(message).at_element(path));
                 };
-                put(index, values.component_type.into(), values.count as u64, values.bytes.clone())?;
+                put(index, component_type, components, vertices, view)?;
             }
             if let Some(index) = primitive.indices {
-                let bytes = decoded.indices.iter().flat_map(|index| index.to_le_bytes()).collect();
-                put(index, UNSIGNED_INT, decoded.indices.len() as u64, bytes)?;
+                put(index, UNSIGNED_INT as u32, 1, corners, add_view(decoded.indices))?;
             }
             any = true;
         }

@@ -17,10 +17,8 @@
 //! (`glb.extension`), `extras` beyond the limit (`glb.extras`). Only one scene is shown (`glb.scenes`). Names of buffers,
 //! accessors and samplers and the choice of mipmap filters are not kept.
 //!
-//! Compression is undone: KHR_draco_mesh_compression (bitstream 2.2) and EXT_meshopt_compression (version 0 of attributes).
-//! The Draco decoder takes what the stream announces: a crafted one can ask for more memory than there is, which ends the
-//! process. Read files of strangers in a worker (`--isolate process`), or build without the feature `draco`: such primitives
-//! are `Unsupported` then.
+//! Compression is undone: KHR_draco_mesh_compression (bitstream 2.2, and 2.0 and 2.1) and EXT_meshopt_compression (version 0
+//! of attributes).
 //!
 //! **Refused**: glTF 1.0; required extensions other than those above and KHR_materials_….
 //!
