@@ -360,16 +360,16 @@ pub(super) fn shares(stops: &[f64], weight: f64, into: &mut Vec<f64>) {
     let (mut previous, mut next): (Option<usize>, Option<usize>) = (None, None);
     let stop = |at: Option<usize>| at.map_or(0.0, |at| stops[at]);
     if weight > 0.0 {
-        for at in first_positive..stops.len() {
+        for (at, &stop) in stops.iter().enumerate().skip(first_positive) {
             (previous, next) = (next, Some(at));
-            if stops[at] > weight {
+            if stop > weight {
                 break;
             }
         }
     } else {
-        for at in (0..first_positive).rev() {
+        for (at, &stop) in stops.iter().enumerate().take(first_positive).rev() {
             (previous, next) = (next, Some(at));
-            if stops[at] < weight {
+            if stop < weight {
                 break;
             }
         }

@@ -120,14 +120,13 @@ fn load(bytes: &[u8], target: Option<CoordinateAxes>, cx: &Context) -> Result<(S
         file_format: FileFormat::Fbx,
         ..LoadOpts::default()
     };
-    let loaded = catch_unwind(AssertUnwindSafe(|| ufbx::load_memory(bytes, options)));
-    let loaded = loaded.unwrap_or_else(|_| Err(ufbx::Error::default()));
+    let loaded =
+        catch_unwind(AssertUnwindSafe(|| ufbx::load_memory(bytes, options).map_err(|it| error(&it, left, cx))));
     budget.give_back(left);
-    let scene = match (loaded, stopped.into_inner()) {
-        (_, Some(error)) => return Err(error),
-        (Ok(scene), None) => scene,
-        (Err(found), None) => return Err(error(&found, left, cx)),
-    };
+    if let Some(error) = stopped.into_inner() {
+        return Err(error);
+    }
+    let scene = loaded.unwrap_or_else(|_| Err(Error::malformed("the library cannot make sense of the document")))?;
     let used = scene.metadata.result_memory_used as u64;
     budget.take(used)?;
     Ok((scene, used))

@@ -12,6 +12,9 @@ use super::extras::Extras;
 use super::geometry::{self, Shape};
 use super::material::Materials;
 
+/// A skin of the file, the places of its clusters among the joints of the record, and its number there.
+type Bound<'s> = (&'s SkinDeformer, Vec<Option<u16>>, u32);
+
 /// A scene while it is built.
 pub(super) struct Builder<'s, 'c> {
     pub(super) scene: Scene,
@@ -174,9 +177,9 @@ where
         Ok((number, skin))
     }
 
-    /// The skin of a mesh: the places of its clusters among the joints, and its number.
+    /// The skin of a mesh.
     #[expect(clippy::cast_possible_truncation, reason = "bind matrices are single precision")]
-    fn skin(&mut self, mesh: &'s ufbx::Mesh) -> Result<Option<(&'s SkinDeformer, Vec<Option<u16>>, u32)>> {
+    fn skin(&mut self, mesh: &'s ufbx::Mesh) -> Result<Option<Bound<'s>>> {
         let cx = self.cx;
         let place = || Location::element(mesh.element.name.to_string());
         let Some(deformer) = mesh.skin_deformers.first() else { return Ok(None) };
@@ -324,6 +327,8 @@ fn transform(found: &ufbx::Transform) -> Option<Transform> {
     let (t, r, s) = (&found.translation, &found.rotation, &found.scale);
     let (translation, rotation, scale) = ([t.x, t.y, t.z], [r.x, r.y, r.z, r.w], [s.x, s.y, s.z]);
     let finite = translation.iter().chain(&rotation).chain(&scale).all(|value| value.is_finite());
+    // Rounding may leave a unit quaternion with a number beyond 1.
+    let rotation = rotation.map(|value| value.clamp(-1.0, 1.0));
     finite.then_some(Transform::Trs { translation, rotation, scale })
 }
 
