@@ -103,7 +103,7 @@ fn load(bytes: &[u8], target: Option<CoordinateAxes>, cx: &Context) -> Result<(S
         use_blender_pbr_material: true,
         strict: cx.strictness() == Strictness::Strict,
         index_error_handling: IndexErrorHandling::NoIndex,
-        node_depth_limit: u32::try_from(cx.limits().depth).unwrap_or(u32::MAX),
+        node_depth_limit: u32::try_from(cx.limits().depth).unwrap_or(u32::MAX).max(1),
         progress_cb: ProgressCb::Ref(&progress),
         progress_interval_hint: INTERVAL,
         load_external_files: false,
@@ -132,9 +132,9 @@ fn load(bytes: &[u8], target: Option<CoordinateAxes>, cx: &Context) -> Result<(S
     Ok((scene, used))
 }
 
-/// An allocator of the library that stops at so many bytes.
+/// An allocator of the library that stops at so many bytes. For the library 0 is no limit.
 pub(super) fn limited(bytes: usize) -> AllocatorOpts {
-    AllocatorOpts { allocator: Allocator::Libc, memory_limit: bytes, ..AllocatorOpts::default() }
+    AllocatorOpts { allocator: Allocator::Libc, memory_limit: bytes.max(1), ..AllocatorOpts::default() }
 }
 
 /// What the library says, in our words.

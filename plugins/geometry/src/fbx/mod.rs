@@ -6,7 +6,7 @@
 //!
 //! | element | becomes |
 //! |---|---|
-//! | global settings | `up_axis` and `unit` of the scene; coordinates stay as they are in the file, in single precision |
+//! | global settings | `up_axis` (none before version 6) and the unit of the scene; coordinates stay as they are in the file, in single precision |
 //! | axes that no record has (left-handed, up pointing down) | turned to right-handed, y up (`axes`) |
 //! | `Model` | nodes; pivots, pre- and post-rotations make one translation, rotation and scale |
 //! | geometric transforms | applied to the vertices, or a node of their own where a mesh is placed with several |
@@ -24,11 +24,12 @@
 //! | header and document properties | properties `version`, `creator`, `application`, … |
 //!
 //! Findings: `axes`, `baked`, `negative-time` (animations are moved to begin at 0), `animation` (of what has no place in the
-//! record), `index` (an attribute that is nowhere; 0 in its place), `short-face`, `polygon-holes`, `non-finite`, `influences`, `missing-joint`,
-//! `deformer` (a second skin, caches, constraints, dual quaternions), `nurbs` and `geometry-kind` (left out), `subdivision` (the cage
-//! is kept), `levels-of-detail` (all are shown), `hidden` (nodes that are shown), `light-kind`, `attenuation`, `camera`, `texture-kind`, `texture-transform`,
-//! `transparent-texture`, `missing-texture`, `extras`, and what the library repairs: `truncated-array`, `missing-geometry`, `duplicate-connection`, `missing-mapping`,
-//! `version`, `text`, `base64`, `root`, `duplicate-id`, `w`.
+//! record), `index` (an attribute that is nowhere; 0 in its place), `layers` (beyond the eighth), `short-face`, `polygon-holes`,
+//! `non-finite`, `influences`, `missing-joint`, `deformer` (a second skin, caches, constraints, dual quaternions), `nurbs` and
+//! `geometry-kind` (left out), `subdivision` (the cage is kept), `levels-of-detail` (all are shown), `hidden` (nodes that are
+//! shown), `light-kind`, `attenuation`, `texture-kind`, `texture-transform`, `transparency` (nothing would be seen),
+//! `transparent-texture`, `missing-texture`, `extras`, and what the library repairs: `truncated-array`, `missing-geometry`,
+//! `duplicate-connection`, `missing-mapping`, `version`, `text`, `base64`, `root`, `duplicate-id`, `w`.
 //! Positions out of range are errors. Strict mode refuses what is repaired.
 //!
 //! The library is C: it is held to the budget and to a depth, opens no file, and is not guarded against its own faults.
