@@ -6,6 +6,9 @@ step() { printf '\n== %s\n' "$*"; "$@"; }
 step cargo fmt --all --check
 step cargo clippy --workspace --all-targets --quiet -- -D warnings
 step cargo test --workspace --quiet
+# The optional reader in C, by its own crate alone: everything else is the same with it.
+step cargo clippy -p mediary-geometry --all-targets --features fbx --quiet -- -D warnings
+step cargo test -p mediary-geometry --features fbx --quiet fbx
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --quiet
 # Licences are checked inside the suite; cargo-deny looks at sources and bans too where it is installed.
 if command -v cargo-deny >/dev/null; then step cargo deny --offline check licenses bans sources; fi

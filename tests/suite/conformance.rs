@@ -7,7 +7,7 @@ use std::time::Instant;
 use mediary::{FormatInfo, Limits, ReadOptions, Registry, Source};
 use mediary_conformance::{PATIENCE, is_breakdown, read_all};
 
-use crate::common::{corpus, data, files_below, samples};
+use crate::common::{corpus, data, files_below, is_absent, samples};
 
 fn readable(registry: &Registry) -> Vec<&'static FormatInfo> {
     registry.formats().filter(|info| info.reads).collect()
@@ -21,15 +21,31 @@ fn open(path: &Path) -> Source {
 fn every_readable_format_has_samples_with_an_origin() {
     let registry = Registry::builtin();
     for info in readable(&registry) {
-        assert!(!samples(info).is_empty(), "tests/data/{}/ has no sample", info.id);
+        let samples = mediary_conformance::samples(info, &data(info.id));
+        assert!(!samples.is_empty(), "tests/data/{}/ has no sample", info.id);
         assert!(data(info.id).join("README.md").is_file(), "tests/data/{}/README.md: origin and licence", info.id);
+    }
+}
+
+/// What is not built in is known all the same, and says which feature it needs.
+#[test]
+fn absent_formats_are_recognised_and_name_their_feature() {
+    let registry = Registry::builtin();
+    for info in readable(&registry).into_iter().filter(|info| is_absent(info)) {
+        for path in mediary_conformance::samples(info, &data(info.id)) {
+            let source = open(&path);
+            assert_eq!(registry.detect(&source).winner(false).unwrap(), info.id, "{}", path.display());
+            let error = read_all(&registry, &source, &ReadOptions::default()).expect_err("absent");
+            assert_eq!(error.kind(), mediary::ErrorKind::Unsupported, "{}: {error}", path.display());
+            assert!(error.hint().is_some_and(|hint| hint.contains(&format!("feature `{}`", info.id))), "{error:?}");
+        }
     }
 }
 
 #[test]
 fn every_format_keeps_what_it_declares() {
     let registry = Registry::builtin();
-    let formats: Vec<_> = registry.formats().collect();
+    let formats: Vec<_> = registry.formats().filter(|info| !is_absent(info)).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut failed = Vec::new();

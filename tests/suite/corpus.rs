@@ -16,7 +16,10 @@ const FOLDERS: &[&str] = &[
     "image/jpeg",
     "image/npy",
     "image/png",
+    "mesh/3mf",
+    "mesh/babylon",
     "mesh/glb",
+    "mesh/gltf",
     "mesh/obj",
     "mesh/off",
     "mesh/ply",
@@ -43,6 +46,7 @@ const FOLDERS: &[&str] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("image/npy/structured_dtype_points.npy", "a structured array of X, Y, Z fields is a point cloud, not an image"),
     ("image/npy/threedim.npy", "a structured array of other fields is a table, not an image"),
+    ("mesh/gltf/Box-wandb.gltf", "glTF 1.0, which is refused"),
 ];
 
 #[test]

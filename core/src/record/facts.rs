@@ -107,13 +107,13 @@ facts! {
     SceneFacts {
         /// Nodes of the tree.
         nodes: u64,
-        /// Meshes.
+        /// Meshes, as they are stored.
         meshes: u64,
-        /// Primitives of all meshes.
+        /// Primitives of all meshes, as they are stored.
         primitives: u64,
-        /// Vertices as stored, of all primitives.
+        /// Vertices as placed: those of a mesh count as often as nodes show it, and not at all where none does.
         vertices: u64,
-        /// Triangles of all primitives, after triangulation.
+        /// Triangles after triangulation, as placed: those of a mesh count as often as nodes show it.
         triangles: u64,
         /// Materials.
         materials: u64,
@@ -129,9 +129,9 @@ facts! {
         /// Metres a scene unit; absent when the format does not say.
         #[serde(with = "crate::wire::number")]
         unit_meters: f64,
-        /// Triangles without area, where every face was looked at.
+        /// Triangles without area, where every face was looked at: of each mesh once.
         degenerate_triangles: u64,
-        /// Vertices with a coordinate that is not finite, where every one was looked at.
+        /// Vertices with a coordinate that is not finite, where every one was looked at: of each mesh once.
         non_finite_vertices: u64,
         /// Whether each edge of every mesh belongs to exactly two faces, where every face was looked at.
         watertight: bool,

@@ -103,8 +103,8 @@ impl Primitive {
         }
     }
 
-    /// Shares the bulk, so that it crosses a boundary without a copy.
-    fn share(&mut self) {
+    /// Shares the bulk: clones of the primitive then cost nothing, and it crosses a boundary without a copy.
+    pub fn share(&mut self) {
         drop((self.positions.share(), self.normals.share(), self.tangents.share(), self.face_sizes.share()));
         self.texcoords.iter_mut().for_each(|set| drop(set.share()));
         self.joints.iter_mut().for_each(|set| drop(set.share()));
@@ -693,8 +693,15 @@ impl Scene {
                 }
             }
         }
+        // A root that is listed twice, or stands below another, would show its meshes once more for each node above it.
+        let mut is_shown = has_parent.clone();
         for &root in &self.roots {
             in_range(Some(root), self.nodes.len(), "root", || "scene".into())?;
+            if std::mem::replace(&mut is_shown[root as usize], true) {
+                return Err(
+                    Error::malformed(format!("root {root} is listed twice or has a parent")).at_element("roots")
+                );
+            }
         }
         // Every node has at most one parent, so what cannot be reached from a parentless node is a cycle.
         let mut stack: Vec<(u32, u64)> =
@@ -726,19 +733,29 @@ impl Scene {
         }
     }
 
-    /// World bounds of all finite positions through the node tree, offset included.
+    /// How many reachable nodes show each mesh: 0 for one that no node shows, and so for all meshes of a scene without nodes.
+    /// The scene must be [valid](Self::validate).
+    #[must_use]
+    pub fn placements(&self) -> Vec<u64> {
+        let mut placed = vec![0_u64; self.meshes.len()];
+        let mut stack = self.roots.clone();
+        while let Some(index) = stack.pop() {
+            let node = &self.nodes[index as usize];
+            if let Some(mesh) = node.mesh {
+                placed[mesh as usize] += 1;
+            }
+            stack.extend(&node.children);
+        }
+        placed
+    }
+
+    /// World bounds of all finite positions through the node tree, offset included; `None` where no node shows any.
     #[must_use]
     pub fn bounds(&self) -> Option<Bounds> {
         let mut bounds = Bounds::EMPTY;
         let identity = Transform::IDENTITY.matrix();
-        let mut placed = vec![0_u32; self.meshes.len()];
-        self.walk(|node, _| {
-            if let Some(mesh) = self.nodes[node as usize].mesh {
-                placed[mesh as usize] = placed[mesh as usize].saturating_add(1);
-            }
-        });
-        let often = |(count, mesh): (&u32, _)| (*count > 1).then(|| Extent::new(mesh));
-        let extents: Vec<_> = placed.iter().zip(&self.meshes).map(often).collect();
+        let often = |(count, mesh): (u64, _)| (count > 1).then(|| Extent::new(mesh));
+        let extents: Vec<_> = self.placements().into_iter().zip(&self.meshes).map(often).collect();
         self.walk(|node, world| {
             let Some(mesh) = self.nodes[node as usize].mesh else { return };
             if let Some(extent) = &extents[mesh as usize] {
@@ -776,12 +793,19 @@ impl Scene {
     /// The facts of this scene.
     #[must_use]
     pub fn facts(&self) -> SceneFacts {
+        let (mut vertices, mut triangles) = (0_u64, 0_u64);
+        for (mesh, times) in self.meshes.iter().zip(self.placements()) {
+            for primitive in &mesh.primitives {
+                vertices = vertices.saturating_add(times.saturating_mul(primitive.positions.len() as u64));
+                triangles = triangles.saturating_add(times.saturating_mul(primitive.triangles()));
+            }
+        }
         SceneFacts {
             nodes: Some(self.nodes.len() as u64),
             meshes: Some(self.meshes.len() as u64),
             primitives: Some(self.primitives().count() as u64),
-            vertices: Some(self.primitives().map(|primitive| primitive.positions.len() as u64).sum()),
-            triangles: Some(self.primitives().map(Primitive::triangles).sum()),
+            vertices: Some(vertices),
+            triangles: Some(triangles),
             materials: Some(self.materials.len() as u64),
             textures: Some(self.textures.len() as u64),
             animations: Some(self.animations.len() as u64),
@@ -818,6 +842,33 @@ mod tests {
         assert!(scene(vec![node(&[1, 1]), node(&[])]).validate(8).is_err(), "two parents");
         assert!(scene(vec![node(&[5])]).validate(8).is_err(), "out of range");
         assert!(scene(vec![node(&[1]), node(&[2]), node(&[])]).validate(2).is_err(), "too deep");
+        for roots in [vec![0, 0], vec![0, 1]] {
+            let scene = Scene { nodes: vec![node(&[1]), node(&[])], roots, ..Scene::default() };
+            assert!(scene.validate(8).is_err(), "{:?}", scene.roots);
+        }
+    }
+
+    #[test]
+    fn a_mesh_counts_as_often_as_nodes_show_it() {
+        let quad = Primitive {
+            topology: Topology::Polygons,
+            positions: vec![[0.0; 3]; 4].into(),
+            face_sizes: vec![4].into(),
+            ..Primitive::default()
+        };
+        let mesh = |parts: usize| Mesh { primitives: vec![quad.clone(); parts], ..Mesh::default() };
+        let show = |mesh: u32, children: &[u32]| Node { mesh: Some(mesh), ..node(children) };
+        // Mesh 0 three times, mesh 1 once, mesh 2 by a node that no root leads to, mesh 3 by none.
+        let nodes = vec![show(0, &[1, 2]), show(0, &[]), node(&[3]), show(0, &[]), show(1, &[]), show(2, &[])];
+        let meshes = vec![mesh(1), mesh(2), mesh(1), mesh(1)];
+        let mut scene = Scene { nodes, roots: vec![0, 4], meshes, ..Scene::default() };
+        assert_eq!(scene.placements(), [3, 1, 0, 0]);
+        let facts = scene.facts();
+        assert_eq!((facts.vertices, facts.triangles), (Some(5 * 4), Some(5 * 2)));
+        assert_eq!((facts.meshes, facts.primitives), (Some(4), Some(5)), "as they are stored");
+        (scene.nodes, scene.roots) = (Vec::new(), Vec::new());
+        let facts = scene.facts();
+        assert_eq!((facts.vertices, facts.triangles, facts.bounds), (Some(0), Some(0), None), "nothing is shown");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod columns;
 mod dae;
 mod decimal;
 mod e57;
+mod fbx;
 mod glb;
 mod gltf;
 mod las;

@@ -205,14 +205,9 @@ pub(crate) fn lose_tree(scene: &Scene, names: bool, cx: &Context) {
     if !trivial {
         cx.lose("node-tree", scene.nodes.len() as u64, "nodes: meshes are written in world space");
     }
-    let mut used = vec![false; scene.meshes.len()];
-    scene.walk(|node, _| {
-        if let Some(mesh) = scene.nodes[node as usize].mesh {
-            used[mesh as usize] = true;
-        }
-    });
     let count = |length: usize| length as u64;
-    cx.lose("unplaced-meshes", count(used.iter().filter(|used| !**used).count()), "meshes that no node places");
+    let unplaced = scene.placements().into_iter().filter(|&times| times == 0).count();
+    cx.lose("unplaced-meshes", count(unplaced), "meshes that no node places");
     cx.lose("animations", count(scene.animations.len()), "animations");
     cx.lose("skins", count(scene.skins.len()), "skins");
     cx.lose("cameras", count(scene.cameras.len()), "cameras");

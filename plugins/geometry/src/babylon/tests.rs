@@ -28,10 +28,10 @@ fn mesh(more: &Value) -> Value {
 
 #[test]
 fn counts_are_those_of_babylon_js() {
-    // Nodes (bones and lights too), meshes, vertices, triangles (instances apart), materials.
+    // Nodes (bones and lights too), meshes, vertices, triangles, materials.
     let cases = [
         ("AnimatedMorphCube", [3, 2, 72, 24, 3], [-50.0, 0.0, -50.0], [200.0, 100.0, 50.0]),
-        ("Instances", [4, 1, 36, 12, 0], [-0.5, 0.0, -0.5], [4.5, 1.0, 0.5]),
+        ("Instances", [4, 1, 108, 36, 0], [-0.5, 0.0, -0.5], [4.5, 1.0, 0.5]),
         ("RiggedFigure", [21, 1, 768, 256, 1], [-0.41, 0.0, -0.11], [0.27, 1.48, 0.24]),
         ("SimpleTriangle", [2, 1, 3, 1, 1], [-41.4415, -33.33, -37.1687], [58.5585, 66.67, -37.1687]),
     ];

@@ -8,7 +8,7 @@ use mediary_core::record::scene::{MorphTarget, Transform, transform_point};
 use mediary_core::{Context, Result, Severity};
 
 use super::document::Element;
-use super::geometry::{self, Points, Shape, share, unless_lenient};
+use super::geometry::{self, Points, Shape, unless_lenient};
 use super::nodes::column_major;
 use super::values::{self, Arrays, NOWHERE, Values, input, inputs};
 use crate::glb::matrix::inverse;
@@ -91,7 +91,7 @@ impl<'d> Shapes<'d> {
                 part.primitive.joints.push(joints.into());
                 part.primitive.weights.push(weights.into());
             }
-            share(&mut part.primitive);
+            part.primitive.share();
         }
         Ok(Some(shape))
     }
@@ -145,7 +145,7 @@ impl<'d> Shapes<'d> {
                 weights.as_ref().filter(|weights| index < weights.count).map(|weights| weights.row(index, [0.0])[0]);
             shape.weights.push(weight.filter(|weight| weight.is_finite()).unwrap_or(0.0));
         }
-        shape.parts.iter_mut().for_each(|part| share(&mut part.primitive));
+        shape.parts.iter_mut().for_each(|part| part.primitive.share());
         Ok(Some(shape))
     }
 }

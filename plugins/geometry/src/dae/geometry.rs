@@ -444,22 +444,10 @@ fn part<'d>(
         face_sizes: if topology == Topology::Polygons { sizes.into() } else { Vec::new().into() },
         ..Primitive::default()
     };
-    share(&mut primitive);
+    primitive.share();
     let symbol = element.attribute("material").unwrap_or_default();
     let sets = layout.texcoords.iter().map(|(set, _)| *set).collect();
     Ok(Some(Part { symbol, sets, primitive, origins: origins.into() }))
-}
-
-/// Shares the bulk, so that a shape may be placed with many materials.
-pub(super) fn share(primitive: &mut Primitive) {
-    drop((primitive.positions.share(), primitive.normals.share(), primitive.face_sizes.share()));
-    primitive.texcoords.iter_mut().for_each(|set| drop(set.share()));
-    primitive.colors.iter_mut().chain(&mut primitive.weights).for_each(|set| drop(set.share()));
-    primitive.joints.iter_mut().for_each(|set| drop(set.share()));
-    primitive.indices.iter_mut().for_each(|indices| drop(indices.share()));
-    for target in &mut primitive.targets {
-        drop((target.positions.share(), target.normals.share()));
-    }
 }
 
 /// An error of a part of the file that lenient mode leaves out.

@@ -66,7 +66,7 @@ fn counts_and_bounds_are_those_of_other_tools() {
     let cube = scene(&record);
     assert_eq!((cube.facts().vertices, cube.up_axis, cube.unit_meters), (Some(24), Some("z"), Some(1.0)));
     assert_eq!((cube.textures[0].media_type.as_str(), cube.textures[0].bytes.len()), ("image/png", 2433));
-    let record = triangles_and_bounds("dae/shapes.dae", 12, [-11.0, -2.0, -2.0], [12.0, 2.0, 9.0]);
+    let record = triangles_and_bounds("dae/shapes.dae", 24, [-11.0, -2.0, -2.0], [12.0, 2.0, 9.0]);
     let shapes = scene(&record);
     assert_eq!((shapes.up_axis, shapes.unit_meters), (Some("z"), Some(0.01)));
     assert_eq!(record.properties["authoring_tool"], "pycollada 0.9.3");

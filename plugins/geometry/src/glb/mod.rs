@@ -219,8 +219,10 @@ impl FormatReader for Reader {
 fn facts(document: &Document, tree: &Tree, cx: &Context) -> Result<(SceneFacts, u64)> {
     let buffers = Buffers::default();
     let accessors = Accessors { document, buffers: &buffers, cx };
+    let shown = shown(document, tree);
+    shown.validate(cx.limits().depth)?;
     let (mut primitives, mut vertices, mut triangles, mut memory) = (0u64, 0u64, 0u64, 0u64);
-    for (m, mesh) in document.meshes.iter().enumerate() {
+    for ((m, mesh), times) in document.meshes.iter().enumerate().zip(shown.placements()) {
         for (p, primitive) in mesh.primitives.iter().enumerate() {
             let path = format!("meshes[{m}].primitives[{p}]");
             primitives += 1;
@@ -230,8 +232,9 @@ fn facts(document: &Document, tree: &Tree, cx: &Context) -> Result<(SceneFacts, 
                 Some(indices) => accessors.get(indices, &path)?.count.0,
                 None => count,
             };
-            vertices = vertices.saturating_add(count);
-            triangles = triangles.saturating_add(Mode::of(primitive, &path)?.triangles(corners));
+            vertices = vertices.saturating_add(count.saturating_mul(times));
+            let faces = Mode::of(primitive, &path)?.triangles(corners);
+            triangles = triangles.saturating_add(faces.saturating_mul(times));
             let width = 12 * (primitive.attributes.len() + 3 * primitive.targets.len()) as u64;
             memory = memory.saturating_add(count.saturating_mul(width)).saturating_add(corners.saturating_mul(12));
         }
@@ -247,35 +250,37 @@ fn facts(document: &Document, tree: &Tree, cx: &Context) -> Result<(SceneFacts, 
         animations: Some(document.animations.len() as u64),
         up_axis: tree.frame.up_axis,
         unit_meters: Some(tree.frame.unit_meters),
-        bounds: bounds(document, &accessors, tree, cx)?,
+        bounds: bounds(document, &accessors, &shown, tree.frame.world_offset)?,
         ..SceneFacts::default()
     };
     Ok((facts, memory))
 }
 
-/// World bounds where `min` and `max` give them exactly: no node turns or shears what it holds.
-fn bounds(document: &Document, accessors: &Accessors<'_>, tree: &Tree, cx: &Context) -> Result<Option<Bounds>> {
-    let offset = tree.frame.world_offset;
+/// The node tree with meshes that are empty.
+fn shown(document: &Document, tree: &Tree) -> Scene {
     let only_mesh = |node: &Node| Node {
         transform: node.transform,
         children: node.children.clone(),
         mesh: node.mesh,
         ..Node::default()
     };
-    let scene = Scene {
+    Scene {
         nodes: tree.nodes.iter().map(only_mesh).collect(),
         roots: tree.roots.clone(),
         meshes: vec![Mesh::default(); document.meshes.len()],
         ..Scene::default()
-    };
-    scene.validate(cx.limits().depth)?;
+    }
+}
+
+/// World bounds where `min` and `max` give them exactly: no node turns or shears what it holds.
+fn bounds(document: &Document, accessors: &Accessors<'_>, shown: &Scene, offset: [f64; 3]) -> Result<Option<Bounds>> {
     let mut corners = Vec::new();
     for mesh in &document.meshes {
         corners.push(mesh_bounds(mesh.primitives.iter().filter_map(|p| p.attributes.get("POSITION")), accessors)?);
     }
     let mut bounds = Some(Bounds::EMPTY);
-    scene.walk(|node, world| {
-        let Some(mesh) = scene.nodes[node as usize].mesh else { return };
+    shown.walk(|node, world| {
+        let Some(mesh) = shown.nodes[node as usize].mesh else { return };
         let is_straight = [1, 2, 4, 6, 8, 9].iter().all(|&at| world[at] == 0.0);
         match (&mut bounds, corners[mesh as usize]) {
             (Some(bounds), Some(corners)) if is_straight => {

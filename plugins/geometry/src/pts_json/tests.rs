@@ -118,6 +118,11 @@ fn floats_are_written_as_the_sdk_writes_them() {
         (1.5e-5, "0.000015"),
         (9.999e-6, "9.999e-6"),
         (100.0, "100.0"),
+        // Halfway between two of the shortest: the even one, also where the larger one is it.
+        (1_743_829_569_681_555.25, "1743829569681555.2"),
+        (133_906_845_957_463.125, "133906845957463.12"),
+        (1.244_239_807_128_906_25, "1.2442398071289062"),
+        (-0.800_556_182_861_328_125, "-0.8005561828613281"),
     ];
     for (value, text) in expected {
         let mut found = Vec::new();

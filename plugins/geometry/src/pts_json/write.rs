@@ -239,19 +239,43 @@ pub(super) fn times_255(value: f64) -> f64 {
 /// exponent; an exponent below 1e-5 and from 1e16 on.
 pub(super) fn push_float(text: &mut Vec<u8>, value: f64) {
     let size = value.abs();
+    let start = text.len();
     if size == 0.0 || (1e-4..1e16).contains(&size) {
         let _ = write!(text, "{value:?}");
-        return;
+        return settle_tie(text, start, value);
     }
-    let start = text.len();
     if (1e-5..1e-4).contains(&size) {
         let _ = write!(text, "{value}");
-        return;
+        return settle_tie(text, start, value);
     }
     let _ = write!(text, "{value:e}");
+    settle_tie(text, start, value);
     if size >= 1.0
         && let Some(at) = text[start..].iter().position(|&byte| byte == b'e')
     {
         text.insert(start + at + 1, b'+');
+    }
+}
+
+/// Of two shortest texts that are equally near, the SDK takes the one whose last digit is even, Rust the larger one.
+fn settle_tie(text: &mut [u8], start: usize, value: f64) {
+    let written = &text[start..];
+    let end = written.iter().position(|&byte| byte == b'e').unwrap_or(written.len());
+    let Some(point) = written[..end].iter().position(|&byte| byte == b'.') else { return };
+    let exponent = std::str::from_utf8(written.get(end + 1..).unwrap_or_default()).map(str::parse::<i32>);
+    let decimals = (end - point - 1) as i32 - exponent.ok().and_then(std::result::Result::ok).unwrap_or(0);
+    // A number of so many binary places has as many decimal ones. One more than is written, and it ends in 5: a tie.
+    let bits = value.to_bits();
+    let (mantissa, biased) = (bits & ((1 << 52) - 1), (bits >> 52 & 0x7FF) as i32);
+    let mantissa = if biased > 0 { mantissa | 1 << 52 } else { mantissa };
+    let places = 1075 - biased.max(1) - mantissa.trailing_zeros() as i32;
+    let last = start + end - 1;
+    if places != decimals + 1 || !matches!(text[last], b'1' | b'3' | b'5' | b'7' | b'9') {
+        return;
+    }
+    text[last] -= 1;
+    let reads_back = std::str::from_utf8(&text[start..]).is_ok_and(|text| text.parse() == Ok(value));
+    if !reads_back {
+        text[last] += 1;
     }
 }
