@@ -31,6 +31,8 @@ mod sequence;
 mod sequential;
 mod stream;
 mod symbols;
+#[cfg(test)]
+mod tests;
 mod traversal;
 mod values;
 
