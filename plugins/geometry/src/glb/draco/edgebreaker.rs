@@ -50,7 +50,7 @@ pub(super) fn read<'a>(stream: &mut Stream<'a>, expected: &Expected, memory: &mu
     }
     // Every vertex is a point at least.
     expected.vertices(vertices, stream)?;
-    let counts = Counts { vertices: vertices + splits, symbols, attributes };
+    let counts = Counts { vertices: vertices.saturating_add(splits), symbols, attributes };
     let (events, traversal) = match stream.minor {
         0 | 1 => {
             // The events stand behind the traversal.
