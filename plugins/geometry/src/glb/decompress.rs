@@ -129,7 +129,9 @@ fn draco_primitives(document: &mut Document, buffers: &mut Buffers, cx: &Context
                 }
                 if width(&accessor.kind) != Some(components.into()) {
                     let kind = &accessor.kind;
-                    return fail(format!("expected values of type {kind}, those of the stream have {components} components"));
+                    return fail(format!(
+                        "expected values of type {kind}, those of the stream have {components} components"
+                    ));
                 }
                 accessor.buffer_view = Some(view);
                 accessor.byte_offset = Int(0);

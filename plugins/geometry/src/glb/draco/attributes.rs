@@ -82,11 +82,8 @@ pub(super) fn read(
             orders.push(Order::new(group.way, points, stream, memory)?);
         }
         let order = &orders[known.unwrap_or(orders.len() - 1)];
-        let connectivity = group.way.map(|(corners, _)| Connectivity {
-            corners,
-            sequence: &order.sequence,
-            points: points.of_corner,
-        });
+        let connectivity =
+            group.way.map(|(corners, _)| Connectivity { corners, sequence: &order.sequence, points: points.of_corner });
         let mut scratch = memory.inner();
         let mut stored = Vec::new();
         for attribute in &group.attributes {
@@ -218,12 +215,7 @@ fn coding(stream: &mut Stream<'_>, attribute: &Attribute) -> Result<Coding> {
 }
 
 impl<'a> Order<'a> {
-    fn new(
-        way: Option<Way<'a>>,
-        points: &Points<'_>,
-        stream: &Stream<'_>,
-        memory: &mut Memory<'_>,
-    ) -> Result<Self> {
+    fn new(way: Option<Way<'a>>, points: &Points<'_>, stream: &Stream<'_>, memory: &mut Memory<'_>) -> Result<Self> {
         let count = points.count as usize;
         let Some((corners, walk)) = way else {
             let mut of_point = memory.room(count)?;

@@ -45,13 +45,12 @@ pub(super) fn read<'a>(stream: &mut Stream<'a>, expected: &Expected, memory: &mu
     let splits = stream.varint("the number of split symbols")?;
     // Of a part one face at most has no symbol, and such a part has four faces or more.
     if vertices > faces * 3 || symbols > faces || faces - symbols > symbols / 3 || splits > symbols {
-        return Err(stream.fail(format!(
-            "{faces} faces cannot have {vertices} vertices, {symbols} symbols and {splits} splits"
-        )));
+        return Err(stream
+            .fail(format!("{faces} faces cannot have {vertices} vertices, {symbols} symbols and {splits} splits")));
     }
     // Every vertex is a point at least.
     expected.vertices(vertices, stream)?;
-    let counts = Counts { vertices: vertices + splits, symbols, attributes };
+    let counts = Counts { vertices: vertices.saturating_add(splits), symbols, attributes };
     let (events, traversal) = match stream.minor {
         0 | 1 => {
             // The events stand behind the traversal.

@@ -10,12 +10,13 @@
 //! | attributes: descriptions, order of values | `attributes.rs`, `sequence.rs` |
 //! | values: symbols, predictions, what they stand for | `integers.rs`, `symbols.rs`, `prediction/`, `values.rs` |
 //!
-//! Read: meshes of version 2.2, and of 2.0 and 2.1 as their encoders wrote them; every data type, coding and prediction.
-//! Points have the order and number that the reference decoder gives them. Metadata are skipped.
+//! Read: meshes of version 2.2, and of 2.0 and 2.1 as their encoders wrote them, with all codings and predictions of the
+//! specification. Points have the order and number that the reference decoder gives them. Metadata are skipped.
 //!
-//! Refused as `Unsupported`: other versions, point clouds, texture coordinates predicted in floating point and normals from one
-//! triangle each (before 2.2), and data types that glTF does not have. The numbers of faces and points must be those of the
-//! document. All memory is taken from the budget; what is broken is `Malformed` with its byte in the stream.
+//! Refused as `Unsupported`: other versions, point clouds, what the specification no longer has (symbols predicted from
+//! valences, predictions of versions before 2.0, normals predicted from one triangle each), and attributes of data types that
+//! glTF does not have, if the document wants them. The numbers of faces and points must be those of the document. All memory
+//! is taken from the budget; what is broken is `Malformed` with its byte in the stream.
 
 mod attributes;
 mod corners;
@@ -31,6 +32,8 @@ mod sequence;
 mod sequential;
 mod stream;
 mod symbols;
+#[cfg(test)]
+mod tests;
 mod traversal;
 mod values;
 

@@ -66,10 +66,7 @@ impl Octahedron {
         let [s, t] = if x >= 0 {
             [y + center, z + center]
         } else {
-            [
-                if y < 0 { z.abs() } else { largest - z.abs() },
-                if z < 0 { y.abs() } else { largest - y.abs() },
-            ]
+            [if y < 0 { z.abs() } else { largest - z.abs() }, if z < 0 { y.abs() } else { largest - y.abs() }]
         };
         // Places at the edges that mean the same are one.
         match (s, t) {

@@ -152,12 +152,7 @@ pub(super) fn points(
 }
 
 /// Where the points of a vertex begin that has faces all around: at the first seam of the first attribute that has one there.
-fn behind_seam(
-    corners: &Corners,
-    tables: &[Option<Corners>],
-    leftmost: u32,
-    memory: &mut Memory<'_>,
-) -> Result<u32> {
+fn behind_seam(corners: &Corners, tables: &[Option<Corners>], leftmost: u32, memory: &mut Memory<'_>) -> Result<u32> {
     for table in tables.iter().flatten() {
         let mut at = corners.swing_right(leftmost);
         while at != leftmost && at != NONE {

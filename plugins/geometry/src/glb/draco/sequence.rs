@@ -31,12 +31,7 @@ struct Walker<'a> {
 }
 
 impl Sequence {
-    pub(super) fn new(
-        corners: &Corners,
-        walk: Walk,
-        stream: &Stream<'_>,
-        memory: &mut Memory<'_>,
-    ) -> Result<Self> {
+    pub(super) fn new(corners: &Corners, walk: Walk, stream: &Stream<'_>, memory: &mut Memory<'_>) -> Result<Self> {
         let vertices = corners.leftmost.len();
         let sequence = Self { corner: memory.room(vertices)?, value: memory.vec(NONE, vertices)? };
         let mut scratch = memory.inner();

@@ -7,12 +7,7 @@ use super::rans::Symbols;
 use super::stream::Stream;
 
 /// Fills `values`, groups of `width` numbers. The number's bits become those of an `i32`.
-pub(super) fn decode(
-    stream: &mut Stream<'_>,
-    width: usize,
-    values: &mut [i32],
-    memory: &mut Memory<'_>,
-) -> Result<()> {
+pub(super) fn decode(stream: &mut Stream<'_>, width: usize, values: &mut [i32], memory: &mut Memory<'_>) -> Result<()> {
     if values.is_empty() {
         return Ok(());
     }

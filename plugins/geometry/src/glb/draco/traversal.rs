@@ -84,7 +84,12 @@ impl Valences {
 enum Coding<'a> {
     Standard(Bits<'a>),
     /// `first` are the bits of the first symbol, which has no vertex ahead, before version 2.2.
-    Valence { first: Option<Bits<'a>>, contexts: [Vec<i32>; 6], valences: Valences, context: Option<usize> },
+    Valence {
+        first: Option<Bits<'a>>,
+        contexts: [Vec<i32>; 6],
+        valences: Valences,
+        context: Option<usize>,
+    },
 }
 
 /// Reads the symbols in order and is told of each face.
@@ -103,12 +108,7 @@ pub(super) struct Counts {
 }
 
 impl<'a> Traversal<'a> {
-    pub(super) fn open(
-        stream: &mut Stream<'a>,
-        kind: u8,
-        counts: &Counts,
-        memory: &mut Memory<'_>,
-    ) -> Result<Self> {
+    pub(super) fn open(stream: &mut Stream<'a>, kind: u8, counts: &Counts, memory: &mut Memory<'_>) -> Result<Self> {
         const SYMBOLS: &str = "symbols of the traversal";
         let bits = match (kind, stream.minor) {
             (0, _) | (2, 0 | 1) => Some(Bits::new(stream.sized_block(SYMBOLS)?)),

@@ -131,7 +131,9 @@ impl Values {
     ) -> Result<Self> {
         let Attribute { data_type, components, id, .. } = *attribute;
         let component_type = data_type.component_type().ok_or_else(|| {
-            Error::unsupported(format!("Draco stream: attribute {id} is of type {data_type:?}, which glTF does not have"))
+            Error::unsupported(format!(
+                "Draco stream: attribute {id} is of type {data_type:?}, which glTF does not have"
+            ))
         })?;
         let size = data_type.size() * usize::from(components);
         let mut bytes = kept.vec(0_u8, of_point.len().saturating_mul(size))?;

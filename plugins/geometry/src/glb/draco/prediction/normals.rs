@@ -35,12 +35,7 @@ pub(super) fn undo(
     flips.finish("flipped normals")
 }
 
-fn around(
-    connectivity: &Connectivity<'_>,
-    parent: &Parent,
-    first: u32,
-    memory: &mut Memory<'_>,
-) -> Result<[i32; 3]> {
+fn around(connectivity: &Connectivity<'_>, parent: &Parent, first: u32, memory: &mut Memory<'_>) -> Result<[i32; 3]> {
     let corners = connectivity.corners;
     let center = parent.position(connectivity, first);
     let mut sum = [0_i64; 3];
