@@ -72,24 +72,15 @@ fn number(
         if begin == NONE {
             continue;
         }
-        let mut first = begin;
-        // To the border, or once around where there is none.
-        while on_seam {
-            memory.step()?;
-            match table.swing_left(first) {
-                NONE => break,
-                left if left == begin => {
-                    first = begin;
-                    break;
-                }
-                left => first = left,
-            }
-        }
+        let first = if on_seam { part(table, begin, memory)? } else { begin };
         let mut at = first;
         loop {
             memory.step()?;
             if at == first || table.opposite(next(at)) == NONE {
                 table.leftmost.push(at);
+            }
+            if table.vertex(at) != NONE {
+                return Err(stream.fail("a corner belongs to two vertices"));
             }
             table.vertex[at as usize] = table.leftmost.len() as u32 - 1;
             at = whole.swing_right(at);
@@ -101,6 +92,19 @@ fn number(
     match table.vertex.contains(&NONE) {
         true => Err(stream.fail("a corner belongs to no vertex")),
         false => Ok(()),
+    }
+}
+
+/// The leftmost corner of the part that a corner belongs to; that corner itself if there is no border.
+fn part(table: &Corners, begin: u32, memory: &mut Memory<'_>) -> Result<u32> {
+    let mut first = begin;
+    loop {
+        memory.step()?;
+        match table.swing_left(first) {
+            NONE => return Ok(first),
+            left if left == begin => return Ok(begin),
+            left => first = left,
+        }
     }
 }
 
@@ -137,6 +141,9 @@ pub(super) fn points(
             let between = |table: &Corners| table.vertex(at) != table.vertex(before);
             let seam = before == NONE || (on_seam && seams.tables.iter().flatten().any(between));
             count += u32::from(seam);
+            if points[at as usize] != NONE {
+                return Err(stream.fail("a corner belongs to two points"));
+            }
             points[at as usize] = count - 1;
             before = at;
             at = corners.swing_right(at);
