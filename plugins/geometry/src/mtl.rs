@@ -535,14 +535,18 @@ fn put_material(text: &mut Vec<u8>, material: &Material, name: &str, scene: &Sce
     }
     for (key, value) in &material.original {
         let word = !key.is_empty() && !key.contains(char::is_whitespace) && !key.starts_with('#');
-        let written = matches!(&*key.to_ascii_lowercase(), "newmtl" | "kd" | "ke" | "d" | "tr" | "pr" | "pm")
-            || material.unlit && key == "illum";
+        let lower = key.to_ascii_lowercase();
+        let written =
+            matches!(&*lower, "newmtl" | "kd" | "ke" | "d" | "tr" | "pr" | "pm") || material.unlit && key == "illum";
+        // Readers take these for a picture, whatever the value is: that of another format may be none.
+        let is_picture = matches!(&*lower, "bump" | "map_bump" | "norm" | "map_kn" | "map_kd" | "map_ke");
         if word && !written && !value.contains(['\n', '\r']) {
             // The file may have got another name.
             let map = named_map(key, value);
             let at = map.and_then(|map| Some((value.strip_suffix(&*map.file)?, named_texture(scene, &map.file)?)));
             match at {
                 Some((options, texture)) => line(&format!("{key} {options}{}", files[texture]), &[]),
+                None if is_picture => {}
                 None => line(&format!("{key} {value}"), &[]),
             }
         }

@@ -110,6 +110,15 @@ mod with_the_library {
     }
 
     #[test]
+    fn a_property_is_no_picture_for_the_name_it_has() {
+        let mut record = read("fbx/maya_blend_shape_cube_6100_ascii.fbx").expect("read");
+        assert_eq!(scene(&record).materials[0].original["Bump"], "0.0 0.0 0.0");
+        let written = crate::testing::write(&mut record, "obj", &[]);
+        let library = String::from_utf8_lossy(&written.siblings[0].1).into_owned();
+        assert!(library.contains("newmtl lambert1") && !library.to_lowercase().contains("\nbump "), "{library}");
+    }
+
+    #[test]
     fn a_file_of_before_global_settings_has_no_axis() {
         let record = read("fbx/max2009_cube_texture_5800_ascii.fbx").expect("read");
         let facts = scene(&record).facts();
