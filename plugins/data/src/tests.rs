@@ -305,6 +305,17 @@ fn html_titles_are_those_of_html5lib() {
 }
 
 /// Values as numpy prints them.
+/// A plain array of doubles.
+fn array(shape: &str, values: &[f64]) -> MediaRecord {
+    let head = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend_from_slice(&u16::try_from(head.len()).unwrap().to_le_bytes());
+    bytes.extend_from_slice(head.as_bytes());
+    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    let source = Source::from_bytes("a.npy", bytes);
+    Registry::builtin().open(&source, &ReadOptions::default()).unwrap().next().unwrap().unwrap()
+}
+
 #[test]
 fn npy_arrays_become_what_they_are_of() {
     let Media::Image(image) = read("npy/chessboard_GRAY_U8.npy").media else { panic!() };
@@ -352,6 +363,12 @@ fn npy_arrays_become_what_they_are_of() {
     let chunk = points(&mut read("npy/rgb_n6.npy"));
     assert_eq!(chunk.attributes()[0], AttributeData::U8(vec![255, 0, 1, 4, 5, 6].into()));
 
+    let mut record = array("(2, 6)", &[0.5, 1.0, 2.0, 76.5, 127.25, 255.0, -1.0, 0.0, 0.0, 0.0, 1.0, 254.75]);
+    assert_eq!(codes(&record), ["npy.byte-colors"]);
+    let chunk = points(&mut record);
+    let color = AttributeData::U8(vec![77, 127, 255, 0, 1, 255].into());
+    let exact = AttributeData::F64(vec![76.5, 127.25, 255.0, 0.0, 1.0, 254.75].into());
+    assert_eq!(chunk.attributes(), [color, exact]);
     let mut record = read("npy/clip_tchw.npy");
     let Media::Video(clip) = &mut record.media else { panic!() };
     let frames = clip.frames.as_mut().unwrap();

@@ -25,7 +25,8 @@
 //! | any | any other | table: a structure is a row and its fields are columns; the last axis of two or more are columns `column_1` …; one axis is the column `value` |
 //!
 //! A fourth column is `category` if it holds whole numbers, `intensity` otherwise. Columns four to six are `color` if they hold
-//! whole numbers from 0 to 255 or floats from 0 to 1, `normal` if their length is 1, and else keep to themselves. So are
+//! whole numbers from 0 to 255 or floats from 0 to 1, `normal` if their length is 1; other floats from 0 to 255 are `color`, rounded,
+//! and `rgb`, as they stand (`byte-colors`, a note); anything else keeps to itself. So are
 //! 8-bit and 16-bit fields `red`, `green`, `blue`, fields `nx`, `ny`, `nz`, and a field `classification` or `label` is `category`.
 //!
 //! Colours of arrays are meant for display (sRGB), a float `color` of a record is linear light. So floats from 0 to 1 become
@@ -36,7 +37,7 @@
 //! and what they do not hold exactly is counted (`precision`). 64-bit integers of points become doubles (`precision`). Integers beyond
 //! 63 bits in a table are unsupported.
 //!
-//! `shape`, `dtype` and `fortran_order` become properties. Data shorter than its shape is malformed; bytes behind it are reported
+//! `shape`, `dtype` and `fortran_order` become properties, and `whole_numbers` of points that are integers alone. Data shorter than its shape is malformed; bytes behind it are reported
 //! (`trailing-bytes`, an error in strict mode). Lenient is as default. Not written.
 
 mod array;
@@ -136,10 +137,14 @@ fn read(source: &Source, header: &Arc<NpyHeader>, plan: Plan, cx: &Context) -> R
             names.join(", ")
         }
     };
-    Ok(MediaRecord::new(media)
+    let mut record = MediaRecord::new(media)
         .with_property("shape", header.shape.clone())
         .with_property("dtype", dtype)
-        .with_property("fortran_order", header.fortran))
+        .with_property("fortran_order", header.fortran);
+    if record.kind() == Kind::PointCloud && header.fields.iter().all(|field| !field.scalar.is_float()) {
+        record = record.with_property("whole_numbers", true);
+    }
+    Ok(record)
 }
 
 /// Frame `frame` of a raster.
@@ -308,6 +313,11 @@ fn meaning(array: &Array, points: &Points, cx: &Context) -> Result<(Attributes, 
             ("color", float, srgb_to_linear as Map)
         }
         _ if unit && points.count > 0 => ("normal", float, kept),
+        _ if low >= 0.0 && high <= 255.0 => {
+            cx.note("byte-colors", "columns of floats from 0 to 255 are taken for colours");
+            let color = |name, scalar| (AttributeSpec::new(name, scalar, 3), fields.clone());
+            return Ok((vec![color("color", ScalarType::U8), color("rgb", ScalarType::F64)], kept));
+        }
         _ => {
             let own = fields.iter().zip(4..).map(|(field, number)| attribute(&format!("column_{number}"), field));
             return Ok((own.collect(), kept));

@@ -31,7 +31,9 @@
 //! boxes and vectors. Rows of other or of mixed widths and broken JSON are errors always.
 //!
 //! **Written**: the object form, byte for byte as the SDK's `Object3D.from_point_cloud` writes the same data: keys in the
-//! order `type`, `vectors`, `points`, `boxes`, no spaces, numbers of points in the SDK's float style (`1.0`, `1e+22`). Losses:
+//! order `type`, `vectors`, `points`, `boxes`, no spaces, numbers of points in the SDK's float style (`1.0`, `1e+22`),
+//! or without a point where all are whole and the property `whole_numbers` says that they are integers, as those of integer arrays and
+//! of files without a point in any row. Losses:
 //! non-finite points (`pts.json.non-finite`), attributes without a column (`pts.json.attribute-NAME`), alpha, categories of
 //! coloured points, properties.
 
@@ -46,6 +48,7 @@ use mediary_core::{
 use serde_json::Value;
 
 use scan::Scanner;
+use write::Style;
 
 use crate::text::Digits;
 
@@ -63,6 +66,8 @@ const INFO: FormatInfo = FormatInfo::new("pts.json", "W&B point cloud JSON", &[K
 const COLOR_RANGE: &str = "color_range";
 const UNIT_RANGE: &str = "0..1";
 const BYTE_RANGE: &str = "0..255";
+/// Property that tells that the numbers of points are those of integers; readers of other formats of points may set it.
+const WHOLE_NUMBERS: &str = "whole_numbers";
 
 struct PtsJson;
 
@@ -87,10 +92,12 @@ impl Format for PtsJson {
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
         let unit = record.properties.get(COLOR_RANGE).and_then(Value::as_str) == Some(UNIT_RANGE);
-        let left = record.properties.keys().filter(|key| *key != COLOR_RANGE).count() as u64;
+        let whole = record.properties.get(WHOLE_NUMBERS).and_then(Value::as_bool) == Some(true);
+        let told = [COLOR_RANGE, WHOLE_NUMBERS];
+        let left = record.properties.keys().filter(|key| !told.contains(&key.as_str())).count() as u64;
         cx.lose("properties", left, "properties of the record");
         match &mut record.media {
-            Media::PointCloud(cloud) => write::write(cloud, unit, out, cx),
+            Media::PointCloud(cloud) => write::write(cloud, Style { unit, whole }, out, cx),
             other => Err(Error::unsupported(format!("pts.json holds point_cloud, not {}", other.kind()))),
         }
     }

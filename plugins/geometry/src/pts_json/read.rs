@@ -12,7 +12,7 @@ use mediary_core::{
 use serde_json::{Map, Value};
 
 use super::scan::{Place, Scanner};
-use super::{BYTE_RANGE, COLOR_RANGE, UNIT_RANGE};
+use super::{BYTE_RANGE, COLOR_RANGE, UNIT_RANGE, WHOLE_NUMBERS};
 
 /// Points in one chunk.
 pub(super) const CHUNK: usize = 1 << 15;
@@ -232,6 +232,15 @@ impl Survey {
     }
 
     fn rows(&mut self, scanner: &mut Scanner, cx: &Context) -> Result<()> {
+        scanner.dotted = false;
+        self.all_rows(scanner, cx)?;
+        if self.points > 0 && !scanner.dotted {
+            self.properties.insert(WHOLE_NUMBERS.into(), true.into());
+        }
+        Ok(())
+    }
+
+    fn all_rows(&mut self, scanner: &mut Scanner, cx: &Context) -> Result<()> {
         scanner.expect(b'[', "an array of points")?;
         self.points_at = Some(scanner.place());
         if scanner.take(b']')? {

@@ -33,6 +33,8 @@ pub(super) struct Scanner {
     /// NaN, infinite and null numbers so far.
     pub(super) specials: u64,
     pub(super) first_special: Option<Location>,
+    /// A number had a point or an exponent.
+    pub(super) dotted: bool,
     /// The last row failed for its width, not for what it holds.
     pub(super) depth_hint: bool,
     /// Before here, rows are to be read one by one.
@@ -55,6 +57,7 @@ impl Scanner {
             line_start: place.line_start,
             specials: 0,
             first_special: None,
+            dotted: false,
             depth_hint: false,
             seen: 0,
         }
@@ -195,6 +198,7 @@ impl Scanner {
         }
         let token = self.run(NUMBER_BYTES, |byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))?;
         let length = token.len();
+        let dotted = token.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
         let value = match token {
             b"NaN" | b"null" | b"-NaN" => f64::NAN,
             b"Infinity" => f64::INFINITY,
@@ -211,6 +215,7 @@ impl Scanner {
             self.first_special.get_or_insert(at);
         }
         self.at += length;
+        self.dotted |= dotted;
         Ok(value)
     }
 
@@ -243,6 +248,7 @@ impl Scanner {
             }
             self.at += rows.bytes;
             self.line += rows.lines;
+            self.dotted |= rows.dotted;
             all.push((rows.numbers, made));
         }
         Ok(all)
@@ -251,8 +257,9 @@ impl Scanner {
     /// A row that is buffered whole, on one line, of finite numbers only, as nearly all are: how many. `None`, without moving,
     /// for anything else.
     fn plain_row(&mut self, row: &mut [f64; 6]) -> Option<usize> {
-        let (width, end) = plain_row(&self.buffer[self.at..], row)?;
+        let (width, end, dotted) = plain_row(&self.buffer[self.at..], row)?;
         self.at += end;
+        self.dotted |= dotted;
         Some(width)
     }
 
@@ -401,11 +408,13 @@ struct PlainRows {
     /// Line ends among them, and where the last one is behind.
     lines: u64,
     line_end: Option<usize>,
+    /// One has a point or an exponent.
+    dotted: bool,
 }
 
 impl PlainRows {
     fn take(text: &[u8], width: usize) -> Self {
-        let mut all = Self { numbers: Vec::new(), bytes: 0, lines: 0, line_end: None };
+        let mut all = Self { numbers: Vec::new(), bytes: 0, lines: 0, line_end: None, dotted: false };
         let mut row = [0.0; 6];
         let (mut at, mut lines, mut line_end) = (0, 0, None);
         loop {
@@ -417,7 +426,10 @@ impl PlainRows {
                 }
             }
             match plain_row(&text[at..], &mut row) {
-                Some((found, length)) if found == width && text.get(at + length) == Some(&b',') => at += length + 1,
+                Some((found, length, dotted)) if found == width && text.get(at + length) == Some(&b',') => {
+                    at += length + 1;
+                    all.dotted |= dotted;
+                }
                 _ => return all,
             }
             all.numbers.extend_from_slice(&row[..width]);
@@ -426,8 +438,9 @@ impl PlainRows {
     }
 }
 
-/// A row on one line at the start of `bytes`, of finite numbers only: how many, and where it ends. `None` for anything else.
-fn plain_row(bytes: &[u8], row: &mut [f64; 6]) -> Option<(usize, usize)> {
+/// A row on one line at the start of `bytes`, of finite numbers only: how many, where it ends, and whether one has a point or an
+/// exponent. `None` for anything else.
+fn plain_row(bytes: &[u8], row: &mut [f64; 6]) -> Option<(usize, usize, bool)> {
     let past_blanks = |mut at: usize| {
         while bytes.get(at) == Some(&b' ') {
             at += 1;
@@ -438,6 +451,7 @@ fn plain_row(bytes: &[u8], row: &mut [f64; 6]) -> Option<(usize, usize)> {
     if bytes.get(at) != Some(&b'[') {
         return None;
     }
+    let mut dotted = false;
     for (width, slot) in (1..).zip(row.iter_mut()) {
         at = past_blanks(at + 1);
         let number = decimal(&bytes[at..])?;
@@ -449,10 +463,11 @@ fn plain_row(bytes: &[u8], row: &mut [f64; 6]) -> Option<(usize, usize)> {
             return None;
         }
         *slot = number.value;
+        dotted |= number.length > signed + number.whole;
         at = past_blanks(at + number.length);
         match bytes.get(at) {
             Some(b',') => {}
-            Some(b']') if matches!(width, 3 | 4 | 6) => return Some((width, at + 1)),
+            Some(b']') if matches!(width, 3 | 4 | 6) => return Some((width, at + 1, dotted)),
             _ => return None,
         }
     }

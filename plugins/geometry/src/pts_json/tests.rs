@@ -132,6 +132,19 @@ fn floats_are_written_as_the_sdk_writes_them() {
 }
 
 #[test]
+fn integers_are_written_as_the_sdk_writes_integer_arrays() {
+    // Of `Object3D.from_point_cloud` with an array of int64.
+    let text =
+        br#"{"type":"lidar/beta","vectors":[],"points":[[-491615,0,-332776,6],[22,9007199254740992,8,10]],"boxes":[]}"#;
+    let (bytes, record) = rewritten(text);
+    assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(text));
+    assert!(record.loss.is_empty());
+    // One number with a point makes an array of floats.
+    let (bytes, _) = rewritten(b"[[1,2,3],[4,5,6e0]]");
+    assert!(String::from_utf8_lossy(&bytes).contains("[[1.0,2.0,3.0],[4.0,5.0,6.0]]"));
+}
+
+#[test]
 fn keys_stand_in_any_order_and_unknown_ones_are_kept() {
     let text = br#" {"extra": {"a": [1, 2.5, null]}, "boxes": [
         {"corners": [[0,0,0],[1,0,0],[1,1,0],[0,1,0],[0,0,1],[1,0,1],[1,1,1],[0,1,1]], "label": null, "score": 0.5, "color": [1.0, 0.5, 0]}],

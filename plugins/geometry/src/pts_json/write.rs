@@ -31,7 +31,21 @@ enum ColorScale {
     Linear,
 }
 
-pub(super) fn write(cloud: &mut PointCloud, unit: bool, out: &mut Output, cx: &Context) -> Result<()> {
+/// What properties of the record tell of its numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Style {
+    /// Colours of boxes and vectors are 0 to 1.
+    pub(super) unit: bool,
+    /// Numbers of points are integers.
+    pub(super) whole: bool,
+}
+
+pub(super) fn write(
+    cloud: &mut PointCloud,
+    Style { unit, whole }: Style,
+    out: &mut Output,
+    cx: &Context,
+) -> Result<()> {
     let columns = columns(cloud);
     cx.lose("crs", u64::from(cloud.crs.is_some()), "the coordinate reference system");
     let mut digits = Digits::of(cx);
@@ -97,7 +111,10 @@ pub(super) fn write(cloud: &mut PointCloud, unit: bool, out: &mut Output, cx: &C
                 text.push(b',');
             }
             gap = true;
-            push_row(&mut text, &row[..width]);
+            match whole {
+                true => push_integers(&mut text, &row[..width]),
+                false => push_row(&mut text, &row[..width]),
+            }
             flush(&mut text, out)?;
         }
     }
@@ -195,12 +212,27 @@ fn push_text(text: &mut Vec<u8>, value: &str) {
 }
 
 fn push_row(text: &mut Vec<u8>, values: &[f64]) {
+    push_all(text, values, push_float);
+}
+
+/// As [`push_row`], whole numbers without a point.
+fn push_integers(text: &mut Vec<u8>, values: &[f64]) {
+    push_all(text, values, |text, value| {
+        if value.fract() == 0.0 && value.abs() < 1e18 {
+            let _ = write!(text, "{}", value as i64);
+        } else {
+            push_float(text, value);
+        }
+    });
+}
+
+fn push_all(text: &mut Vec<u8>, values: &[f64], push: impl Fn(&mut Vec<u8>, f64)) {
     text.push(b'[');
     for (number, &value) in values.iter().enumerate() {
         if number > 0 {
             text.push(b',');
         }
-        push_float(text, value);
+        push(text, value);
     }
     text.push(b']');
 }
@@ -212,19 +244,7 @@ fn push_color(text: &mut Vec<u8>, color: Option<[f64; 3]>, unit: bool) {
     if unit {
         return push_row(text, &color);
     }
-    text.push(b'[');
-    for (number, value) in color.into_iter().enumerate() {
-        if number > 0 {
-            text.push(b',');
-        }
-        let value = times_255(value);
-        if value.fract() == 0.0 && value.abs() < 1e15 {
-            let _ = write!(text, "{value:.0}");
-        } else {
-            push_float(text, value);
-        }
-    }
-    text.push(b']');
+    push_integers(text, &color.map(times_255));
 }
 
 /// The number that was divided by 255: of those that give `value`, the whole one, else the shortest.
