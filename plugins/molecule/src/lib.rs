@@ -9,6 +9,7 @@ mod losses;
 mod mmcif;
 mod models;
 mod mol2;
+mod msgpack;
 mod names;
 mod numbers;
 mod pdb;
