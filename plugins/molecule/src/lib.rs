@@ -1,4 +1,4 @@
-//! Molecules: Protein Data Bank files, PQR, mmCIF, SDF and molfiles, MOL2, GRO, XYZ.
+//! Molecules: Protein Data Bank files, PQR, mmCIF, SDF and molfiles, MOL2, GRO, XYZ, MMTF.
 #![forbid(unsafe_code)]
 
 mod bonds;
@@ -7,6 +7,7 @@ mod elements;
 mod gro;
 mod losses;
 mod mmcif;
+mod mmtf;
 mod models;
 mod mol2;
 mod msgpack;
@@ -20,5 +21,7 @@ mod template;
 mod text;
 mod xyz;
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod torture;

@@ -1,19 +1,9 @@
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::BondOrder;
-use mediary_core::{Media, MediaRecord, Output, Registry, Strictness, WriteOptions};
+use mediary_core::{MediaRecord, Output, Registry, Strictness, WriteOptions};
 
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
-
-fn codes(records: &[MediaRecord]) -> Vec<String> {
-    findings(records).iter().map(|finding| finding.code.to_string()).collect()
-}
+use crate::testing::{codes, molecule};
+use crate::torture::{data, read, read_with};
 
 fn written(record: &mut MediaRecord, to: &str) -> Vec<u8> {
     let mut out = Output::memory();

@@ -1,20 +1,9 @@
-use mediary_core::record::Molecule;
 use mediary_core::record::molecule::BondSource;
-use mediary_core::{Media, MediaRecord, Output, Registry, Source, WriteOptions};
+use mediary_core::{Output, Registry, Source, WriteOptions};
 
 use super::read::fields;
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
-
-fn codes(records: &[MediaRecord]) -> Vec<String> {
-    findings(records).iter().map(|finding| finding.code.to_string()).collect()
-}
+use crate::testing::{codes, molecule};
+use crate::torture::{data, read, read_with};
 
 /// Counts and charges are those of MDAnalysis 2.11.0.
 #[test]

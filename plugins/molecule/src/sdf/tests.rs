@@ -1,20 +1,10 @@
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Atoms, Bond, BondOrder, BondStereo, Chain, Element, Model, Residue};
-use mediary_core::{Media, MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
+use mediary_core::{MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
 use serde_json::json;
 
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
-
-fn codes(records: &[MediaRecord]) -> Vec<String> {
-    findings(records).iter().map(|finding| finding.code.to_string()).collect()
-}
+use crate::testing::{codes, molecule};
+use crate::torture::{data, read, read_with};
 
 /// Entries of a column that are not 0.
 fn sparse<T: Copy + Into<i64>>(column: &[T]) -> Vec<(usize, i64)> {

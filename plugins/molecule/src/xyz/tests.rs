@@ -1,16 +1,11 @@
 use mediary_core::{Facts, Output, Registry, Source, Strictness, WriteOptions};
 
 use super::*;
+use crate::testing::molecule;
 use crate::torture::{data, findings, read, read_with};
 
 fn molecules(records: &[MediaRecord]) -> Vec<&Molecule> {
-    records
-        .iter()
-        .map(|record| match &record.media {
-            Media::Molecule(molecule) => molecule,
-            other => panic!("{:?}", other.kind()),
-        })
-        .collect()
+    records.iter().map(molecule).collect()
 }
 
 /// Frames, atoms and formulas as ASE 3.29.0 and Open Babel 3.1.1 state them.
