@@ -6,6 +6,7 @@ step() { printf '\n== %s\n' "$*"; "$@"; }
 step cargo fmt --all --check
 step cargo clippy --workspace --all-targets --quiet -- -D warnings
 step cargo test --workspace --quiet
+step cargo test -p mediary-molecule --features pdbtbx --quiet
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --quiet
 # Licences are checked inside the suite; cargo-deny looks at sources and bans too where it is installed.
 if command -v cargo-deny >/dev/null; then step cargo deny --offline check licenses bans sources; fi

@@ -4,6 +4,7 @@
 mod bonds;
 mod cell;
 mod elements;
+mod frames;
 mod gro;
 mod losses;
 mod mmcif;
@@ -14,6 +15,8 @@ mod msgpack;
 mod names;
 mod numbers;
 mod pdb;
+#[cfg(feature = "pdbtbx")]
+pub mod pdbtbx;
 mod pqr;
 mod records;
 mod sdf;

@@ -172,13 +172,16 @@ impl Findings {
     /// Hands them to the context.
     pub(crate) fn report(&mut self, cx: &Context) -> Result<()> {
         for finding in self.0.drain(..) {
-            let location = Location::line(finding.line);
+            // Line 0 is of formats without lines, or of a finding about all of them.
+            let location = (finding.line > 0).then(|| Location::line(finding.line));
             if finding.severity != Severity::Info && cx.strictness() == Strictness::Strict {
-                return Err(Error::malformed(finding.message)
-                    .at(location)
-                    .with_hint("it is tolerated without --strict"));
+                let error = Error::malformed(finding.message).with_hint("it is tolerated without --strict");
+                return Err(match location {
+                    Some(location) => error.at(location),
+                    None => error,
+                });
             }
-            cx.report_times(finding.severity, finding.code, finding.message, Some(location), finding.count);
+            cx.report_times(finding.severity, finding.code, finding.message, location, finding.count);
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ use smol_str::SmolStr;
 use crate::bonds::{BondList, by_distance};
 use crate::cell;
 use crate::elements::by_symbol;
+use crate::frames;
 use crate::models::{MODEL_BYTES, POSITION_BYTES};
 use crate::text::{Cursor, Findings, Line, float, integer, word};
 
@@ -411,23 +412,8 @@ impl Reader {
         if !columns.others.is_empty() {
             findings.note("column", line.number + 1, || format!("columns set aside: {}", columns.others.join(", ")));
         }
-        let left = (bytes.len() - self.cursor.at) as u64;
-        let cut = |found: u64, at: u64| {
-            Error::malformed(format!("expected {count} atoms, found {found} before the end of the file"))
-                .at_line(at)
-                .with_hint("the file is cut short or its count is wrong")
-        };
-        let mut room = count;
-        if count.saturating_mul(SHORTEST) > left + 1 {
-            // Count what is there for the message, which says more than a number of bytes.
-            let mut rest = self.cursor;
-            let mut found = 0;
-            while let Some(line) = rest.next(bytes) {
-                found += u64::from(!line.text.trim_ascii().is_empty());
-            }
-            cx.unless_lenient("cut-frame", cut(found, rest.lines))?;
-            room = left / SHORTEST + 1;
-        }
+        let is_atom = |line: &Line<'_>| !line.text.trim_ascii().is_empty();
+        let room = frames::room(count, SHORTEST, self.cursor, bytes, is_atom, cx)?;
         cx.budget().take(room.saturating_mul(ATOM_BYTES).saturating_add(MODEL_BYTES + comment.len() as u64))?;
         let mut frame = Frame {
             symbols: Vec::with_capacity(room as usize),
@@ -443,14 +429,14 @@ impl Reader {
                 cx.checkpoint()?;
             }
             let Some(line) = self.cursor.next(bytes) else {
-                cx.unless_lenient("cut-frame", cut(index, self.cursor.lines))?;
+                cx.unless_lenient("cut-frame", frames::cut(count, index, self.cursor.lines))?;
                 break;
             };
             let atom = match columns.atom(&line) {
                 Ok(atom) => atom,
                 // A last line without its end may be a cut one.
                 Err(_) if self.cursor.at >= bytes.len() && line.text.trim_ascii().is_empty() => {
-                    cx.unless_lenient("cut-frame", cut(index, line.number))?;
+                    cx.unless_lenient("cut-frame", frames::cut(count, index, line.number))?;
                     break;
                 }
                 Err(error) => {

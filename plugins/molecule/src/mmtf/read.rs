@@ -428,8 +428,10 @@ fn group_type(value: &Value<'_>, cx: &Context, path: impl Fn(&str) -> String) ->
             continue;
         };
         let of = |list: &[Value<'_>]| list.get(index).and_then(Value::integer).map_or(-1, |value| value as i32);
-        group.bonds.push((a, b, of(orders), of(resonances)));
+        group.bonds.push((a.min(b), a.max(b), of(orders), of(resonances)));
     }
+    // In order, so that those of the molecule are nearly so.
+    group.bonds.sort_by_key(|&(a, b, ..)| (a, b));
     Ok(group)
 }
 
@@ -491,7 +493,7 @@ fn bonds(fields: &Fields<'_, '_>, atoms: u64, all: &mut Structure) -> Result<()>
             _ => strays += 1,
         }
     }
-    all.bonds.sort_by_key(|&(a, ..)| a);
+    all.bonds.sort_by_key(|&(a, b, ..)| (a, b));
     if strays > 0 {
         let message = format!("expected pairs of different atoms below {atoms}, found {strays} others: set aside");
         cx.tolerate("bond", message, Location::element("bondAtomList"))?;
