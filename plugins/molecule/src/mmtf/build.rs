@@ -14,6 +14,9 @@ use crate::text::Findings;
 /// Bytes of memory that one atom takes in the columns of a record, without its bonds.
 const ATOM_BYTES: u64 = 64;
 
+/// Bytes of memory that a helix or a strand takes, in a vector that has grown.
+const STRETCH_BYTES: u64 = 2 * size_of::<SecondaryStructure>() as u64;
+
 /// The structure, and where the next record begins.
 pub(super) struct Build {
     all: Structure,
@@ -53,9 +56,9 @@ impl Build {
     /// The next record.
     pub(super) fn next(&mut self, cx: &Context) -> Result<Option<MediaRecord>> {
         let Some(first) = self.models.get(self.next).cloned() else { return Ok(None) };
-        let start = self.next;
         let mut findings = Findings::default();
         let mut molecule = self.molecule(&first, &mut findings, cx)?;
+        self.columns(&first.atoms, &mut molecule);
         loop {
             self.model(self.next, &mut molecule, cx)?;
             self.next += 1;
@@ -64,15 +67,32 @@ impl Build {
                 _ => break,
             }
         }
-        if start == 0 && self.next == 1 && self.models.len() == 1 {
-            // Nothing else needs the columns.
-            self.all.positions = Vec::new();
-        }
         findings.report(cx)?;
         let mut record = MediaRecord::new(molecule);
         record.key = self.all.name.clone();
         record.properties = self.all.properties.clone();
         Ok(Some(record))
+    }
+
+    /// Columns of the first model of a record; taken whole where there is no other.
+    fn columns(&mut self, range: &Range<usize>, molecule: &mut Molecule) {
+        fn part<T: Clone + PartialEq>(column: &mut Vec<T>, range: &Range<usize>, alone: bool, default: T) -> Vec<T> {
+            let part = column.get(range.clone()).unwrap_or_default();
+            match (part.iter().all(|value| *value == default), alone) {
+                (true, _) => Vec::new(),
+                (false, true) => std::mem::take(column),
+                (false, false) => part.to_vec(),
+            }
+        }
+        let alone = self.models.len() == 1;
+        let (atoms, all) = (&mut molecule.atoms, &mut self.all);
+        atoms.altlocs = part(&mut all.altlocs, range, alone, '\0');
+        atoms.occupancies = part(&mut all.occupancies, range, alone, 1.0);
+        atoms.b_factors = part(&mut all.b_factors, range, alone, 0.0);
+        let serials = all.serials.get(range.clone()).unwrap_or_default();
+        if !serials.iter().copied().eq(1..=serials.len() as i64) {
+            atoms.serials = if alone { std::mem::take(&mut all.serials) } else { serials.to_vec() };
+        }
     }
 
     fn model(&mut self, index: usize, molecule: &mut Molecule, cx: &Context) -> Result<()> {
@@ -159,8 +179,16 @@ impl Build {
             space_group: all.space_group.clone(),
             ..Molecule::default()
         };
+        let count = span.atoms.len();
+        molecule.residues.reserve_exact(span.groups.len());
+        molecule.atoms.elements.reserve_exact(count);
+        molecule.atoms.names.reserve_exact(count);
+        molecule.atoms.residues.reserve_exact(count);
+        molecule.atoms.isotopes.reserve_exact(count);
+        molecule.atoms.formal_charges.reserve_exact(count);
         let mut bonds = BondList::default();
-        let mut group = span.groups.start;
+        bonds.reserve(within as usize + self.between(span).len());
+        let (mut group, mut numbers) = (span.groups.start, [0_u32; 2]);
         for chain in span.chains.clone() {
             let (entity, polymer) = all.entities.get(chain).copied().unwrap_or_default();
             let label = all.chain_ids.get(chain).cloned().unwrap_or_default();
@@ -173,21 +201,10 @@ impl Build {
             for group in groups.clone() {
                 self.group(group, polymer, &mut molecule, &mut bonds);
             }
-            self.secondary(groups, span.groups.start, &mut molecule, findings);
+            cx.budget().take(STRETCH_BYTES * self.stretches(&groups))?;
+            self.secondary(groups, span.groups.start, &mut numbers, &mut molecule, findings);
         }
         let atoms = &mut molecule.atoms;
-        let column = span.atoms.clone();
-        fn part<T: Clone + PartialEq>(column: &[T], range: Range<usize>, default: T) -> Vec<T> {
-            let part = column.get(range).unwrap_or_default();
-            if part.iter().all(|value| *value == default) { Vec::new() } else { part.to_vec() }
-        }
-        atoms.altlocs = part(&all.altlocs, column.clone(), '\0');
-        atoms.occupancies = part(&all.occupancies, column.clone(), 1.0);
-        atoms.b_factors = part(&all.b_factors, column.clone(), 0.0);
-        let serials = all.serials.get(column).unwrap_or_default();
-        if !serials.iter().copied().eq(1..=serials.len() as i64) {
-            atoms.serials = serials.to_vec();
-        }
         fn given<T: Default + PartialEq>(column: &mut Vec<T>) {
             if column.iter().all(|value| *value == T::default()) {
                 *column = Vec::new();
@@ -254,8 +271,21 @@ impl Build {
         }
     }
 
-    /// Helices and strands of the groups of a chain.
-    fn secondary(&self, groups: Range<usize>, start: usize, molecule: &mut Molecule, findings: &mut Findings) {
+    /// How many stretches of one code there are, at most.
+    fn stretches(&self, groups: &Range<usize>) -> u64 {
+        let codes = self.all.secondary.get(groups.clone()).unwrap_or_default();
+        codes.chunk_by(|a, b| a == b).count() as u64
+    }
+
+    /// Helices and strands of the groups of a chain; `numbers` counts those of the model.
+    fn secondary(
+        &self,
+        groups: Range<usize>,
+        start: usize,
+        numbers: &mut [u32; 2],
+        molecule: &mut Molecule,
+        findings: &mut Findings,
+    ) {
         let codes = &self.all.secondary;
         let mut group = groups.start;
         while let Some(&code) = codes.get(group).filter(|_| group < groups.end) {
@@ -276,7 +306,9 @@ impl Build {
                 }
             };
             let (first, last) = ((group - start) as u32, (group + run - 1 - start) as u32);
-            let id = (molecule.secondary.iter().filter(|other| other.kind == kind).count() + 1).to_string().into();
+            let number = &mut numbers[usize::from(kind == "sheet")];
+            *number += 1;
+            let id = number.to_string().into();
             molecule.secondary.push(SecondaryStructure { kind, start: first, end: last, class, id });
             group += run;
         }
