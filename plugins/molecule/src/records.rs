@@ -16,7 +16,15 @@ pub(crate) trait Parse: Send {
 
     /// What is wrong with an input without any record.
     fn none(&self) -> Error;
+
+    /// Offset before which no byte is looked at again; 0 where that is not known.
+    fn passed(&self) -> usize {
+        0
+    }
 }
+
+/// Bytes of a mapped input behind the reader that are kept in memory, at most.
+const KEPT: usize = 8 << 20;
 
 /// The reader of a [`Parse`]: the first record is read for the header and kept.
 pub(crate) struct Records<P> {
@@ -27,20 +35,26 @@ pub(crate) struct Records<P> {
     pending: Option<MediaRecord>,
     header: Option<Header>,
     started: bool,
+    /// Offset before which memory was given back.
+    passed: usize,
 }
 
 impl<P: Parse> Records<P> {
     pub(crate) fn new(source: &Source, cx: &Context, parse: P) -> Self {
         let (source, cx) = (source.clone(), cx.clone());
-        Self { source, cx, parse, bytes: None, pending: None, header: None, started: false }
+        Self { source, cx, parse, bytes: None, pending: None, header: None, started: false, passed: 0 }
     }
 
     fn read(&mut self) -> Result<Option<MediaRecord>> {
         if self.bytes.is_none() {
             self.bytes = Some(self.source.bytes(&self.cx)?);
         }
-        let Some(bytes) = self.bytes.as_deref() else { return Ok(None) };
+        let Some(bytes) = &self.bytes else { return Ok(None) };
         let record = self.parse.next(bytes)?;
+        if self.parse.passed() >= self.passed + KEPT {
+            self.passed = self.parse.passed();
+            bytes.pass(self.passed);
+        }
         if !std::mem::replace(&mut self.started, true) {
             let Some(record) = &record else { return Err(self.parse.none()) };
             let records = self.parse.is_done(bytes).then_some(1);

@@ -48,6 +48,10 @@ impl Parse for Reader {
         !self.mend.is_pending() && bytes[self.cursor.at..].iter().all(u8::is_ascii_whitespace)
     }
 
+    fn passed(&self) -> usize {
+        self.cursor.at
+    }
+
     fn none(&self) -> Error {
         Error::malformed("expected @<TRIPOS>MOLECULE, found none")
     }

@@ -33,6 +33,10 @@ impl Parse for Reader {
         !self.mend.is_pending() && self.is_at_end(bytes)
     }
 
+    fn passed(&self) -> usize {
+        self.cursor.at
+    }
+
     fn none(&self) -> Error {
         Error::malformed("expected a molecule, found none")
     }
