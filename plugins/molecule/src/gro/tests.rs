@@ -149,3 +149,16 @@ fn as_many_decimals_are_written_as_needed() {
         record.loss.clear();
     }
 }
+
+/// Columns are bytes: a letter of several would shift the numbers behind it.
+#[test]
+fn names_are_written_in_ascii() {
+    let mut records = read("2\nx\nCα 0 0 0\nC 0 0 1.5\n".as_bytes(), "xyz").unwrap();
+    let mut out = Output::memory();
+    Registry::builtin().write(&mut records[0], "gro", &mut out, &WriteOptions::default()).unwrap();
+    let again = read(&out.finish().unwrap().bytes, "gro").unwrap();
+    assert_eq!(molecule(&again[0]).atoms.names, ["C?", "C"]);
+    assert_eq!(molecule(&again[0]).models[0].positions[1], [0.0, 0.0, 1.5]);
+    let names: u64 = records[0].loss.iter().filter(|loss| loss.code == "gro.names").map(|loss| loss.count).sum();
+    assert_eq!(names, 2, "the name, and the number that the residue does not have");
+}
