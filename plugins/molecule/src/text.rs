@@ -94,6 +94,11 @@ pub(crate) fn float(field: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// A decimal number that single precision holds, for columns of it.
+pub(crate) fn single(field: &[u8]) -> Option<f32> {
+    float(field).map(|value| value as f32).filter(|value| value.is_finite())
+}
+
 /// A whole decimal number with blanks around it.
 pub(crate) fn integer(field: &[u8]) -> Option<i64> {
     let field = field.trim_ascii();
@@ -199,6 +204,7 @@ mod tests {
         for text in ["", ".", "-", "nan", "inf", "1 2", "****", "1.2.3", "1-2", "--1", "+-1", "1e999"] {
             assert_eq!(float(text.as_bytes()), None, "{text}");
         }
+        assert_eq!((single(b"1.5"), single(b"1e39"), single(b"-1e60")), (Some(1.5), None, None));
         assert_eq!(integer(b" -12 "), Some(-12));
         assert_eq!(integer(b"1a"), None);
     }

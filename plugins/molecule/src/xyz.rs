@@ -141,7 +141,7 @@ struct Columns {
 struct AtomLine {
     symbol: SmolStr,
     position: [f64; 3],
-    charge: Option<f64>,
+    charge: Option<f32>,
     columns: usize,
 }
 
@@ -202,7 +202,13 @@ impl Columns {
             } else if (self.position..self.position + 3).contains(&column) {
                 atom.position[column - self.position] = number()?;
             } else if Some(column) == self.charge {
-                atom.charge = Some(number()?);
+                let charge = number()? as f32;
+                if !charge.is_finite() {
+                    return Err(
+                        Error::malformed(format!("expected a charge, found {:?}", word(field))).at_line(line.number)
+                    );
+                }
+                atom.charge = Some(charge);
             }
         }
         let needed = self.declared.unwrap_or(4);
@@ -480,7 +486,7 @@ impl Reader {
             }
             if let Some(charge) = atom.charge {
                 frame.charges.resize(frame.symbols.len(), 0.0);
-                frame.charges.push(charge as f32);
+                frame.charges.push(charge);
             }
             if !frame.others.is_empty() {
                 columns::add(line.text, &frame.others, &mut frame.values);

@@ -187,6 +187,9 @@ impl<'a> Fields<'a, '_> {
         if let Some(column) = self.column(name, count, 4)? {
             made.reserve_exact(count as usize);
             column.numbers(|value| made.push(value as f32))?;
+            if made.iter().any(|value| !value.is_finite()) {
+                return Err(wrong(name, "finite numbers", "others"));
+            }
         }
         Ok(made)
     }

@@ -174,7 +174,7 @@ fn broken_columns_are_errors() {
 
 #[test]
 fn versions_and_empty_files() {
-    let records = read(&data("mmtf/empty.mmtf"), "mmtf");
+    let records = read(&data("mmtf/malformed/empty.mmtf"), "mmtf");
     assert_eq!(records.unwrap_err().message(), "expected a model, found none");
     let bytes = data("mmtf/malformed/empty-mmtfVersion99999999.mmtf");
     assert_eq!(read(&bytes, "mmtf").unwrap_err().kind(), ErrorKind::Unsupported);

@@ -13,7 +13,7 @@ use super::{MARK, types};
 use crate::models::Growth;
 use crate::numbers::{NUMBER_BYTES, Numbers};
 use crate::records::{Found, Mend, Parse, Records};
-use crate::text::{Cursor, Findings, float, integer, word};
+use crate::text::{Cursor, Findings, float, integer, single, word};
 
 /// Bytes of memory that an atom takes, its number included.
 const ATOM_BYTES: u64 = 112 + NUMBER_BYTES;
@@ -291,14 +291,14 @@ impl Build {
         atoms.names.push(stated(Some(name)).map(word).unwrap_or_default());
         atoms.types.push(word(kind));
         if let Some(charge) = stated(charge) {
-            let value = float(charge).unwrap_or_else(|| {
+            let value = single(charge).unwrap_or_else(|| {
                 self.findings.warn("bad-charge", line.number, || {
                     format!("expected a partial charge, found {:?}: 0 is taken", word(charge))
                 });
                 0.0
             });
             atoms.partial_charges.resize(index, 0.0);
-            atoms.partial_charges.push(value as f32);
+            atoms.partial_charges.push(value);
         }
         let group = group.map(word).unwrap_or_default();
         let id = id.unwrap_or(0);

@@ -120,3 +120,13 @@ fn pdb_and_pqr_are_told_apart() {
         assert_eq!(winner("", data(&format!("pdb/{name}.pdb"))), Some("pdb"), "{name}");
     }
 }
+
+/// Charges and radii are held in single precision.
+#[test]
+fn numbers_beyond_single_precision_are_errors() {
+    let row = |charge: &str, radius: &str| format!("ATOM 1 C ALA 1 0 0 0 {charge} {radius}\n");
+    assert!(read(row("1e30", "1.7").as_bytes(), "pqr").is_ok());
+    for text in [row("1e60", "1.7"), row("0.5", "9e99")] {
+        assert!(read(text.as_bytes(), "pqr").unwrap_err().message().starts_with("expected names"));
+    }
+}
