@@ -28,9 +28,9 @@ pub(super) fn bytes(others: &[Other]) -> u64 {
 pub(super) fn add(line: &[u8], others: &[Other], values: &mut [Vec<Value>]) {
     let fields: Vec<&[u8]> = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).collect();
     for (other, values) in others.iter().zip(values) {
-        let own = fields.iter().skip(other.start).take(other.width).map(|field| value(other.kind, field));
+        let mut own = fields.iter().skip(other.start).take(other.width).map(|field| value(other.kind, field));
         values.push(match other.width {
-            1 => own.last().unwrap_or_default(),
+            1 => own.next().unwrap_or_default(),
             _ => Value::Array(own.collect()),
         });
     }
