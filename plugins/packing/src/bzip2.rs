@@ -75,7 +75,7 @@ impl Table {
         let mut ends = [(0, 0); LONGEST + 1];
         let mut symbols = Vec::with_capacity(lengths.len());
         let mut code = 0_u32;
-        for length in 1..=LONGEST {
+        for (length, end) in ends.iter_mut().enumerate().skip(1) {
             let before = symbols.len() as i32;
             let place = before - code as i32;
             symbols.extend((0_u16..).zip(lengths).filter(|&(_, &own)| usize::from(own) == length).map(|(it, _)| it));
@@ -83,7 +83,7 @@ impl Table {
             if code > 1 << length {
                 return Err(broken("more Huffman codes than there are"));
             }
-            ends[length] = (code << (LONGEST - length), place);
+            *end = (code << (LONGEST - length), place);
             code <<= 1;
         }
         let shortest = lengths.iter().copied().min().unwrap_or(1).max(1);
