@@ -362,7 +362,7 @@ impl Registry {
     fn unpacked(&self, source: &Source, limits: &Limits, cancel: &Cancel) -> Result<Option<Source>> {
         let packing = self.packings.iter().find(|packing| source.head().starts_with(packing.signature));
         match packing.filter(|_| self.weigh(source).candidates.is_empty()) {
-            Some(packing) => packing.open(source, limits, cancel).map(Some),
+            Some(packing) => guard(|| packing.open(source, limits, cancel)).map(Some),
             None => Ok(None),
         }
     }

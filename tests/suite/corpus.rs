@@ -25,6 +25,7 @@ const FOLDERS: &[&str] = &[
     "mesh/ply",
     "mesh/stl",
     "molecule/gro",
+    "molecule/mmtf",
     "molecule/mol",
     "molecule/mol2",
     "molecule/pdb",

@@ -366,31 +366,31 @@ impl Molecule {
                 return wrong(what, length);
             }
         }
-        let range = |index: u32, count: usize, what: &str, path: String| {
-            if (index as usize) < count {
-                return Ok(());
-            }
-            Err(Error::malformed(format!("{what} {index} is out of range: there are {count}")).at_element(path))
-        };
-        for (a, &residue) in atoms.residues.iter().enumerate() {
-            range(residue, self.residues.len(), "residue", format!("atoms[{a}]"))?;
+        let range =
+            |indices: &mut dyn Iterator<Item = u32>, count: usize, what: &str, list: &str, each: usize| match indices
+                .enumerate()
+                .find(|&(_, index)| index as usize >= count)
+            {
+                None => Ok(()),
+                Some((at, index)) => {
+                    Err(Error::malformed(format!("{what} {index} is out of range: there are {count}"))
+                        .at_element(format!("{list}[{}]", at / each)))
+                }
+            };
+        let (residues, chains) = (self.residues.len(), self.chains.len());
+        // There are as many as atoms: one pass that stops for nothing, and the place only of what is wrong.
+        if atoms.residues.iter().fold(false, |wrong, &residue| wrong | (residue as usize >= residues)) {
+            range(&mut atoms.residues.iter().copied(), residues, "residue", "atoms", 1)?;
         }
-        for (r, residue) in self.residues.iter().enumerate() {
-            range(residue.chain, self.chains.len(), "chain", format!("residues[{r}]"))?;
+        range(&mut self.residues.iter().map(|residue| residue.chain), chains, "chain", "residues", 1)?;
+        let wrong = |bond: &Bond| bond.a.max(bond.b) as usize >= count || bond.a == bond.b;
+        if let Some(b) = self.bonds.iter().position(wrong) {
+            range(&mut [self.bonds[b].a, self.bonds[b].b].into_iter(), count, "atom", "bonds", 1)
+                .map_err(|error| error.at_element(format!("bonds[{b}]")))?;
+            return Err(Error::malformed("a bond joins an atom with itself").at_element(format!("bonds[{b}]")));
         }
-        for (b, bond) in self.bonds.iter().enumerate() {
-            for atom in [bond.a, bond.b] {
-                range(atom, count, "atom", format!("bonds[{b}]"))?;
-            }
-            if bond.a == bond.b {
-                return Err(Error::malformed("a bond joins an atom with itself").at_element(format!("bonds[{b}]")));
-            }
-        }
-        for (s, stretch) in self.secondary.iter().enumerate() {
-            for residue in [stretch.start, stretch.end] {
-                range(residue, self.residues.len(), "residue", format!("secondary[{s}]"))?;
-            }
-        }
+        let ends = |stretch: &SecondaryStructure| [stretch.start, stretch.end];
+        range(&mut self.secondary.iter().flat_map(ends), residues, "residue", "secondary", 2)?;
         if self.models.is_empty() {
             return Err(Error::malformed("expected at least one model, found none"));
         }
@@ -417,16 +417,15 @@ impl Molecule {
     #[must_use]
     pub fn formula(&self) -> String {
         let atoms = &self.atoms;
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut numbers = [0_u64; SYMBOLS.len()];
         for (index, element) in atoms.elements.iter().enumerate() {
-            let hydrogens = u64::from(Atoms::value(&atoms.hydrogens, index, 0));
-            if hydrogens > 0 {
-                *counts.entry("H").or_default() += hydrogens;
-            }
-            if *element != Element::UNKNOWN && !self.is_alternate(index) {
-                *counts.entry(element.symbol()).or_default() += 1;
+            if !self.is_alternate(index) {
+                numbers[usize::from(element.number())] += 1;
             }
         }
+        numbers[usize::from(HYDROGEN)] += atoms.hydrogens.iter().map(|&count| u64::from(count)).sum::<u64>();
+        let known = numbers.iter().zip(SYMBOLS).skip(1).filter(|&(&count, _)| count > 0);
+        let mut counts: BTreeMap<&str, u64> = known.map(|(&count, symbol)| (symbol, count)).collect();
         let mut formula = String::new();
         let mut add = |symbol: &str, count: u64| {
             formula.push_str(symbol);

@@ -15,6 +15,19 @@ impl Map {
         // cut while they are read; small files are never mapped.
         unsafe { memmap2::Mmap::map(file) }.map(Self)
     }
+
+    /// Gives pages of the first `until` bytes back to the system, which reads them again if they are looked at again.
+    pub(super) fn pass(&self, until: usize) {
+        #[cfg(unix)]
+        {
+            let until = until.min(self.0.len());
+            // SAFETY: the map is of a file and nothing is ever written through it, so that dropped pages hold nothing that the
+            // file does not: they are read from it again.
+            let _ = unsafe { self.0.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, 0, until) };
+        }
+        #[cfg(not(unix))]
+        let _ = until;
+    }
 }
 
 impl Deref for Map {

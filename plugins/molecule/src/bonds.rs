@@ -28,6 +28,11 @@ impl BondList {
         }
     }
 
+    /// Makes room for `more` bonds, which are paid for.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.0.reserve_exact(more);
+    }
+
     /// Takes the memory of the bonds added since there were `before` from the budget; call it every few.
     pub(crate) fn charge(&self, before: usize, cx: &Context) -> Result<()> {
         cx.budget().take((self.0.len() - before) as u64 * size_of::<Bond>() as u64)

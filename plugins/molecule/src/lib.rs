@@ -1,17 +1,22 @@
-//! Molecules: Protein Data Bank files, PQR, mmCIF, SDF and molfiles, MOL2, GRO, XYZ.
+//! Molecules: Protein Data Bank files, PQR, mmCIF, SDF and molfiles, MOL2, GRO, XYZ, MMTF.
 #![forbid(unsafe_code)]
 
 mod bonds;
 mod cell;
 mod elements;
+mod frames;
 mod gro;
 mod losses;
 mod mmcif;
+mod mmtf;
 mod models;
 mod mol2;
+mod msgpack;
 mod names;
 mod numbers;
 mod pdb;
+#[cfg(feature = "pdbtbx")]
+pub mod pdbtbx;
 mod pqr;
 mod records;
 mod sdf;
@@ -19,5 +24,7 @@ mod template;
 mod text;
 mod xyz;
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod torture;

@@ -94,6 +94,11 @@ pub(crate) fn float(field: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// A decimal number that single precision holds, for columns of it.
+pub(crate) fn single(field: &[u8]) -> Option<f32> {
+    float(field).map(|value| value as f32).filter(|value| value.is_finite())
+}
+
 /// A whole decimal number with blanks around it.
 pub(crate) fn integer(field: &[u8]) -> Option<i64> {
     let field = field.trim_ascii();
@@ -172,13 +177,16 @@ impl Findings {
     /// Hands them to the context.
     pub(crate) fn report(&mut self, cx: &Context) -> Result<()> {
         for finding in self.0.drain(..) {
-            let location = Location::line(finding.line);
+            // Line 0 is of formats without lines, or of a finding about all of them.
+            let location = (finding.line > 0).then(|| Location::line(finding.line));
             if finding.severity != Severity::Info && cx.strictness() == Strictness::Strict {
-                return Err(Error::malformed(finding.message)
-                    .at(location)
-                    .with_hint("it is tolerated without --strict"));
+                let error = Error::malformed(finding.message).with_hint("it is tolerated without --strict");
+                return Err(match location {
+                    Some(location) => error.at(location),
+                    None => error,
+                });
             }
-            cx.report_times(finding.severity, finding.code, finding.message, Some(location), finding.count);
+            cx.report_times(finding.severity, finding.code, finding.message, location, finding.count);
         }
         Ok(())
     }
@@ -196,6 +204,7 @@ mod tests {
         for text in ["", ".", "-", "nan", "inf", "1 2", "****", "1.2.3", "1-2", "--1", "+-1", "1e999"] {
             assert_eq!(float(text.as_bytes()), None, "{text}");
         }
+        assert_eq!((single(b"1.5"), single(b"1e39"), single(b"-1e60")), (Some(1.5), None, None));
         assert_eq!(integer(b" -12 "), Some(-12));
         assert_eq!(integer(b"1a"), None);
     }

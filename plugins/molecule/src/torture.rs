@@ -149,3 +149,10 @@ fn gro_files_break_loudly() {
 fn pqr_files_break_loudly() {
     torture("pqr/1A1P_whitespace.pqr", "pqr", |_| false);
 }
+
+#[test]
+fn mmtf_files_break_loudly() {
+    for name in ["3NJW", "3NJW-onlyrequired", "made"] {
+        torture(&format!("mmtf/{name}.mmtf"), "mmtf", |_| false);
+    }
+}

@@ -10,16 +10,18 @@
 //! | 3 … | symbol (or atomic number), x, y, z in Å, more columns |
 //!
 //! Read: any white space between columns; `Lattice` (row vectors) as the cell; `Properties` for the columns of species, positions
-//! and partial charges (`charge`, `charges`, `initial_charges`); every other pair as a property; labels such as `C12` as
+//! and partial charges (`charge`, `charges`, `initial_charges`), all others as the property `columns`; every other pair as a property; labels such as `C12` as
 //! name and element; `D` and `T` as isotopes. Consecutive frames of the same atoms are the models of one record, other
 //! frames are records of their own.
 //!
-//! Set aside with a diagnostic: further columns (`column`), the orientation of a lattice that does not lie along the axes in the
+//! Set aside with a diagnostic: columns that nothing declares, and those of frames behind the first of a record (`column`), the orientation of a lattice that does not lie along the axes in the
 //! usual way (`lattice-orientation`; the comment keeps it). Lost on writing, as losses: bonds, residues and names, charges and
-//! every other column of atoms, velocities. Records of the same atoms that are written into one file are models when read again.
+//! every other column of atoms but the property `columns`, velocities. Records of the same atoms that are written into one file are models when read again.
 //!
-//! Strictness: default and strict take an atom line that is none, a count that is none and a cut frame as errors; lenient keeps
-//! what was read before. Strict also refuses symbols that name no element and extra columns that nothing declares.
+//! Strictness: default and strict take an atom line that is none, a count that is none and a cut frame as errors, which end the input: frames are models of one
+//! record, and behind a wrong count there is no next frame to find. Lenient keeps what was read before. Strict also refuses symbols that name no element and extra columns that nothing declares.
+
+mod columns;
 
 use std::io::Write as _;
 
@@ -32,9 +34,11 @@ use mediary_core::{
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
+use self::columns::Other;
 use crate::bonds::{BondList, by_distance};
 use crate::cell;
 use crate::elements::by_symbol;
+use crate::frames;
 use crate::models::{MODEL_BYTES, POSITION_BYTES};
 use crate::text::{Cursor, Findings, Line, float, integer, word};
 
@@ -118,7 +122,7 @@ impl Format for Xyz {
         let Media::Molecule(molecule) = &record.media else {
             return Err(Error::unsupported("xyz holds molecules only"));
         };
-        write(molecule, out, cx)
+        write(molecule, &record.properties, out, cx)
     }
 }
 
@@ -129,15 +133,15 @@ struct Columns {
     charge: Option<usize>,
     /// Columns that are declared; `None` in the plain format.
     declared: Option<usize>,
-    /// Names of declared columns that are set aside.
-    others: Vec<String>,
+    /// Declared columns that are kept as they are.
+    others: Vec<Other>,
 }
 
 /// What is taken of an atom line.
 struct AtomLine {
     symbol: SmolStr,
     position: [f64; 3],
-    charge: Option<f64>,
+    charge: Option<f32>,
     columns: usize,
 }
 
@@ -162,7 +166,12 @@ impl Columns {
                 ("Z" | "numbers" | "atomic_numbers", "I", 1) if species.is_none() => species = Some(next),
                 ("pos" | "positions", "R", 3) => position = Some(next),
                 ("charge" | "charges" | "initial_charges", "R", 1) => charge = Some(next),
-                _ => others.push((*name).to_owned()),
+                _ => others.push(Other {
+                    name: (*name).to_owned(),
+                    kind: kind.bytes().next().filter(|kind| b"RIL".contains(kind)).unwrap_or(b'S'),
+                    start: next,
+                    width,
+                }),
             }
             next += width;
         }
@@ -193,7 +202,13 @@ impl Columns {
             } else if (self.position..self.position + 3).contains(&column) {
                 atom.position[column - self.position] = number()?;
             } else if Some(column) == self.charge {
-                atom.charge = Some(number()?);
+                let charge = number()? as f32;
+                if !charge.is_finite() {
+                    return Err(
+                        Error::malformed(format!("expected a charge, found {:?}", word(field))).at_line(line.number)
+                    );
+                }
+                atom.charge = Some(charge);
             }
         }
         let needed = self.declared.unwrap_or(4);
@@ -281,6 +296,9 @@ struct Frame {
     symbols: Vec<SmolStr>,
     positions: Vec<[f64; 3]>,
     charges: Vec<f32>,
+    others: Vec<Other>,
+    /// One list a column of `others`.
+    values: Vec<Vec<Value>>,
     title: String,
     pairs: Vec<(SmolStr, Option<String>)>,
     cell: Option<Cell>,
@@ -346,6 +364,12 @@ impl Reader {
                 properties.insert(key.to_string(), json(value.as_deref()));
             }
         }
+        if !first.others.is_empty() {
+            let columns = columns::property(&first.others, std::mem::take(&mut first.values));
+            if properties.insert("columns".into(), columns).is_some() {
+                findings.warn("column", 0, || "a pair has the name of a property, columns: it is set aside".into());
+            }
+        }
         if cfg!(debug_assertions) {
             molecule.validate()?;
         }
@@ -356,8 +380,12 @@ impl Reader {
                 break;
             }
             frame.findings.report(&self.cx)?;
+            if !frame.others.is_empty() {
+                findings.note("column", 0, || "of later models the columns are set aside".into());
+            }
             // Of a later frame the positions are kept.
-            self.cx.budget().give_back(frame.symbols.len() as u64 * (ATOM_BYTES - POSITION_BYTES));
+            let others = columns::bytes(&frame.others);
+            self.cx.budget().give_back(frame.symbols.len() as u64 * (ATOM_BYTES - POSITION_BYTES + others));
             molecule.models.push(Model {
                 number: molecule.models.len() as i64 + 1,
                 title: frame.title,
@@ -408,31 +436,17 @@ impl Reader {
                 "expected Properties with species:S:1 and pos:R:3, found others: plain columns are read".into()
             });
         }
-        if !columns.others.is_empty() {
-            findings.note("column", line.number + 1, || format!("columns set aside: {}", columns.others.join(", ")));
-        }
-        let left = (bytes.len() - self.cursor.at) as u64;
-        let cut = |found: u64, at: u64| {
-            Error::malformed(format!("expected {count} atoms, found {found} before the end of the file"))
-                .at_line(at)
-                .with_hint("the file is cut short or its count is wrong")
-        };
-        let mut room = count;
-        if count.saturating_mul(SHORTEST) > left + 1 {
-            // Count what is there for the message, which says more than a number of bytes.
-            let mut rest = self.cursor;
-            let mut found = 0;
-            while let Some(line) = rest.next(bytes) {
-                found += u64::from(!line.text.trim_ascii().is_empty());
-            }
-            cx.unless_lenient("cut-frame", cut(found, rest.lines))?;
-            room = left / SHORTEST + 1;
-        }
-        cx.budget().take(room.saturating_mul(ATOM_BYTES).saturating_add(MODEL_BYTES + comment.len() as u64))?;
+        let is_atom = |line: &Line<'_>| !line.text.trim_ascii().is_empty();
+        let room = frames::room(count, SHORTEST, self.cursor, bytes, is_atom, cx)?;
+        let others = columns.others.clone();
+        let each = ATOM_BYTES.saturating_add(columns::bytes(&others));
+        cx.budget().take(room.saturating_mul(each).saturating_add(MODEL_BYTES + comment.len() as u64))?;
         let mut frame = Frame {
             symbols: Vec::with_capacity(room as usize),
             positions: Vec::with_capacity(room as usize),
             charges: Vec::new(),
+            values: vec![Vec::new(); others.len()],
+            others,
             title: String::from_utf8_lossy(comment).trim().to_owned(),
             cell: lattice(&pairs, line.number + 1, &mut findings),
             pairs,
@@ -443,14 +457,14 @@ impl Reader {
                 cx.checkpoint()?;
             }
             let Some(line) = self.cursor.next(bytes) else {
-                cx.unless_lenient("cut-frame", cut(index, self.cursor.lines))?;
+                cx.unless_lenient("cut-frame", frames::cut(count, index, self.cursor.lines))?;
                 break;
             };
             let atom = match columns.atom(&line) {
                 Ok(atom) => atom,
                 // A last line without its end may be a cut one.
                 Err(_) if self.cursor.at >= bytes.len() && line.text.trim_ascii().is_empty() => {
-                    cx.unless_lenient("cut-frame", cut(index, line.number))?;
+                    cx.unless_lenient("cut-frame", frames::cut(count, index, line.number))?;
                     break;
                 }
                 Err(error) => {
@@ -472,7 +486,10 @@ impl Reader {
             }
             if let Some(charge) = atom.charge {
                 frame.charges.resize(frame.symbols.len(), 0.0);
-                frame.charges.push(charge as f32);
+                frame.charges.push(charge);
+            }
+            if !frame.others.is_empty() {
+                columns::add(line.text, &frame.others, &mut frame.values);
             }
             frame.symbols.push(atom.symbol);
             frame.positions.push(atom.position);
@@ -569,7 +586,7 @@ fn lattice(pairs: &[(SmolStr, Option<String>)], line: u64, findings: &mut Findin
     Some(cell)
 }
 
-fn write(molecule: &Molecule, out: &mut Output, cx: &Context) -> Result<()> {
+fn write(molecule: &Molecule, properties: &Map<String, Value>, out: &mut Output, cx: &Context) -> Result<()> {
     let atoms = &molecule.atoms;
     if molecule.models.iter().all(|model| model.positions.is_empty()) && !atoms.is_empty() {
         return Err(Error::unsupported("xyz is coordinates, and the molecule has none"));
@@ -587,10 +604,17 @@ fn write(molecule: &Molecule, out: &mut Output, cx: &Context) -> Result<()> {
     cx.lose("radicals", atoms.radicals.iter().filter(|&&spin| spin > 0).count() as u64, "radicals");
     let velocities = molecule.models.iter().map(|model| model.velocities.len() as u64).sum();
     cx.lose("velocities", velocities, "velocities");
-    for model in molecule.models.iter().filter(|model| model.positions.len() == atoms.len()) {
+    let (columns, mut declared) = columns::written(properties, atoms.len(), cx);
+    let models = molecule.models.iter().filter(|model| model.positions.len() == atoms.len());
+    for (number, model) in models.enumerate() {
         cx.checkpoint()?;
+        // The columns are those of the first model.
+        let columns = if number == 0 { &columns[..] } else { &[] };
+        if number > 0 {
+            declared.clear();
+        }
         writeln!(out, "{}", atoms.len())?;
-        writeln!(out, "{}", comment(molecule, model))?;
+        writeln!(out, "{}", comment(molecule, model, &declared))?;
         for (index, [x, y, z]) in model.positions.iter().enumerate() {
             let element = atoms.elements[index];
             let symbol = match atoms.isotopes.get(index) {
@@ -598,19 +622,23 @@ fn write(molecule: &Molecule, out: &mut Output, cx: &Context) -> Result<()> {
                 Some(3) if element.number() == 1 => "T",
                 _ => element.symbol(),
             };
-            writeln!(out, "{symbol} {x} {y} {z}")?;
+            write!(out, "{symbol} {x} {y} {z}")?;
+            for column in columns {
+                column.write(index, out)?;
+            }
+            writeln!(out)?;
         }
     }
     Ok(())
 }
 
 /// The comment line: the frame's own, with the cell and the columns that are written.
-fn comment(molecule: &Molecule, model: &Model) -> String {
+fn comment(molecule: &Molecule, model: &Model, declared: &str) -> String {
     let title = if model.title.is_empty() { &molecule.name } else { &model.title };
     let title = title.replace(['\n', '\r'], " ");
     let known = pairs(title.as_bytes());
     let cell = model.cell.or(molecule.cell);
-    if known.is_empty() && cell.is_none() {
+    if known.is_empty() && cell.is_none() && declared.is_empty() {
         return title;
     }
     let stated = known.iter().find(|(key, _)| key.eq_ignore_ascii_case("lattice")).and_then(|(_, value)| value.clone());
@@ -619,6 +647,7 @@ fn comment(molecule: &Molecule, model: &Model) -> String {
     });
     let mut text = lattice.map_or(String::new(), |lattice| format!("Lattice=\"{lattice}\" "));
     text.push_str("Properties=species:S:1:pos:R:3");
+    text.push_str(declared);
     let quoted = |value: &str| {
         let plain = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || "\"'={}[]".contains(c));
         if plain || value.starts_with('[') { value.to_owned() } else { format!("\"{}\"", value.replace('"', "'")) }

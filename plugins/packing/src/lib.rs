@@ -1,69 +1,52 @@
-//! Compressions around whole inputs: gzip.
+//! Compressions around whole inputs: gzip, Zstandard, xz, bzip2.
+//!
+//! Each unpacks as it is read, checks the checksums that the packing has, and takes members one after the other for one input, as
+//! `cat` makes them. Memory is bounded by [`WINDOW`].
 #![forbid(unsafe_code)]
+
+mod bzip2;
+mod zstd;
 
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use mediary_core::Packing;
+
+/// Bytes that a packing may look back, at most: 128 MiB, as the program `zstd` has it. `xz -9` uses 64.
+const WINDOW: u64 = 128 << 20;
 
 /// gzip, RFC 1952: one member or several, one after the other, as `bgzip` and `cat` make them.
 const GZIP: Packing =
     Packing { name: "gzip", extensions: &["gz", "gzip"], signature: &[0x1F, 0x8B, 8], unpack: gunzip };
+/// Zstandard, RFC 8878.
+const ZSTD: Packing =
+    Packing { name: "zstd", extensions: &["zst", "zstd"], signature: &[0x28, 0xB5, 0x2F, 0xFD], unpack: unzstd };
+/// xz, <https://tukaani.org/xz/xz-file-format.txt>.
+const XZ: Packing = Packing { name: "xz", extensions: &["xz"], signature: b"\xFD7zXZ\0", unpack: unxz };
+/// bzip2, <https://sourceware.org/bzip2/>.
+const BZIP2: Packing = Packing { name: "bzip2", extensions: &["bz2", "bzip2"], signature: b"BZh", unpack: bunzip2 };
 
 mediary_core::register_packing!(&GZIP);
+mediary_core::register_packing!(&ZSTD);
+mediary_core::register_packing!(&XZ);
+mediary_core::register_packing!(&BZIP2);
 
 fn gunzip<'r>(packed: Box<dyn Read + 'r>) -> Box<dyn Read + 'r> {
     Box::new(MultiGzDecoder::new(packed))
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use mediary_core::{ErrorKind, Limits, ReadOptions, Registry, Source};
-    // Linked, so that there is a format to recognise what is inside.
-    use mediary_molecule as _;
-
-    const WATER: &[u8] = b"3\nwater\nO 0 0 0\nH 0 0 1\nH 0 1 0\n";
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    #[test]
-    fn formats_see_what_is_inside() {
-        // Two members are one input.
-        let packed = [gzip(&WATER[..10]), gzip(&WATER[10..])].concat();
-        let source = Source::from_bytes("water.xyz.gz", packed.clone());
-        let registry = Registry::builtin();
-        assert_eq!(registry.detect(&source).winner(true).unwrap(), "xyz");
-        let mut reading = registry.open(&source, &ReadOptions::default()).unwrap();
-        let record = reading.next().unwrap().unwrap();
-        assert_eq!(record.facts().to_json()["formula"], "H2O");
-        // The record is of the file as it stands.
-        assert_eq!((&*record.source.name, record.source.bytes), ("water.xyz.gz", packed.len() as u64));
-        assert!(record.diagnostics.is_empty(), "{:?}", record.diagnostics);
-        let mut forced = ReadOptions::default();
-        forced.from = Some("xyz".into());
-        assert!(registry.open(&source, &forced).unwrap().header().is_ok());
-    }
-
-    #[test]
-    fn broken_and_oversized_data_is_an_error() {
-        let registry = Registry::builtin();
-        let packed = gzip(WATER);
-        for cut in 3..packed.len() {
-            let error = registry.open(&Source::from_bytes("x.gz", packed[..cut].to_vec()), &ReadOptions::default());
-            assert_eq!(error.err().map(|error| error.kind()), Some(ErrorKind::Malformed), "{cut}");
-        }
-        let bomb = gzip(&vec![0; 64 << 20]);
-        let mut options = ReadOptions::default();
-        options.limits = Limits::preset("untrusted").unwrap();
-        let error = registry.open(&Source::from_bytes("x.gz", bomb), &options).err().unwrap();
-        assert_eq!(error.limit_name(), Some("expansion_ratio"), "{error}");
-    }
+fn unzstd<'r>(packed: Box<dyn Read + 'r>) -> Box<dyn Read + 'r> {
+    Box::new(zstd::Decoder::new(packed))
 }
+
+fn unxz<'r>(packed: Box<dyn Read + 'r>) -> Box<dyn Read + 'r> {
+    Box::new(XzReader::new_mem_limit(packed, true, (WINDOW >> 10) as u32))
+}
+
+fn bunzip2<'r>(packed: Box<dyn Read + 'r>) -> Box<dyn Read + 'r> {
+    Box::new(bzip2::Decoder::new(packed))
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use mediary_core::record::molecule::{Cell, Chain, Element, Model, Residue};
 use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source};
 
 use crate::cell;
+use crate::frames;
 use crate::models::{MODEL_BYTES, POSITION_BYTES};
 use crate::names;
 use crate::records::{Parse, Records};
@@ -163,22 +164,8 @@ impl Reader {
             return Ok(None);
         };
         cx.limits().check("elements", count)?;
-        let left = (bytes.len() - self.cursor.at) as u64;
-        let cut = |found: u64, line: u64| {
-            Error::malformed(format!("expected {count} atoms, found {found} before the end of the file"))
-                .at_line(line)
-                .with_hint("the file is cut short or its count is wrong")
-        };
-        let mut room = count;
-        if count.saturating_mul(SHORTEST) > left + 1 {
-            let mut rest = self.cursor;
-            let mut found = 0;
-            while let Some(line) = rest.next(bytes) {
-                found += u64::from(width(&line).is_some_and(|width| triple(&line, 0, width).is_some()));
-            }
-            cx.unless_lenient("cut-frame", cut(found, rest.lines))?;
-            room = left / SHORTEST + 1;
-        }
+        let is_atom = |line: &Line<'_>| width(line).is_some_and(|width| triple(line, 0, width).is_some());
+        let room = frames::room(count, SHORTEST, self.cursor, bytes, is_atom, cx)?;
         cx.budget().take(room.saturating_mul(ATOM_BYTES).saturating_add(MODEL_BYTES + text.len() as u64))?;
         let mut frame = Frame {
             title: String::from_utf8_lossy(text).trim().to_owned(),
@@ -194,7 +181,7 @@ impl Reader {
                 cx.checkpoint()?;
             }
             let Some(line) = self.cursor.next(bytes) else {
-                cx.unless_lenient("cut-frame", cut(index, self.cursor.lines))?;
+                cx.unless_lenient("cut-frame", frames::cut(count, index, self.cursor.lines))?;
                 return Ok(Some(frame));
             };
             if let Err(error) = frame.atom(&line) {

@@ -1,18 +1,7 @@
-use mediary_core::record::Molecule;
-use mediary_core::{Media, MediaRecord, Output, Registry, Strictness, WriteOptions};
+use mediary_core::{Output, Registry, Strictness, WriteOptions};
 
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
-
-fn codes(records: &[MediaRecord]) -> Vec<String> {
-    findings(records).iter().map(|finding| finding.code.to_string()).collect()
-}
+use crate::testing::{codes, molecule};
+use crate::torture::{data, read, read_with};
 
 fn close(found: &[f64], expected: &[f64]) {
     assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 2e-4), "{found:?} {expected:?}");
@@ -159,4 +148,17 @@ fn as_many_decimals_are_written_as_needed() {
         assert_eq!(lost, decimals == "3", "{decimals}: {:?}", record.loss);
         record.loss.clear();
     }
+}
+
+/// Columns are bytes: a letter of several would shift the numbers behind it.
+#[test]
+fn names_are_written_in_ascii() {
+    let mut records = read("2\nx\nCα 0 0 0\nC 0 0 1.5\n".as_bytes(), "xyz").unwrap();
+    let mut out = Output::memory();
+    Registry::builtin().write(&mut records[0], "gro", &mut out, &WriteOptions::default()).unwrap();
+    let again = read(&out.finish().unwrap().bytes, "gro").unwrap();
+    assert_eq!(molecule(&again[0]).atoms.names, ["C?", "C"]);
+    assert_eq!(molecule(&again[0]).models[0].positions[1], [0.0, 0.0, 1.5]);
+    let names: u64 = records[0].loss.iter().filter(|loss| loss.code == "gro.names").map(|loss| loss.count).sum();
+    assert_eq!(names, 2, "the name, and the number that the residue does not have");
 }

@@ -99,8 +99,14 @@ fn column(value: f64, width: usize, decimals: usize, out: &mut Output) -> Result
     Ok(())
 }
 
+/// A name as one byte a column.
 fn word(text: &str) -> String {
-    text.replace(char::is_whitespace, "_")
+    let plain = |letter: char| match letter {
+        _ if letter.is_ascii_graphic() => letter,
+        _ if letter.is_whitespace() => '_',
+        _ => '?',
+    };
+    text.chars().map(plain).collect()
 }
 
 fn lose(record: &MediaRecord, molecule: &Molecule, cx: &Context) {
@@ -113,14 +119,14 @@ fn lose(record: &MediaRecord, molecule: &Molecule, cx: &Context) {
     losses::space_group(molecule, cx);
     cx.lose("secondary", molecule.secondary.len() as u64, "helices and sheets");
     let long = atoms.names.iter().chain(molecule.residues.iter().map(|residue| &residue.name));
-    let long = count(&mut long.map(|name| name.chars().count() > 5));
+    let long = count(&mut long.map(|name| name.len() > 5 || !name.bytes().all(|byte| byte.is_ascii_graphic())));
     let numbers = |residue: &mediary_core::record::molecule::Residue| {
         residue.insertion.is_some() || residue.number.is_none_or(|number| !(-9999..100_000).contains(&number))
     };
     cx.lose(
         "names",
         long + count(&mut molecule.residues.iter().map(numbers)),
-        "insertion codes, missing or long numbers and names",
+        "insertion codes, missing or long numbers, long names and other letters than those of ASCII",
     );
     cx.lose("chains", count(&mut molecule.chains.iter().map(|chain| !chain.name.is_empty())), "chains");
     cx.lose("segments", count(&mut molecule.residues.iter().map(|residue| !residue.segment.is_empty())), "segments");

@@ -24,8 +24,10 @@
 //! isotopes, stereo, models but the first, and every column that the format has no field for.
 //!
 //! Strictness: strict takes every deviation as an error. Default repairs, with a diagnostic: types of no known element, numbers
-//! that are none. A coordinate that is no number, a bond to an atom that is not there and counts that do not hold are errors;
-//! lenient leaves that molecule out.
+//! that are none. A coordinate that is no number, a bond to an atom that is not there and counts that do not hold break
+//! their molecule. The reader goes on at the next `@<TRIPOS>MOLECULE`: the molecule there has a diagnostic (`bad-record`, of severity error), and
+//! the input ends with an error that says how many are broken and the first of them. Strict ends with the first; lenient
+//! leaves them out, with the diagnostic alone.
 
 mod read;
 mod types;

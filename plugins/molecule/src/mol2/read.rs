@@ -12,8 +12,8 @@ use smol_str::SmolStr;
 use super::{MARK, types};
 use crate::models::Growth;
 use crate::numbers::{NUMBER_BYTES, Numbers};
-use crate::records::{Parse, Records};
-use crate::text::{Cursor, Findings, float, integer, word};
+use crate::records::{Found, Mend, Parse, Records};
+use crate::text::{Cursor, Findings, float, integer, single, word};
 
 /// Bytes of memory that an atom takes, its number included.
 const ATOM_BYTES: u64 = 112 + NUMBER_BYTES;
@@ -21,7 +21,7 @@ const ATOM_BYTES: u64 = 112 + NUMBER_BYTES;
 const BOND_BYTES: u64 = size_of::<Bond>() as u64;
 
 pub(super) fn open(source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
-    let reader = Reader { cx: cx.clone(), cursor: Cursor::default(), begun: false };
+    let reader = Reader { cx: cx.clone(), cursor: Cursor::default(), begun: false, mend: Mend::default() };
     Ok(Box::new(Records::new(source, cx, reader)))
 }
 
@@ -30,24 +30,26 @@ struct Reader {
     cursor: Cursor,
     /// A molecule was found, or what is before it was spoken of.
     begun: bool,
+    mend: Mend,
 }
 
 impl Parse for Reader {
     fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
-        loop {
-            if !self.find_molecule(bytes)? {
-                return Ok(None);
-            }
-            match self.molecule(bytes) {
-                Ok(record) => return Ok(Some(record)),
-                Err(error) if error.limit_name().is_some() => return Err(error),
-                Err(error) => self.cx.unless_lenient("bad-molecule", error)?,
-            }
-        }
+        let (cx, mut mend) = (self.cx.clone(), std::mem::take(&mut self.mend));
+        let next = mend.next(&cx, || match self.find_molecule(bytes)? {
+            true => self.molecule(bytes).map(Some),
+            false => Ok(None),
+        });
+        self.mend = mend;
+        next
     }
 
     fn is_done(&self, bytes: &[u8]) -> bool {
-        bytes[self.cursor.at..].iter().all(u8::is_ascii_whitespace)
+        !self.mend.is_pending() && bytes[self.cursor.at..].iter().all(u8::is_ascii_whitespace)
+    }
+
+    fn passed(&self) -> usize {
+        self.cursor.at
     }
 
     fn none(&self) -> Error {
@@ -158,7 +160,7 @@ impl Reader {
         }
     }
 
-    fn molecule(&mut self, bytes: &[u8]) -> Result<MediaRecord> {
+    fn molecule(&mut self, bytes: &[u8]) -> Result<Found> {
         let mut build = Build::default();
         let begun = self.cursor.lines;
         let (name, counts) = (self.line(bytes, true)?, self.line(bytes, false)?);
@@ -247,7 +249,7 @@ impl Reader {
                 "the last line has no end: its last word may be cut short".into()
             });
         }
-        build.finish(&self.cx)
+        build.finish()
     }
 }
 
@@ -289,14 +291,14 @@ impl Build {
         atoms.names.push(stated(Some(name)).map(word).unwrap_or_default());
         atoms.types.push(word(kind));
         if let Some(charge) = stated(charge) {
-            let value = float(charge).unwrap_or_else(|| {
+            let value = single(charge).unwrap_or_else(|| {
                 self.findings.warn("bad-charge", line.number, || {
                     format!("expected a partial charge, found {:?}: 0 is taken", word(charge))
                 });
                 0.0
             });
             atoms.partial_charges.resize(index, 0.0);
-            atoms.partial_charges.push(value as f32);
+            atoms.partial_charges.push(value);
         }
         let group = group.map(word).unwrap_or_default();
         let id = id.unwrap_or(0);
@@ -390,7 +392,7 @@ impl Build {
         }
     }
 
-    fn finish(mut self, cx: &Context) -> Result<MediaRecord> {
+    fn finish(mut self) -> Result<Found> {
         let mut chains: HashMap<SmolStr, u32> = HashMap::new();
         let molecule = &mut self.molecule;
         for (residue, id) in molecule.residues.iter_mut().zip(&self.ids) {
@@ -421,12 +423,11 @@ impl Build {
         }
         atoms.serials = self.numbers.into_serials();
         molecule.models.push(Model { number: 1, positions: self.positions.into(), ..Model::default() });
-        self.findings.report(cx)?;
         let key = molecule.name.clone();
         let mut record = MediaRecord::new(self.molecule);
         record.key = key;
         record.properties = self.properties;
-        Ok(record)
+        Ok((record, self.findings))
     }
 }
 

@@ -1,19 +1,9 @@
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::BondOrder;
-use mediary_core::{Media, MediaRecord, Output, Registry, Strictness, WriteOptions};
+use mediary_core::{MediaRecord, Output, Registry, Strictness, WriteOptions};
 
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
-
-fn codes(records: &[MediaRecord]) -> Vec<String> {
-    findings(records).iter().map(|finding| finding.code.to_string()).collect()
-}
+use crate::testing::{codes, molecule, read_on};
+use crate::torture::{data, read, read_with};
 
 fn written(record: &mut MediaRecord, to: &str) -> Vec<u8> {
     let mut out = Output::memory();
@@ -108,10 +98,16 @@ fn counts_and_numbers_must_hold() {
     }
     let error = read(good.replace("@<TRIPOS>BOND\n", "@<TRIPOS>BOND\n 0 1 99 1\n").as_bytes(), "mol2").unwrap_err();
     assert!(error.message().contains("number 99"), "{error}");
-    // Lenient leaves a broken molecule out.
+    // Lenient leaves a broken molecule out, the default reads on and ends with the error.
     let two = good.replacen(" 26 26 0", " 27 26 0", 1) + "\n" + &good;
     let records = read_with(two.as_bytes(), "mol2", |options| options.strictness = Strictness::Lenient).unwrap();
-    assert_eq!((records.len(), codes(&records)), (1, vec!["mol2.bad-molecule".to_owned()]));
+    assert_eq!((records.len(), codes(&records)), (1, vec!["mol2.bad-record".to_owned()]));
+    let (records, error) = read_on(two.as_bytes(), "mol2", Strictness::Default);
+    assert_eq!((records.len(), codes(&records)), (1, vec!["mol2.bad-record".to_owned()]));
+    let error = error.unwrap();
+    assert!(error.message().starts_with("1 of 2 records is broken: expected 27 atoms, found 26"), "{error}");
+    let (records, error) = read_on(two.as_bytes(), "mol2", Strictness::Strict);
+    assert!(records.is_empty() && error.unwrap().message().starts_with("expected 27 atoms"));
 }
 
 #[test]

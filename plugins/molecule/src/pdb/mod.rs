@@ -110,7 +110,10 @@ impl Format for Pdb {
     }
 
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
-        read::open(source, cx)
+        let reader = read::open(source, cx)?;
+        #[cfg(feature = "pdbtbx")]
+        let reader = crate::pdbtbx::asked(reader, source, cx, ::pdbtbx::Format::Pdb);
+        Ok(reader)
     }
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {

@@ -174,7 +174,8 @@ impl Parse for Reader {
 
 impl Build {
     fn atom(&mut self, line: &Line<'_>, cx: &Context) -> Result<()> {
-        let Some(it) = fields(line.text) else {
+        let holds = |it: &Fields<'_>| it.values[3..].iter().all(|&value| (value as f32).is_finite());
+        let Some(it) = fields(line.text).filter(holds) else {
             let found = word(line.columns(0, 80));
             return Err(Error::malformed(format!(
                 "expected names, a residue number, three coordinates, a charge and a radius, found {found:?}"

@@ -1,20 +1,9 @@
-use mediary_core::record::Molecule;
 use mediary_core::record::molecule::BondSource;
-use mediary_core::{Media, MediaRecord, Output, Registry, Source, WriteOptions};
+use mediary_core::{Output, Registry, Source, WriteOptions};
 
 use super::read::fields;
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
-
-fn codes(records: &[MediaRecord]) -> Vec<String> {
-    findings(records).iter().map(|finding| finding.code.to_string()).collect()
-}
+use crate::testing::{codes, molecule};
+use crate::torture::{data, read, read_with};
 
 /// Counts and charges are those of MDAnalysis 2.11.0.
 #[test]
@@ -129,5 +118,15 @@ fn pdb_and_pqr_are_told_apart() {
     }
     for name in ["1crn", "2dej_APW", "insertion_codes"] {
         assert_eq!(winner("", data(&format!("pdb/{name}.pdb"))), Some("pdb"), "{name}");
+    }
+}
+
+/// Charges and radii are held in single precision.
+#[test]
+fn numbers_beyond_single_precision_are_errors() {
+    let row = |charge: &str, radius: &str| format!("ATOM 1 C ALA 1 0 0 0 {charge} {radius}\n");
+    assert!(read(row("1e30", "1.7").as_bytes(), "pqr").is_ok());
+    for text in [row("1e60", "1.7"), row("0.5", "9e99")] {
+        assert!(read(text.as_bytes(), "pqr").unwrap_err().message().starts_with("expected names"));
     }
 }

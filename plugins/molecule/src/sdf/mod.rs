@@ -28,8 +28,10 @@
 //! models but the first, further decimals (V2000 has four), and every column that the format has no field for.
 //!
 //! Strictness: strict takes every deviation as an error. Default repairs, with a diagnostic: fields out of their columns, a missing
-//! version, a missing `M  END` or `$$$$`. A count or a coordinate that is no number and a bond to an atom that is not there are
-//! errors; lenient leaves that record out.
+//! version, a missing `M  END` or `$$$$`. A count or a coordinate that is no number and a bond to an atom that is not there break
+//! their record. The reader goes on behind its `$$$$`: the next record has a diagnostic (`bad-record`, of severity error), and the input ends with an
+//! error that says how many are broken and the first of them. Strict ends with the first; lenient leaves them out, with the
+//! diagnostic alone.
 
 mod ctab;
 mod read;

@@ -7,44 +7,34 @@ use serde_json::{Map, Value};
 
 use super::ctab::Table;
 use super::{v2000, v3000, version};
-use crate::records::{Parse, Records};
+use crate::records::{Found, Mend, Parse, Records};
 use crate::text::{Cursor, Findings, Line, integer, word};
 
 pub(super) fn open(source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
-    let reader = Reader { cx: cx.clone(), cursor: Cursor::default() };
+    let reader = Reader { cx: cx.clone(), cursor: Cursor::default(), mend: Mend::default() };
     Ok(Box::new(Records::new(source, cx, reader)))
 }
 
 struct Reader {
     cx: Context,
     cursor: Cursor,
+    mend: Mend,
 }
 
 impl Parse for Reader {
     fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
-        loop {
-            if self.is_done(bytes) {
-                return Ok(None);
-            }
-            self.cx.checkpoint()?;
-            if self.skip_empty(bytes)? {
-                continue;
-            }
-            match self.record(bytes) {
-                Ok(record) => return Ok(Some(record)),
-                Err(error) if error.limit_name().is_some() => return Err(error),
-                Err(error) => self.cx.unless_lenient("bad-record", error)?,
-            }
-            while let Some(line) = self.cursor.next(bytes) {
-                if line.text.starts_with(b"$$$$") {
-                    break;
-                }
-            }
-        }
+        let (cx, mut mend) = (self.cx.clone(), std::mem::take(&mut self.mend));
+        let next = mend.next(&cx, || self.next_record(bytes));
+        self.mend = mend;
+        next
     }
 
     fn is_done(&self, bytes: &[u8]) -> bool {
-        bytes[self.cursor.at..].iter().all(u8::is_ascii_whitespace)
+        !self.mend.is_pending() && self.is_at_end(bytes)
+    }
+
+    fn passed(&self) -> usize {
+        self.cursor.at
     }
 
     fn none(&self) -> Error {
@@ -53,6 +43,28 @@ impl Parse for Reader {
 }
 
 impl Reader {
+    fn is_at_end(&self, bytes: &[u8]) -> bool {
+        bytes[self.cursor.at..].iter().all(u8::is_ascii_whitespace)
+    }
+
+    /// The next record; after an error the cursor is behind its `$$$$`.
+    fn next_record(&mut self, bytes: &[u8]) -> Result<Option<Found>> {
+        loop {
+            if self.is_at_end(bytes) {
+                return Ok(None);
+            }
+            self.cx.checkpoint()?;
+            if self.skip_empty(bytes)? {
+                continue;
+            }
+            let start = self.cursor;
+            return self.record(bytes).map(Some).inspect_err(|_| {
+                self.cursor = start;
+                while self.cursor.next(bytes).is_some_and(|line| !line.text.starts_with(b"$$$$")) {}
+            });
+        }
+    }
+
     /// Passes over a delimiter with nothing but blank lines before it.
     fn skip_empty(&mut self, bytes: &[u8]) -> Result<bool> {
         let mut ahead = self.cursor;
@@ -70,7 +82,7 @@ impl Reader {
         Ok(false)
     }
 
-    fn record(&mut self, bytes: &[u8]) -> Result<MediaRecord> {
+    fn record(&mut self, bytes: &[u8]) -> Result<Found> {
         let mut table = Table::default();
         let mut header = [Line { text: &[], number: 0, start: 0 }; 4];
         for (line, what) in header.iter_mut().zip(["a name", "a program line", "a comment", "counts"]) {
@@ -122,11 +134,10 @@ impl Reader {
                 None => drop(properties.insert(name, value.into())),
             }
         }
-        findings.report(&self.cx)?;
         let mut record = MediaRecord::new(molecule);
         record.key = name;
         record.properties = properties;
-        Ok(record)
+        Ok((record, findings))
     }
 
     /// Data fields up to the end of the record.

@@ -1,20 +1,10 @@
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Atoms, Bond, BondOrder, BondStereo, Chain, Element, Model, Residue};
-use mediary_core::{Media, MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
+use mediary_core::{MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
 use serde_json::json;
 
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
-
-fn codes(records: &[MediaRecord]) -> Vec<String> {
-    findings(records).iter().map(|finding| finding.code.to_string()).collect()
-}
+use crate::testing::{codes, molecule, read_on};
+use crate::torture::{data, read, read_with};
 
 /// Entries of a column that are not 0.
 fn sparse<T: Copy + Into<i64>>(column: &[T]) -> Vec<(usize, i64)> {
@@ -179,6 +169,25 @@ fn broken_records_are_errors_with_their_place() {
     let broken = [&b"x\n\n\nno counts\n$$$$\n"[..], &v2000(TWO, "", "M  END\n$$$$\n")].concat();
     let records = read_with(&broken, "sdf", |options| options.strictness = Strictness::Lenient).unwrap();
     assert_eq!((records.len(), codes(&records)), (1, vec!["sdf.bad-record".to_owned()]));
+    // The default reads on, whatever is broken, and ends with the error.
+    let good = v2000(TWO, "", "M  END\n$$$$\n");
+    let short = b"short\n$$$$\n".to_vec();
+    let file = [&short[..], &good, &broken, &short, &good, &broken[..14]].concat();
+    let (records, error) = read_on(&file, "sdf", Strictness::Default);
+    assert_eq!((records.len(), codes(&records)), (3, vec!["sdf.bad-record".to_owned(); 3]));
+    let counts: Vec<_> = records.iter().map(|record| record.diagnostics.to_vec()[0].count).collect();
+    assert_eq!(counts, [1, 1, 1]);
+    let error = error.unwrap();
+    assert!(error.message().starts_with("4 of 7 records are broken, the first: expected counts"), "{error}");
+    assert_eq!(error.location().and_then(|location| location.line), Some(4));
+    // Lenient knows at the last record what is broken behind it.
+    let (records, error) = read_on(&file, "sdf", Strictness::Lenient);
+    assert_eq!((records.len(), error.is_none()), (3, true));
+    let found: Vec<u64> =
+        records.iter().map(|record| record.diagnostics.to_vec().iter().map(|it| it.count).sum()).collect();
+    assert_eq!(found, [2, 1, 1]);
+    let (records, error) = read_on(&file, "sdf", Strictness::Strict);
+    assert!(records.is_empty() && error.unwrap().message().starts_with("expected counts"));
     // More is announced than a file of this size can hold.
     let bomb = b"x\n\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\nM  V30 COUNTS 4000000000 0 0 0 0\n";
     assert!(read(bomb, "sdf").is_err());

@@ -74,8 +74,31 @@ fn next<'b>(cursor: &mut Cursor, bytes: &'b [u8], what: &str, count: usize, foun
     Ok(line)
 }
 
+/// A coordinate as nearly all files write it: ten columns, four decimals.
+fn coordinate(field: &[u8]) -> Option<f64> {
+    let Some(&[a, b, c, d, e, b'.', f, g, h, i]) = field.first_chunk::<10>() else { return float(field) };
+    let (mut value, mut negative, mut begun) = (0_u32, false, false);
+    for byte in [a, b, c, d, e] {
+        match byte {
+            b'0'..=b'9' => (value, begun) = (value * 10 + u32::from(byte - b'0'), true),
+            b' ' if !begun => {}
+            b'-' if !begun => (negative, begun) = (true, true),
+            _ => return float(field),
+        }
+    }
+    for byte in [f, g, h, i] {
+        if !byte.is_ascii_digit() {
+            return float(field);
+        }
+        value = value * 10 + u32::from(byte - b'0');
+    }
+    // Both are exact, so that one division rounds correctly.
+    let value = f64::from(value) / 1e4;
+    Some(if negative { -value } else { value })
+}
+
 fn atom(line: &Line<'_>, count: usize, table: &mut Table) -> Result<()> {
-    let coordinates = [(0, 10), (10, 20), (20, 30)].map(|(from, to)| float(line.columns(from, to)));
+    let coordinates = [(0, 10), (10, 20), (20, 30)].map(|(from, to)| coordinate(line.columns(from, to)));
     let symbol = line.columns(30, 34).trim_ascii();
     let ([Some(x), Some(y), Some(z)], false) = (coordinates, symbol.is_empty()) else {
         return atom_in_words(line, count, table);
@@ -348,4 +371,20 @@ fn old_list(line: &Line<'_>, table: &mut Table) {
     let not = if line.byte(4) == b'T' { "NOT " } else { "" };
     let count = table.positions.len();
     set(&mut table.atoms.types, count, index, format!("{not}[{}]", names.join(",")).into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coordinates_are_read_as_the_standard_library_reads_them() {
+        for text in ["    0.0000", "   -0.0001", "12345.6789", "-1234.5678", "  -12.5000", "     .5000", "    -.2500"] {
+            let expected: f64 = text.trim().parse().unwrap();
+            assert_eq!(coordinate(text.as_bytes()).map(f64::to_bits), Some(expected.to_bits()), "{text}");
+        }
+        for text in ["  1 2.5000", "    1.25 0", "   --1.000", "   1e5", "    nan   "] {
+            assert_eq!(coordinate(text.as_bytes()), float(text.as_bytes()), "{text}");
+        }
+    }
 }

@@ -1,16 +1,13 @@
 use mediary_core::{Facts, Output, Registry, Source, Strictness, WriteOptions};
 
 use super::*;
+use serde_json::json;
+
+use crate::testing::molecule;
 use crate::torture::{data, findings, read, read_with};
 
 fn molecules(records: &[MediaRecord]) -> Vec<&Molecule> {
-    records
-        .iter()
-        .map(|record| match &record.media {
-            Media::Molecule(molecule) => molecule,
-            other => panic!("{:?}", other.kind()),
-        })
-        .collect()
+    records.iter().map(molecule).collect()
 }
 
 /// Frames, atoms and formulas as ASE 3.29.0 and Open Babel 3.1.1 state them.
@@ -71,7 +68,42 @@ fn declared_columns_are_found() {
     assert_eq!(molecule.atoms.partial_charges, [-0.5]);
     assert_eq!(molecule.atoms.elements[0].symbol(), "O");
     assert_eq!(records[0].properties["pbc"], "T T F");
-    assert_eq!(findings(&records)[0].message, "columns set aside: id");
+    assert_eq!(records[0].properties["columns"], json!({"id": {"type": "I", "values": [7]}}));
+    assert!(findings(&records).is_empty());
+}
+
+/// Values are those of ASE 3.29.0 (`atoms.arrays`).
+#[test]
+fn columns_of_atoms_are_kept_and_written() {
+    let mut records = read(&data("xyz/extended.xyz"), "xyz").unwrap();
+    let columns = records[0].properties["columns"].clone();
+    assert_eq!(columns["CS"]["values"].as_array().map(Vec::len), Some(192));
+    assert_eq!(columns["CS"]["values"][2], json!([-74.64, -90.59]));
+    let written = |record: &mut MediaRecord| {
+        let mut out = Output::memory();
+        Registry::builtin().write(record, "xyz", &mut out, &WriteOptions::default()).unwrap();
+        String::from_utf8(out.finish().unwrap().bytes).unwrap()
+    };
+    let again = read(written(&mut records[0]).as_bytes(), "xyz").unwrap();
+    assert_eq!(again[0].properties["columns"], columns);
+    let text = "2\nProperties=species:S:1:pos:R:3:forces:R:3:fixed:L:1:label:S:1 a=1\n\
+                O 0 0 0 1 -2.5 1e-3 T O_1\nH 0 0 1 0 0 0 F H\n2\nProperties=species:S:1:pos:R:3:fixed:L:1\n\
+                O 0 0 0.5 T\nH 0 0 1.5 T\n";
+    let mut records = read(text.as_bytes(), "xyz").unwrap();
+    assert_eq!(findings(&records).iter().map(|it| &*it.code).collect::<Vec<_>>(), ["xyz.column"]);
+    let expected = json!({
+        "forces": {"type": "R", "values": [[1.0, -2.5, 0.001], [0.0, 0.0, 0.0]]},
+        "fixed": {"type": "L", "values": [true, false]},
+        "label": {"type": "S", "values": ["O_1", "H"]},
+    });
+    assert_eq!(records[0].properties["columns"], expected);
+    let text = written(&mut records[0]);
+    assert!(text.contains("Properties=species:S:1:pos:R:3:forces:R:3:fixed:L:1:label:S:1 a=1"), "{text}");
+    assert_eq!(read(text.as_bytes(), "xyz").unwrap()[0].properties["columns"], expected);
+    // A column that does not fit is a loss.
+    records[0].properties["columns"]["label"]["values"] = json!(["O"]);
+    assert!(!written(&mut records[0]).contains("label"));
+    assert!(records[0].loss.iter().any(|loss| loss.code == "xyz.columns"));
 }
 
 #[test]

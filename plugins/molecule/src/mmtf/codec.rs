@@ -1,0 +1,274 @@
+//! Columns: from packed bytes to values.
+
+use mediary_core::{Context, Error, Result};
+use smol_str::SmolStr;
+
+use crate::msgpack::Value;
+use crate::text::word;
+
+/// Bytes before the packed values.
+const HEADER: usize = 12;
+
+/// A packed column.
+pub(super) struct Column<'a> {
+    codec: i32,
+    /// Number of values.
+    pub(super) length: u64,
+    parameter: i32,
+    data: &'a [u8],
+    name: &'a str,
+}
+
+/// How a codec packs integers.
+#[derive(Clone, Copy)]
+struct Packing {
+    /// Bytes of a packed integer.
+    width: usize,
+    /// The largest and the smallest integer of the width continue in the next.
+    several: bool,
+    /// Pairs of a value and how often it stands.
+    runs: bool,
+    /// Each is the difference to the one before.
+    differences: bool,
+    /// The parameter divides.
+    fixed_point: bool,
+}
+
+fn packing(codec: i32) -> Option<Packing> {
+    let (width, several, runs, differences, fixed_point) = match codec {
+        2 => (1, false, false, false, false),
+        3 => (2, false, false, false, false),
+        4 => (4, false, false, false, false),
+        6 | 7 | 16 => (4, false, true, false, false),
+        8 => (4, false, true, true, false),
+        9 => (4, false, true, false, true),
+        10 => (2, true, false, true, true),
+        11 => (2, false, false, false, true),
+        12 => (2, true, false, false, true),
+        13 => (1, true, false, false, true),
+        14 => (2, true, false, false, false),
+        15 => (1, true, false, false, false),
+        _ => return None,
+    };
+    Some(Packing { width, several, runs, differences, fixed_point })
+}
+
+impl<'a> Column<'a> {
+    /// The column in a byte string.
+    pub(super) fn of(bytes: &'a [u8], name: &'a str) -> Result<Self> {
+        let (words, _) = bytes.as_chunks::<4>();
+        let [codec, length, parameter, ..] = *words else {
+            return Err(Error::truncated("the header of a column", HEADER as u64, bytes.len() as u64).at_element(name));
+        };
+        let [codec, length, parameter] = [codec, length, parameter].map(i32::from_be_bytes);
+        let length = u64::try_from(length)
+            .map_err(|_| Error::malformed(format!("expected a number of values, found {length}")).at_element(name))?;
+        Ok(Self { codec, length, parameter, data: &bytes[HEADER..], name })
+    }
+
+    fn wrong(&self, message: impl Into<String>) -> Error {
+        Error::malformed(format!("{} (codec {})", message.into(), self.codec)).at_element(self.name)
+    }
+
+    fn unknown(&self, what: &str) -> Error {
+        let codec = self.codec;
+        match codec {
+            1..=16 => self.wrong(format!("expected {what}, found values of another type")),
+            _ => Error::unsupported(format!("expected a codec from 1 to 16, found {codec}")).at_element(self.name),
+        }
+    }
+
+    /// Integers, in order.
+    pub(super) fn integers(&self, mut put: impl FnMut(i32)) -> Result<()> {
+        match packing(self.codec).filter(|packing| !packing.fixed_point) {
+            Some(packing) => self.unpack(packing, &mut put),
+            None => Err(self.unknown("integers")),
+        }
+    }
+
+    /// Numbers, in order.
+    pub(super) fn numbers(&self, mut put: impl FnMut(f64)) -> Result<()> {
+        if self.codec == 1 {
+            let (values, rest) = self.data.as_chunks::<4>();
+            self.fits(values.len() as u64, rest)?;
+            values.iter().for_each(|value| put(f64::from(f32::from_be_bytes(*value))));
+            return Ok(());
+        }
+        match packing(self.codec) {
+            Some(packing) if packing.fixed_point => {
+                if self.parameter == 0 {
+                    return Err(self.wrong("expected a divisor, found 0"));
+                }
+                let divisor = f64::from(self.parameter);
+                self.unpack(packing, &mut |value| put(f64::from(value) / divisor))
+            }
+            Some(packing) => self.unpack(packing, &mut |value| put(f64::from(value))),
+            None => Err(self.unknown("numbers")),
+        }
+    }
+
+    /// Strings, in order.
+    pub(super) fn strings(&self, mut put: impl FnMut(SmolStr)) -> Result<()> {
+        if self.codec != 5 {
+            return Err(self.unknown("strings"));
+        }
+        let width = usize::try_from(self.parameter).ok().filter(|&width| width > 0);
+        let width = width.ok_or_else(|| self.wrong(format!("expected a length, found {}", self.parameter)))?;
+        let chunks = self.data.chunks_exact(width);
+        self.fits(chunks.len() as u64, chunks.remainder())?;
+        for chunk in chunks {
+            let end = chunk.iter().position(|&byte| byte == 0).unwrap_or(width);
+            put(word(&chunk[..end]));
+        }
+        Ok(())
+    }
+
+    /// Holds the number of values against the announced one.
+    fn fits(&self, found: u64, rest: &[u8]) -> Result<()> {
+        if found != self.length || !rest.is_empty() {
+            let bytes = self.data.len();
+            return Err(self.wrong(format!("expected {} values, found {found} in {bytes} bytes", self.length)));
+        }
+        Ok(())
+    }
+
+    fn unpack(&self, packing: Packing, put: &mut impl FnMut(i32)) -> Result<()> {
+        match packing.width {
+            1 => self.unpack_from(packing, self.words(|[byte]: [u8; 1]| i32::from(byte as i8))?, put),
+            2 => self.unpack_from(packing, self.words(|bytes| i32::from(i16::from_be_bytes(bytes)))?, put),
+            _ => self.unpack_from(packing, self.words(i32::from_be_bytes)?, put),
+        }
+    }
+
+    fn words<const N: usize, F: Fn([u8; N]) -> i32>(
+        &self,
+        value: F,
+    ) -> Result<impl ExactSizeIterator<Item = i32> + use<'a, N, F>> {
+        let (words, rest) = self.data.as_chunks::<N>();
+        if !rest.is_empty() {
+            return Err(self.wrong(format!("expected a multiple of {N} bytes, found {}", self.data.len())));
+        }
+        Ok(words.iter().map(move |word| value(*word)))
+    }
+
+    fn unpack_from(
+        &self,
+        packing: Packing,
+        mut words: impl ExactSizeIterator<Item = i32>,
+        put: &mut impl FnMut(i32),
+    ) -> Result<()> {
+        let over = || self.wrong("expected values of 32 bits, found longer ones");
+        let mut sum = 0_i32;
+        let mut give = |value: i32| {
+            if packing.differences {
+                sum = sum.checked_add(value).ok_or_else(over)?;
+                put(sum);
+            } else {
+                put(value);
+            }
+            Ok(())
+        };
+        if packing.runs {
+            let mut left = self.length;
+            while let Some(value) = words.next() {
+                let times =
+                    words.next().ok_or_else(|| self.wrong("expected pairs, found an odd number of integers"))?;
+                let times = u64::try_from(times)
+                    .ok()
+                    .filter(|&times| times <= left)
+                    .ok_or_else(|| self.wrong(format!("expected a run of at most {left} values, found {times}")))?;
+                left -= times;
+                for _ in 0..times {
+                    give(value)?;
+                }
+            }
+            return match left {
+                0 => Ok(()),
+                _ => Err(self.wrong(format!("expected {} values, found {}", self.length, self.length - left))),
+            };
+        }
+        if !packing.several {
+            self.fits(words.len() as u64, &[])?;
+            return words.try_for_each(give);
+        }
+        let (least, most) = if packing.width == 1 { (-128, 127) } else { (-32_768, 32_767) };
+        let mut count = 0;
+        let mut part: Option<i32> = None;
+        for word in words {
+            let value = part.unwrap_or(0).checked_add(word).ok_or_else(over)?;
+            if word == least || word == most {
+                part = Some(value);
+                continue;
+            }
+            part = None;
+            count += 1;
+            if count > self.length {
+                break;
+            }
+            give(value)?;
+        }
+        match part {
+            None => self.fits(count, &[]),
+            Some(_) => Err(self.wrong("expected the rest of a value in several parts, found the end")),
+        }
+    }
+
+    /// Its values as JSON, paid from the budget.
+    pub(super) fn json(&self, cx: &Context) -> Result<serde_json::Value> {
+        let mut values: Vec<serde_json::Value> = Vec::new();
+        cx.limits().check("elements", self.length)?;
+        cx.budget().take(self.length.saturating_mul(2 * size_of::<serde_json::Value>() as u64))?;
+        match self.codec {
+            5 => self.strings(|text| values.push(text.as_str().into()))?,
+            6 => self.integers(|code| {
+                let text = u32::try_from(code).ok().and_then(char::from_u32).filter(|&code| code != '\0');
+                values.push(text.map_or_else(String::new, String::from).into());
+            })?,
+            1 | 9..=13 => self.numbers(|number| values.push(decimal(number).into()))?,
+            _ => self.integers(|number| values.push(number.into()))?,
+        }
+        Ok(values.into())
+    }
+}
+
+/// The shortest decimal number that a single-precision number stands for: 80.37 where widening gives 80.37000274658203.
+pub(super) fn decimal(value: f64) -> f64 {
+    let single = value as f32;
+    let shortest = || single.to_string().parse().unwrap_or(value);
+    if f64::from(single) == value { shortest() } else { value }
+}
+
+/// A value as JSON: byte strings that are columns as their values.
+pub(super) fn json(value: &Value<'_>, name: &str, cx: &Context) -> Result<serde_json::Value> {
+    cx.budget().take(size_of::<serde_json::Value>() as u64)?;
+    Ok(match value {
+        Value::Nil => serde_json::Value::Null,
+        Value::Bool(flag) => (*flag).into(),
+        Value::Int(number) => (*number).into(),
+        Value::Large(number) => (*number).into(),
+        Value::Float(number) => decimal(*number).into(),
+        Value::Text(text) => {
+            cx.limits().check("string_bytes", text.len() as u64)?;
+            cx.budget().take(text.len() as u64)?;
+            String::from_utf8_lossy(text).into()
+        }
+        Value::Bytes(bytes) | Value::Extension(_, bytes) => Column::of(bytes, name)?.json(cx)?,
+        Value::Array(values) => values.iter().map(|value| json(value, name, cx)).collect::<Result<Vec<_>>>()?.into(),
+        Value::Map(pairs) => {
+            let mut map = serde_json::Map::new();
+            for (key, value) in pairs {
+                cx.budget().take(128)?;
+                let key = match key {
+                    Value::Text(key) => String::from_utf8_lossy(key).into_owned(),
+                    Value::Int(key) => key.to_string(),
+                    other => {
+                        let found = other.name();
+                        return Err(Error::malformed(format!("expected a key, found {found}")).at_element(name));
+                    }
+                };
+                map.insert(key, json(value, name, cx)?);
+            }
+            map.into()
+        }
+    })
+}
