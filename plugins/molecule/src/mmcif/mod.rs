@@ -32,7 +32,12 @@
 //! Lost on writing, as losses: velocities, cells and titles of single models, handedness of atoms, drawing of bonds,
 //! properties.
 
+mod atoms;
+mod bonds;
+mod places;
 mod read;
+mod row;
+mod table;
 mod token;
 mod write;
 
