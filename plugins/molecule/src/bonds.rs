@@ -23,8 +23,13 @@ pub(crate) struct BondList(Vec<Bond>);
 impl BondList {
     /// Adds a bond; one of an atom with itself is none.
     pub(crate) fn add(&mut self, a: u32, b: u32, order: BondOrder, aromatic: bool, source: BondSource) {
-        if a != b {
-            self.0.push(Bond { a: a.min(b), b: a.max(b), order, aromatic, source, ..Bond::default() });
+        self.push(Bond { a, b, order, aromatic, source, ..Bond::default() });
+    }
+
+    /// [`Self::add`] of a bond with its configuration.
+    pub(crate) fn push(&mut self, bond: Bond) {
+        if bond.a != bond.b {
+            self.0.push(Bond { a: bond.a.min(bond.b), b: bond.a.max(bond.b), ..bond });
         }
     }
 

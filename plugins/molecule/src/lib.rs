@@ -1,8 +1,10 @@
-//! Molecules: Protein Data Bank files, PQR, mmCIF, SDF and molfiles, MOL2, GRO, XYZ.
+//! Molecules: Protein Data Bank files, PQR, mmCIF, BinaryCIF, CIF, SDF and molfiles, MOL2, GRO, XYZ.
 #![forbid(unsafe_code)]
 
 mod bonds;
 mod cell;
+mod cif;
+mod contents;
 mod elements;
 mod gro;
 mod losses;

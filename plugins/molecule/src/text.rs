@@ -137,7 +137,7 @@ struct Finding {
 }
 
 impl Findings {
-    /// A deviation that was repaired: an error in strict mode.
+    /// A deviation that was repaired: an error in strict mode. Line 0 is no line.
     pub(crate) fn warn(&mut self, code: &'static str, line: u64, message: impl FnOnce() -> String) {
         self.add(Severity::Warning, code, line, message);
     }
@@ -172,13 +172,12 @@ impl Findings {
     /// Hands them to the context.
     pub(crate) fn report(&mut self, cx: &Context) -> Result<()> {
         for finding in self.0.drain(..) {
-            let location = Location::line(finding.line);
+            let location = (finding.line > 0).then(|| Location::line(finding.line));
             if finding.severity != Severity::Info && cx.strictness() == Strictness::Strict {
-                return Err(Error::malformed(finding.message)
-                    .at(location)
-                    .with_hint("it is tolerated without --strict"));
+                let error = Error::malformed(finding.message).with_hint("it is tolerated without --strict");
+                return Err(location.into_iter().fold(error, Error::at));
             }
-            cx.report_times(finding.severity, finding.code, finding.message, Some(location), finding.count);
+            cx.report_times(finding.severity, finding.code, finding.message, location, finding.count);
         }
         Ok(())
     }

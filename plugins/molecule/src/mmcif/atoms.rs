@@ -1,68 +1,164 @@
-//! Rows of atoms into the columns of the record.
+//! Rows of atoms into the columns of the record: the first model whole, of those that follow with the same atoms the positions
+//! alone.
 
 use std::collections::HashMap;
 
-use mediary_core::record::molecule::{Cell, Chain, Element, Model, Residue};
-use mediary_core::record::{Buffer, Molecule};
-use mediary_core::{Context, Media, MediaRecord, Result};
-use serde_json::Map;
+use mediary_core::record::Molecule;
+use mediary_core::record::molecule::{Chain, Element, Model, Residue};
+use mediary_core::{Context, Result};
 use smol_str::SmolStr;
 
-use super::bonds::Links;
-use super::places::{Places, secondary};
 use super::row::*;
-use super::table::Table;
-use super::token::Tokens;
 use crate::elements::{by_symbol, isotope};
-use crate::models::{self, Growth, MODEL_BYTES, POSITION_BYTES};
+use crate::models::{Growth, MODEL_BYTES, POSITION_BYTES};
 use crate::text::{Findings, integer, word};
 
-/// Bytes of memory that one atom of the first model takes in the columns and in the reader's own.
-pub(super) const ATOM_BYTES: u64 = 160;
+/// Bytes of memory that one atom of the first model takes in the columns.
+const ATOM_BYTES: u64 = 96;
 
-/// Items that are kept as properties.
-pub(super) const PROPERTIES: &[(&str, &str)] = &[
-    ("struct.title", "title"),
-    ("struct_keywords.pdbx_keywords", "classification"),
-    ("struct_keywords.text", "keywords"),
-    ("exptl.method", "method"),
-    ("pdbx_database_status.recvd_initial_deposition_date", "deposition_date"),
-    ("refine.ls_d_res_high", "resolution"),
-    ("entry.id", "id"),
-];
-
-pub(super) fn is_complete(tables: &HashMap<String, Table>) -> bool {
-    tables.get("entry").and_then(|entry| entry.first("mediary_bonds")).is_some_and(|word| word == "complete")
-}
-/// A model after the first, while it is read.
-pub(super) struct Later {
-    pub(super) number: i64,
-    pub(super) positions: Vec<[f64; 3]>,
-    pub(super) start: Tokens,
-    pub(super) differing: Option<u64>,
-}
-
-/// A record while its first model is read.
+/// Models of the same atoms, while they are read.
 #[derive(Default)]
-pub(super) struct Build {
-    pub(super) molecule: Molecule,
-    pub(super) model: Model,
-    pub(super) models: Vec<Model>,
-    pub(super) keys: Vec<u64>,
-    pub(super) growth: Growth,
-    /// `label_atom_id` of each atom and `label_comp_id` of each residue: what bonds refer to.
-    pub(super) labels: Vec<SmolStr>,
-    pub(super) components: Vec<SmolStr>,
-    pub(super) chains: HashMap<SmolStr, u32>,
+pub(crate) struct Build {
+    pub(crate) molecule: Molecule,
+    pub(crate) model: Model,
+    pub(crate) models: Vec<Model>,
+    growth: Growth,
+    /// `label_atom_id` of each atom, where any differs from the author's; `label_comp_id` of each residue. Bonds refer to them.
+    labels: Vec<SmolStr>,
+    pub(crate) components: Vec<SmolStr>,
+    chains: HashMap<SmolStr, u32>,
     /// What the last row said of its residue.
-    pub(super) last: Option<([SmolStr; 6], u32)>,
-    pub(super) missing: u64,
-    pub(super) findings: Findings,
+    last: Option<([SmolStr; 6], u32)>,
+    pub(crate) missing: u64,
+    pub(crate) findings: Findings,
+    /// The model after the first that is being read, and the number of the model at hand.
+    later: Option<Later>,
+    current: Option<i64>,
+}
+
+/// A model after the first.
+struct Later {
+    number: i64,
+    positions: Vec<[f64; 3]>,
+    differing: Option<u64>,
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It was taken as the first of a model.
+    Begun,
+    /// It was taken.
+    Taken,
+    /// It begins a model of other atoms: another record.
+    Here,
+    /// The model at hand is of other atoms: another record begins with its first row.
+    Back,
 }
 
 impl Build {
-    pub(super) fn atom(&mut self, row: &Row<'_>, line: u64, cx: &Context) -> Result<()> {
-        let count = self.keys.len();
+    pub(crate) fn is_empty(&self) -> bool {
+        self.molecule.atoms.is_empty()
+    }
+
+    /// Adds an atom. On [`Step::Here`] and [`Step::Back`] nothing was taken, and nothing more can be.
+    pub(crate) fn add(&mut self, row: &impl Row, line: u64, cx: &Context) -> Result<Step> {
+        let number = row.integer(MODEL).unwrap_or(1);
+        let begins = self.current != Some(number);
+        if begins {
+            if !self.close(cx) {
+                return Ok(Step::Back);
+            }
+            self.current = Some(number);
+            if self.is_empty() {
+                self.model.number = number;
+            } else {
+                cx.budget().take(self.later_bytes())?;
+                self.later = Some(Later { number, positions: Vec::new(), differing: None });
+            }
+        }
+        let taken = if begins { Step::Begun } else { Step::Taken };
+        let Some(mut model) = self.later.take() else {
+            self.atom(row, line, cx)?;
+            return Ok(taken);
+        };
+        let index = model.positions.len();
+        if !self.is_same(index, row) {
+            cx.budget().give_back(self.later_bytes());
+            return Ok(if begins { Step::Here } else { Step::Back });
+        }
+        if begins {
+            model.positions.reserve_exact(self.molecule.atoms.len());
+        }
+        model.positions.push(row.position(line)?.unwrap_or_default());
+        let b_factor = row.number(B_FACTOR).map(|value| value as f32);
+        if b_factor.is_some_and(|value| self.molecule.atoms.b_factors.get(index) != Some(&value)) {
+            model.differing.get_or_insert(line);
+        }
+        self.later = Some(model);
+        Ok(taken)
+    }
+
+    /// Ends the model that is being read; `false` if it misses atoms of the first, so that it is of another record.
+    pub(crate) fn close(&mut self, cx: &Context) -> bool {
+        let Some(model) = self.later.take() else { return true };
+        if model.positions.len() < self.molecule.atoms.len() {
+            cx.budget().give_back(self.later_bytes());
+            return false;
+        }
+        if let Some(line) = model.differing {
+            self.findings
+                .note("model-values", line, || "B factors differ between models: those of the first are kept".into());
+        }
+        self.models.push(Model { number: model.number, positions: model.positions.into(), ..Model::default() });
+        true
+    }
+
+    /// Bytes of memory that a later model of the same atoms takes.
+    fn later_bytes(&self) -> u64 {
+        self.molecule.atoms.len() as u64 * POSITION_BYTES + MODEL_BYTES
+    }
+
+    /// `label_atom_id` of an atom.
+    pub(crate) fn label(&self, atom: u32) -> &SmolStr {
+        self.labels.get(atom as usize).unwrap_or(&self.molecule.atoms.names[atom as usize])
+    }
+
+    /// Whether a row of a later model is of the same atom as row `index` of the first.
+    fn is_same(&mut self, index: usize, row: &impl Row) -> bool {
+        if index >= self.molecule.atoms.len() || self.label(index as u32).as_bytes() != row.text(LABEL_ATOM) {
+            return false;
+        }
+        let molecule = &self.molecule;
+        let altloc = molecule.atoms.altlocs.get(index).copied().unwrap_or('\0');
+        if first_char(row.text(ALT)).unwrap_or('\0') != altloc {
+            return false;
+        }
+        let residue = molecule.atoms.residues[index];
+        if let Some((last, known)) = &self.last
+            && same_residue(last, row)
+        {
+            return *known == residue;
+        }
+        let it = &molecule.residues[residue as usize];
+        let chain = &molecule.chains[it.chain as usize];
+        let number = |item: usize| integer(row.text(item)).and_then(|number| i32::try_from(number).ok());
+        let label = number(LABEL_SEQ);
+        let same = self.components[residue as usize].as_bytes() == row.text(LABEL_COMP)
+            && chain.label.as_bytes() == row.either(LABEL_ASYM, AUTH_ASYM)
+            && chain.name.as_bytes() == row.author(AUTH_ASYM, LABEL_ASYM)
+            && it.label_number == label
+            && it.number == if row.has(AUTH_SEQ) { number(AUTH_SEQ) } else { label }
+            && it.insertion == first_char(row.text(INSERTION));
+        if same {
+            self.last = Some((PLACE.map(|item| word(row.text(item))), residue));
+        }
+        same
+    }
+
+    /// Adds an atom of the first model.
+    fn atom(&mut self, row: &impl Row, line: u64, cx: &Context) -> Result<()> {
+        let count = self.molecule.atoms.len();
         if count as u64 >= cx.limits().elements {
             cx.limits().check("elements", count as u64 + 1)?;
         }
@@ -73,10 +169,16 @@ impl Build {
         };
         self.missing += u64::from(position.is_none());
         let residue = self.residue(row, line);
-        self.keys.push(row.key());
-        self.labels.push(word(row.get(LABEL_ATOM)));
-        let name = word(row.author(AUTH_ATOM, LABEL_ATOM));
-        let symbol = row.get(SYMBOL);
+        let (author, label) = (row.author(AUTH_ATOM, LABEL_ATOM), row.text(LABEL_ATOM));
+        let name = word(author);
+        if author != label || !self.labels.is_empty() {
+            if self.labels.is_empty() {
+                cx.budget().take(count as u64 * size_of::<SmolStr>() as u64)?;
+                self.labels.extend_from_slice(&self.molecule.atoms.names);
+            }
+            self.labels.push(if author == label { name.clone() } else { word(label) });
+        }
+        let symbol = row.text(SYMBOL);
         let element = by_symbol(symbol).unwrap_or_else(|| {
             if !matches!(symbol, b"X" | b"x") {
                 self.findings.warn("no-element", line, || {
@@ -85,60 +187,54 @@ impl Build {
             }
             Element::UNKNOWN
         });
-        let serial = integer(row.get(ID));
+        let atoms = &mut self.molecule.atoms;
         let mut number = |item: usize, default: f32| {
-            let field = row.get(item);
-            measured(field).map(|value| value as f32).unwrap_or_else(|| {
-                if !field.is_empty() {
+            row.number(item).map(|value| value as f32).unwrap_or_else(|| {
+                if !row.is_missing(item) {
                     self.findings.warn("bad-number", line, || {
-                        format!("expected a number in {}, found {:?}: {default} is taken", READ[item], word(field))
+                        let found = word(row.text(item));
+                        format!("expected a number in {}, found {found:?}: {default} is taken", READ[item])
                     });
                 }
                 default
             })
         };
-        let atoms = &mut self.molecule.atoms;
         atoms.occupancies.push(number(OCCUPANCY, 1.0));
         atoms.b_factors.push(number(B_FACTOR, 0.0));
         for (item, column) in [(PARTIAL, &mut atoms.partial_charges), (RADIUS, &mut atoms.radii)] {
-            if row.0[item].is_some() {
+            if row.has(item) {
                 column.push(number(item, 0.0));
             }
         }
-        let mass = integer(row.get(ISOTOPE)).and_then(|mass| u16::try_from(mass).ok());
         atoms.elements.push(element);
         atoms.names.push(name);
         atoms.residues.push(residue);
-        atoms.serials.push(serial.unwrap_or(count as i64 + 1));
-        atoms.altlocs.push(first_char(row.get(ALT)).unwrap_or('\0'));
-        let charge = integer(row.get(CHARGE)).and_then(|charge| i8::try_from(charge).ok());
-        atoms.formal_charges.push(charge.unwrap_or(0));
-        atoms.isotopes.push(mass.unwrap_or(isotope(symbol)));
-        if row.0[TYPE].is_some() {
-            atoms.types.push(word(row.get(TYPE)));
+        atoms.serials.push(row.integer(ID).unwrap_or(count as i64 + 1));
+        sparse(&mut atoms.altlocs, count, first_char(row.text(ALT)).unwrap_or('\0'));
+        sparse(&mut atoms.formal_charges, count, small(row, CHARGE).unwrap_or(0));
+        sparse(&mut atoms.isotopes, count, small(row, ISOTOPE).unwrap_or_else(|| isotope(symbol)));
+        if row.has(TYPE) {
+            atoms.types.push(word(row.text(TYPE)));
         }
-        if row.0[HYDROGENS].is_some() {
-            let hydrogens = integer(row.get(HYDROGENS)).and_then(|count| u8::try_from(count).ok());
-            atoms.hydrogens.push(hydrogens.unwrap_or(0));
+        if row.has(HYDROGENS) {
+            atoms.hydrogens.push(small(row, HYDROGENS).unwrap_or(0));
         }
-        if row.0[AROMATIC].is_some() {
-            atoms.aromatic.push(row.get(AROMATIC) == b"Y");
+        if row.has(AROMATIC) {
+            atoms.aromatic.push(row.text(AROMATIC) == b"Y");
         }
-        if row.0[RADICAL].is_some() {
-            atoms.radicals.push(integer(row.get(RADICAL)).and_then(|spin| u8::try_from(spin).ok()).unwrap_or(0));
+        if row.has(RADICAL) {
+            atoms.radicals.push(small(row, RADICAL).unwrap_or(0));
         }
-        if row.0[MAP_NUMBER].is_some() {
-            let number = integer(row.get(MAP_NUMBER)).and_then(|number| u32::try_from(number).ok());
-            atoms.map_numbers.push(number.unwrap_or(0));
+        if row.has(MAP_NUMBER) {
+            atoms.map_numbers.push(small(row, MAP_NUMBER).unwrap_or(0));
         }
         self.model.positions.to_mut().push(position.unwrap_or_default());
         Ok(())
     }
 
-    fn residue(&mut self, row: &Row<'_>, line: u64) -> u32 {
-        let key = row.residue();
+    fn residue(&mut self, row: &impl Row, line: u64) -> u32 {
         if let Some((last, residue)) = &self.last
-            && last.iter().zip(key).all(|(known, value)| known.as_bytes() == value)
+            && same_residue(last, row)
         {
             return *residue;
         }
@@ -148,12 +244,12 @@ impl Build {
             molecule.chains.push(Chain {
                 name: word(row.author(AUTH_ASYM, LABEL_ASYM)),
                 label: label.clone(),
-                entity: word(row.get(ENTITY)),
+                entity: word(row.text(ENTITY)),
             });
             (molecule.chains.len() - 1) as u32
         });
         let number = |item: usize, findings: &mut Findings| {
-            let field = row.get(item);
+            let field = row.text(item);
             let number = integer(field).and_then(|number| i32::try_from(number).ok());
             if number.is_none() && !field.is_empty() {
                 findings.warn("residue-number", line, || format!("expected a residue number, found {:?}", word(field)));
@@ -161,18 +257,18 @@ impl Build {
             number
         };
         let label_number = number(LABEL_SEQ, &mut self.findings);
-        let author = if row.0[AUTH_SEQ].is_some() { number(AUTH_SEQ, &mut self.findings) } else { label_number };
+        let author = if row.has(AUTH_SEQ) { number(AUTH_SEQ, &mut self.findings) } else { label_number };
         let residue = Residue {
             name: word(row.author(AUTH_COMP, LABEL_COMP)),
             number: author,
-            insertion: first_char(row.get(INSERTION)),
+            insertion: first_char(row.text(INSERTION)),
             label_number,
-            segment: word(row.get(SEGMENT)),
-            hetero: row.get(GROUP) == b"HETATM",
+            segment: word(row.text(SEGMENT)),
+            hetero: row.text(GROUP) == b"HETATM",
             chain,
         };
         // Residues that share a place may alternate atom by atom.
-        let alternate = !row.get(ALT).is_empty();
+        let alternate = !row.is_missing(ALT);
         let recent = molecule.residues.iter().enumerate().rev().take(4);
         let place = |it: &Residue| (it.chain, it.number, it.insertion, it.label_number);
         let shared = recent
@@ -181,104 +277,41 @@ impl Build {
             .map(|(known, _)| known as u32);
         let index = shared.unwrap_or_else(|| {
             molecule.residues.push(residue);
-            self.components.push(word(row.get(LABEL_COMP)));
+            self.components.push(word(row.text(LABEL_COMP)));
             (molecule.residues.len() - 1) as u32
         });
-        self.last = Some((key.map(word), index));
+        self.last = Some((PLACE.map(|item| word(row.text(item))), index));
         index
-    }
-
-    /// Bytes of memory that a later model of the same atoms takes.
-    pub(super) fn later_bytes(&self) -> u64 {
-        self.keys.len() as u64 * POSITION_BYTES + MODEL_BYTES
-    }
-
-    /// Adds a model of the same atoms.
-    pub(super) fn add(&mut self, model: Later, findings: &mut Findings) {
-        if let Some(line) = model.differing {
-            findings
-                .note("model-values", line, || "B factors differ between models: those of the first are kept".into());
-        }
-        self.models.push(Model { number: model.number, positions: model.positions.into(), ..Model::default() });
-    }
-
-    pub(super) fn finish(
-        mut self,
-        block: &str,
-        tables: &HashMap<String, Table>,
-        mut findings: Findings,
-        cx: &Context,
-    ) -> Result<(MediaRecord, Findings)> {
-        let molecule = &mut self.molecule;
-        let atoms = &mut molecule.atoms;
-        // A column of defaults is no column.
-        fn clear<T: Default + PartialEq>(column: &mut Vec<T>) {
-            if column.iter().all(|value| *value == T::default()) {
-                *column = Vec::new();
-            }
-        }
-        clear(&mut atoms.altlocs);
-        clear(&mut atoms.formal_charges);
-        clear(&mut atoms.isotopes);
-        let count = atoms.len() as u64;
-        if self.missing == count {
-            self.model.positions = Buffer::default();
-            self.models.iter_mut().for_each(|model| model.positions = Buffer::default());
-        } else if self.missing > 0 {
-            findings.warn("no-position", 0, || {
-                format!("{} of {count} atoms have no coordinates: 0, 0, 0 are taken", self.missing)
-            });
-        }
-        let value = |category: &str, item: &str| tables.get(category).and_then(|table| table.first(item));
-        let complete = is_complete(tables);
-        let own_name = value("struct", "pdbx_descriptor").filter(|_| complete);
-        molecule.name = match (complete, own_name) {
-            (true, name) => name.map(ToString::to_string).unwrap_or_default(),
-            (false, _) => value("entry", "id").map_or_else(|| block.to_owned(), ToString::to_string),
-        };
-        let edge = |item: &str| value("cell", item).and_then(|text| measured(text.as_bytes()));
-        let edges = (edge("length_a"), edge("length_b"), edge("length_c"));
-        if let (Some(a), Some(b), Some(c)) = edges {
-            // Edges of 1 (or 0) Å stand for "no crystal".
-            if [a, b, c].iter().all(|&edge| edge > 0.0) && [a, b, c].iter().any(|&edge| edge > 1.0) {
-                let angle = |item: &str| edge(item).unwrap_or(90.0);
-                let angles = [angle("angle_alpha"), angle("angle_beta"), angle("angle_gamma")];
-                molecule.cell = Some(Cell { lengths: [a, b, c], angles });
-            }
-        }
-        let group = value("symmetry", "space_group_name_h-m").or_else(|| value("space_group", "name_h-m_alt"));
-        molecule.space_group = group.map(ToString::to_string);
-        let places = Places::new(molecule, &self.components);
-        secondary(molecule, tables, &places, &mut findings);
-        let links = Links { labels: &self.labels, components: &self.components, places: &places, complete };
-        molecule.bonds = links.bonds(molecule, &self.model.positions, tables, &mut findings, cx)?;
-        molecule.models.push(self.model);
-        molecule.models.append(&mut self.models);
-        models::number(&mut molecule.models, |stated, number| {
-            findings.note("model-number", 0, || {
-                format!("model number {stated} is repeated or not positive: {number} is taken, the next free one")
-            });
-        });
-        let mut properties = Map::new();
-        for (item, property) in PROPERTIES {
-            let Some((category, item)) = item.split_once('.') else { continue };
-            let Some(text) = value(category, item).filter(|text| !text.is_empty()) else { continue };
-            if *text == molecule.name || (complete && *property == "id") {
-                continue;
-            }
-            let number = (*property == "resolution").then(|| measured(text.as_bytes())).flatten();
-            properties.insert((*property).into(), number.map_or_else(|| text.as_str().into(), Into::into));
-        }
-        findings.append(self.findings);
-        let mut record = MediaRecord::new(self.molecule);
-        if let Media::Molecule(molecule) = &record.media {
-            record.key = molecule.name.clone();
-        }
-        record.properties = properties;
-        Ok((record, findings))
     }
 }
 
-pub(super) fn first_char(text: &[u8]) -> Option<char> {
-    word(text).chars().next()
+/// What tells residues apart.
+const PLACE: [usize; 6] = [LABEL_SEQ, AUTH_SEQ, LABEL_COMP, LABEL_ASYM, AUTH_ASYM, INSERTION];
+
+fn same_residue(last: &[SmolStr; 6], row: &impl Row) -> bool {
+    last.iter().zip(PLACE).all(|(known, item)| known.as_bytes() == row.text(item))
+}
+
+/// A whole number of a small type.
+fn small<T: TryFrom<i64>>(row: &impl Row, item: usize) -> Option<T> {
+    row.integer(item).and_then(|number| T::try_from(number).ok())
+}
+
+/// Adds to a column that is not there as long as it has defaults only. `count` values stand before.
+fn sparse<T: Clone + Default + PartialEq>(column: &mut Vec<T>, count: usize, value: T) {
+    if column.is_empty() {
+        if value == T::default() {
+            return;
+        }
+        *column = vec![T::default(); count];
+    }
+    column.push(value);
+}
+
+pub(crate) fn first_char(text: &[u8]) -> Option<char> {
+    match text {
+        [] => None,
+        [byte, ..] if byte.is_ascii() && !byte.is_ascii_whitespace() => Some(char::from(*byte)),
+        _ => word(text).chars().next(),
+    }
 }

@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{BondOrder, BondSource};
 use mediary_core::{Context, Result};
-use smol_str::SmolStr;
 
+use super::atoms::Build;
 use super::places::Places;
-use super::table::Table;
 use crate::bonds::{BondList, by_distance, compatible};
+use crate::cif::table::{Table, Tables};
 use crate::template::{self, Members};
 use crate::text::Findings;
 
 /// What bonds are found by.
 pub(super) struct Links<'b> {
-    pub(super) labels: &'b [SmolStr],
-    pub(super) components: &'b [SmolStr],
+    /// The atoms, and what the file calls them.
+    pub(super) build: &'b Build,
     pub(super) places: &'b Places,
     /// The file states every bond.
     pub(super) complete: bool,
@@ -25,12 +25,11 @@ pub(super) struct Links<'b> {
 impl Links<'_> {
     pub(super) fn bonds(
         &self,
-        molecule: &Molecule,
-        positions: &[[f64; 3]],
-        tables: &HashMap<String, Table>,
+        tables: &Tables,
         findings: &mut Findings,
         cx: &Context,
     ) -> Result<Vec<mediary_core::record::molecule::Bond>> {
+        let (molecule, positions) = (&self.build.molecule, &*self.build.model.positions);
         let mut bonds = BondList::default();
         let members = Members::new(molecule);
         let mut stated: HashMap<&str, Vec<(&str, &str, BondOrder, bool)>> = HashMap::new();
@@ -42,13 +41,13 @@ impl Links<'_> {
                 stated.entry(component(row)).or_default().push(bond);
             }
         }
-        for (residue, component) in self.components.iter().enumerate() {
+        for (residue, component) in self.build.components.iter().enumerate() {
             let Some(parts) = stated.get(component.as_str()) else { continue };
             if residue % 1024 == 0 {
                 cx.checkpoint()?;
             }
             let mut own: Vec<(&str, u32)> =
-                members.of(residue).iter().map(|&atom| (self.labels[atom as usize].as_str(), atom)).collect();
+                members.of(residue).iter().map(|&atom| (self.build.label(atom).as_str(), atom)).collect();
             own.sort_unstable();
             let named = |name: &str| {
                 let from = own.partition_point(|&(known, _)| known < name);
@@ -75,7 +74,7 @@ impl Links<'_> {
             return Ok(bonds.finish());
         }
         let mut known = template::add_bonds(molecule, positions, &mut bonds, cx)?;
-        for (known, component) in known.iter_mut().zip(self.components) {
+        for (known, component) in known.iter_mut().zip(&self.build.components) {
             *known |= stated.contains_key(component.as_str());
         }
         if wanted != "template" && known.contains(&false) {
@@ -119,7 +118,7 @@ impl Links<'_> {
                 let label = alt(row).chars().next();
                 let fits = |&&atom: &&u32| {
                     let known = molecule.atoms.altlocs.get(atom as usize).copied().unwrap_or('\0');
-                    self.labels[atom as usize] == name(row)
+                    *self.build.label(atom) == name(row)
                         && (label.is_none_or(|label| label == known)
                             && (!self.complete || label.is_some() || known == '\0'))
                 };

@@ -32,19 +32,20 @@
 //! Lost on writing, as losses: velocities, cells and titles of single models, handedness of atoms, drawing of bonds,
 //! properties.
 
-mod atoms;
+pub(crate) mod atoms;
 mod bonds;
+pub(crate) mod component;
+pub(crate) mod entry;
 mod places;
-mod read;
-mod row;
-mod table;
-mod token;
+pub(crate) mod row;
 mod write;
 
 use mediary_core::{
     Canonical, Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, OptionSpec,
     OptionType, Output, Probe, Result, Source,
 };
+
+use crate::cif::{self, Look};
 
 const INFO: FormatInfo = FormatInfo::new("mmcif", "mmCIF", &[Kind::Molecule])
     .extensions(&["cif", "mmcif", "mcif"])
@@ -79,56 +80,27 @@ impl Format for Mmcif {
     }
 
     fn probe(&self, probe: &Probe<'_>) -> Confidence {
-        if !probe.looks_like_text() {
-            return Confidence::No;
-        }
-        let mut lines =
-            probe.lines().map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with(b"#"));
-        match lines.next() {
-            Some(line) if line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"data_")) => {}
-            // The head may be all comment.
-            None if !probe.is_whole() => return Confidence::Unknown,
-            _ => return Confidence::No,
-        }
-        let mut macromolecular = false;
-        for category in lines.filter_map(category) {
-            if category == "atom_site" {
-                return Confidence::yes(200, "a CIF data block with _atom_site");
-            }
-            macromolecular |= is_of_dictionary(&category);
-        }
-        match macromolecular {
-            true => Confidence::yes(150, "a CIF data block of the mmCIF dictionary"),
-            false => Confidence::Unknown,
+        match cif::look(probe) {
+            Look::Other => Confidence::No,
+            Look::Comment => Confidence::Unknown,
+            Look::Block(block) => match () {
+                () if block.macromolecules => Confidence::yes(200, "a CIF data block with _atom_site"),
+                () if block.components => Confidence::yes(200, "a CIF data block with _chem_comp_atom"),
+                () if block.crystals => Confidence::No,
+                () if block.macromolecular => Confidence::yes(150, "a CIF data block of the mmCIF dictionary"),
+                () if block.core => Confidence::No,
+                () => Confidence::Unknown,
+            },
         }
     }
 
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
-        read::open(source, cx)
+        cif::read::open(source, cx)
     }
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
         write::write(record, out, cx)
     }
-}
-
-/// The category of an item that stands at the start of a line: `atom_site` of `_atom_site.id`.
-fn category(line: &[u8]) -> Option<String> {
-    let name = line.strip_prefix(b"_")?.split(u8::is_ascii_whitespace).next()?;
-    let end = name.iter().position(|&byte| byte == b'.')?;
-    Some(std::str::from_utf8(&name[..end]).ok()?.to_ascii_lowercase())
-}
-
-/// Whether the mmCIF dictionary has the category: its groups by their prefixes, and what files commonly begin with.
-fn is_of_dictionary(category: &str) -> bool {
-    const GROUPS: [&str; 8] = ["pdbx_", "struct_", "entity_", "em_", "database_", "citation_", "audit_", "chem_comp_"];
-    #[rustfmt::skip]
-    const CATEGORIES: [&str; 19] = [
-        "entry", "struct", "entity", "citation", "audit", "software", "exptl", "exptl_crystal", "cell", "symmetry",
-        "space_group", "diffrn", "refine", "reflns", "chem_comp", "atom_sites", "atom_site_anisotrop", "atom_type",
-        "database",
-    ];
-    GROUPS.iter().any(|group| category.starts_with(group)) || CATEGORIES.contains(&category)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use mediary_core::record::Molecule;
 use mediary_core::record::molecule::SecondaryStructure;
 use smol_str::SmolStr;
 
-use super::table::Table;
+use crate::cif::table::Tables;
 use crate::text::{Findings, integer};
 
 /// Residues as other categories refer to them.
@@ -50,12 +50,7 @@ impl Places {
     }
 }
 
-pub(super) fn secondary(
-    molecule: &mut Molecule,
-    tables: &HashMap<String, Table>,
-    places: &Places,
-    findings: &mut Findings,
-) {
+pub(super) fn secondary(molecule: &mut Molecule, tables: &Tables, places: &Places, findings: &mut Findings) {
     for (category, kind, id, class) in [
         ("struct_conf", "helix", "pdbx_pdb_helix_id", "pdbx_pdb_helix_class"),
         ("struct_sheet_range", "sheet", "sheet_id", "mediary_sense"),

@@ -206,10 +206,8 @@ fn an_end_between_two_rows_is_noticed() {
 
 #[test]
 fn files_without_atoms_say_what_they_hold() {
-    let error = read(b"data_x\n_atom_site_fract_x 0.5\n", "mmcif").unwrap_err();
-    assert!(error.hint().unwrap().contains("atom_site_fract_x"), "{error}");
     let error = read(b"data_x\nloop_\n_refln.index_h\n1 2 3\n", "mmcif").unwrap_err();
-    assert!(error.hint().unwrap().contains("_refln.index_h"), "{error}");
+    assert!(error.hint().unwrap().contains("structure factors (_refln)"), "{error}");
     assert!(read(b"data_x\nloop_\n_atom_site.id\n1\n", "mmcif").is_err());
 }
 
@@ -256,7 +254,7 @@ fn only_macromolecular_files_are_recognised() {
     let registry = Registry::builtin();
     let found = |text: &[u8]| registry.detect(&Source::from_bytes("", text.to_vec())).winner(false).ok();
     assert_eq!(found(&written(&mut read(&data("pdb/2dej_APW.pdb"), "pdb").unwrap())), Some("mmcif"));
-    assert_eq!(found(b"data_small\n_cell_length_a 5\nloop_\n_atom_site_label\n_atom_site_fract_x\nC1 0.5\n"), None);
+    assert_eq!(found(b"data_small\n_cell_length_a 5\nloop_\n_atom_site_label\n_atom_site_fract_x\nC1 0.5\n"), Some("cif"));
     assert_eq!(found(b"data_ is text too\n"), None);
     // Atoms beyond the head: a category of the dictionary decides, or the extension.
     let named = |name: &str, text: &[u8]| {

@@ -1,0 +1,81 @@
+//! Bonds of a crystal: `_geom_bond` within the asymmetric unit, then distances.
+
+use std::collections::HashMap;
+
+use mediary_core::record::Molecule;
+use mediary_core::record::molecule::{Bond, BondOrder, BondSource};
+use mediary_core::{Context, Result};
+
+use super::table::Tables;
+use crate::bonds::{BondList, by_distance, distance2};
+use crate::text::{Findings, integer};
+
+/// Å by which the stated length of a bond may be off that of the atoms as they are written.
+const TOLERANCE: f64 = 0.1;
+
+pub(super) fn bonds(molecule: &Molecule, tables: &Tables, findings: &mut Findings, cx: &Context) -> Result<Vec<Bond>> {
+    let mut bonds = BondList::default();
+    let atoms = &molecule.atoms;
+    let positions = &*molecule.models[0].positions;
+    if let Some(table) = tables.get("geom_bond") {
+        let mut places: HashMap<&str, u32> = HashMap::new();
+        for (name, atom) in atoms.names.iter().zip(0..) {
+            places.entry(name.as_str()).or_insert(atom);
+        }
+        let ends = [
+            table.any(&["atom_site_label_1", "atom_1", "id_atom_site_label_1"]),
+            table.any(&["atom_site_label_2", "atom_2", "id_atom_site_label_2"]),
+        ];
+        let mates = ["site_symmetry_1", "site_symmetry_2"].map(|item| table.item(item));
+        let (distance, kind) = (table.any(&["distance", "dist"]), table.item("ccdc_geom_bond_type"));
+        for (index, row) in table.rows.iter().enumerate() {
+            if index % 16_384 == 0 {
+                cx.checkpoint()?;
+            }
+            let [a, b] = ends.each_ref().map(|end| places.get(end(row)).copied());
+            let (Some(a), Some(b)) = (a, b) else {
+                findings.note("bond-atom", 0, || "a bond joins atoms that are not there".into());
+                continue;
+            };
+            let [first, second] = mates.each_ref().map(|mate| operation(mate(row)));
+            // Both ends moved alike are the same bond elsewhere.
+            let apart = first != second
+                || super::table::measured(distance(row).as_bytes()).is_some_and(|stated| {
+                    !positions.is_empty() && (distance2(positions, a, b).sqrt() - stated).abs() > TOLERANCE
+                });
+            if apart {
+                findings.note("symmetry-bond", 0, || "a bond to a symmetry mate is set aside".into());
+                continue;
+            }
+            let before = bonds.len();
+            bonds.add(a, b, order(kind(row)), kind(row) == "A", BondSource::File);
+            bonds.charge(before, cx)?;
+        }
+    }
+    if cx.options().text("bonds") == "file" || positions.is_empty() {
+        return Ok(bonds.finish());
+    }
+    let stated = bonds.bonded(atoms.len());
+    // Atoms that the file connects have all their bonds from there.
+    let open = |a: u32, b: u32| !(stated[a as usize] && stated[b as usize]);
+    by_distance(molecule, positions, |_| true, open, &mut bonds, cx)?;
+    Ok(bonds.finish())
+}
+
+/// Number of the operation and translation of a site: `4_565` is `(4, 565)`; none is the atom as it is written.
+fn operation(text: &str) -> (i64, i64) {
+    let (number, shift) = text.split_once('_').unwrap_or((text, "555"));
+    (integer(number.as_bytes()).unwrap_or(1), integer(shift.as_bytes()).unwrap_or(555))
+}
+
+/// An order as the Cambridge Structural Database writes it.
+fn order(kind: &str) -> BondOrder {
+    match kind {
+        "S" => BondOrder::Single,
+        "D" => BondOrder::Double,
+        "T" => BondOrder::Triple,
+        "Q" => BondOrder::Quadruple,
+        "A" | "E" => BondOrder::Aromatic,
+        _ => BondOrder::Unknown,
+    }
+}
