@@ -1,6 +1,7 @@
 //! Molecules: Protein Data Bank files, PQR, mmCIF, BinaryCIF, CIF, SDF and molfiles, MOL2, GRO, XYZ.
 #![forbid(unsafe_code)]
 
+mod bcif;
 mod bonds;
 mod cell;
 mod cif;
@@ -11,6 +12,7 @@ mod losses;
 mod mmcif;
 mod models;
 mod mol2;
+mod msgpack;
 mod names;
 mod numbers;
 mod pdb;

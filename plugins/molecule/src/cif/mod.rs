@@ -31,6 +31,7 @@
 //! Strictness: default and strict take a coordinate that is no number, a loop that is cut and a cell that encloses no volume as
 //! errors; lenient takes 0, or leaves the coordinates out. Strict also refuses unknown elements and numbers that are none.
 
+pub(crate) mod block;
 mod bonds;
 mod crystal;
 pub(crate) mod read;

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 
 use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source};
 
-use super::sites;
-use super::table::{Table, Tables, split};
+use super::block::{self, Block, is_kept};
+use super::table::{Table, split};
 use super::token::{Token, Tokens, Value};
 use crate::mmcif::atoms::{Build, Step};
+use crate::mmcif::entry;
 use crate::mmcif::row::Layout;
-use crate::mmcif::{component, entry};
 use crate::records::{Parse, Records};
 use crate::text::{Findings, word};
 
@@ -35,15 +35,26 @@ impl Parse for Reader {
     fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
         while self.queue.is_empty() {
             let tokens = self.tokens.unwrap_or_else(|| Tokens::new(bytes));
-            let mut block = Block::new(tokens, bytes, &self.cx);
-            let read = block.read()?;
-            self.tokens = Some(block.tokens);
-            self.seen = self.seen.or(block.seen);
+            let mut text = Text { bytes, cx: self.cx.clone(), tokens, block: Block::default() };
+            let read = text.read()?;
+            self.tokens = Some(text.tokens);
+            self.seen = self.seen.or(text.block.seen);
             if !read {
                 break;
             }
             self.blocks += 1;
-            block.finish(self.blocks == 1, &mut self.queue)?;
+            let whole = text.tokens.at >= bytes.len();
+            if whole && !bytes.ends_with(b"\n") {
+                text.block.findings.note("no-last-newline", text.tokens.lines + 1, || {
+                    "the last line has no end: the file may be cut short".into()
+                });
+            }
+            let complete = text.block.is_complete();
+            text.block.finish(&mut self.queue, &self.cx)?;
+            // Our own file of one record needs no writing.
+            if let ([(record, _)], 1) = (self.queue.make_contiguous(), self.blocks) {
+                record.source_is_canonical = whole && complete && bytes.ends_with(b"#\n");
+            }
         }
         let Some((record, mut findings)) = self.queue.pop_front() else { return Ok(None) };
         findings.report(&self.cx)?;
@@ -56,53 +67,19 @@ impl Parse for Reader {
     }
 
     fn none(&self) -> Error {
-        let error = Error::unsupported("expected atoms in _atom_site or _chem_comp_atom, found none");
-        match self.seen {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        block::none(self.seen)
     }
 }
 
-/// What a file holds that has no atoms, by a category.
-const OTHERS: [(&str, &str); 6] = [
-    ("refln", "the file holds structure factors (_refln), not a structure"),
-    ("diffrn_refln", "the file holds diffraction intensities (_diffrn_refln), not a structure"),
-    ("pd_data", "the file holds a powder pattern, not a structure"),
-    ("item_description", "the file is a dictionary of CIF items"),
-    ("chem_comp", "the file lists chemical components without their atoms"),
-    ("chem_link", "the file lists links of chemical components"),
-];
-
-/// A data block while it is read.
-struct Block<'b> {
+/// A place in a text, and the block that is read there.
+struct Text<'b> {
     bytes: &'b [u8],
     cx: Context,
     tokens: Tokens,
-    name: String,
-    tables: Tables,
-    builds: Vec<Build>,
-    /// The layout of the macromolecular atoms.
-    is_fractional: bool,
-    findings: Findings,
-    seen: Option<&'static str>,
+    block: Block,
 }
 
-impl<'b> Block<'b> {
-    fn new(tokens: Tokens, bytes: &'b [u8], cx: &Context) -> Self {
-        Self {
-            bytes,
-            cx: cx.clone(),
-            tokens,
-            name: String::new(),
-            tables: Tables::default(),
-            builds: Vec::new(),
-            is_fractional: false,
-            findings: Findings::default(),
-            seen: None,
-        }
-    }
-
+impl Text<'_> {
     /// Reads up to the next block; `false` at the end of the file.
     fn read(&mut self) -> Result<bool> {
         // Monomer libraries say something of all blocks in a `global_` before the first.
@@ -121,7 +98,7 @@ impl<'b> Block<'b> {
             match token {
                 None => return Ok(begun),
                 Some(Token::Data(name)) if !begun => {
-                    self.name = word(name).to_string();
+                    self.block.name = word(name).to_string();
                     begun = true;
                 }
                 Some(Token::Data(_)) => {
@@ -130,7 +107,8 @@ impl<'b> Block<'b> {
                 }
                 Some(Token::Save(name)) => {
                     frame = !name.is_empty();
-                    self.findings
+                    self.block
+                        .findings
                         .warn("save-frame", line, || "a save frame is passed over: those are of dictionaries".into());
                 }
                 Some(token @ (Token::Item(_) | Token::Loop)) if !begun && !global => {
@@ -147,7 +125,8 @@ impl<'b> Block<'b> {
                 Some(Token::Reserved(text)) => {
                     global |= text.len() == 7;
                     let found = word(text);
-                    self.findings
+                    self.block
+                        .findings
                         .note("reserved", line, || format!("{found:?} is no part of a data file: passed over"));
                 }
             }
@@ -163,18 +142,11 @@ impl<'b> Block<'b> {
             let error = Error::malformed(format!("expected a value of {}, found none", word(name)));
             return self.cx.unless_lenient("no-value", error.at_line(line));
         };
-        self.notice(&category);
+        self.block.notice(&category);
         if keep && is_kept(&category) {
-            self.tables.entry(category).set(item, value, &self.cx)?;
+            self.block.tables.entry(category).set(item, value, &self.cx)?;
         }
         Ok(())
-    }
-
-    /// Remembers what a file without atoms holds.
-    fn notice(&mut self, category: &str) {
-        if let Some((_, hint)) = OTHERS.iter().find(|(known, _)| *known == category) {
-            self.seen.get_or_insert(hint);
-        }
     }
 
     fn read_loop(&mut self, keep: bool) -> Result<()> {
@@ -195,7 +167,7 @@ impl<'b> Block<'b> {
         let own = |(of, item): (String, String)| if of == category { item } else { format!("{of}.{item}") };
         let items: Vec<String> = names.into_iter().map(own).collect();
         self.tokens = before;
-        self.notice(&category);
+        self.block.notice(&category);
         if items.is_empty() {
             let error = Error::malformed("expected items after loop_, found none");
             return self.cx.unless_lenient("empty-loop", error.at_line(line));
@@ -234,7 +206,7 @@ impl<'b> Block<'b> {
             if category == "atom_site" {
                 self.notice_end();
             }
-            self.tables.insert(category, table);
+            self.block.tables.insert(category, table);
         }
         Ok(())
     }
@@ -247,7 +219,7 @@ impl<'b> Block<'b> {
     /// A list of atoms that the file ends in may be cut.
     fn notice_end(&mut self) {
         if self.bytes[self.tokens.at..].trim_ascii().is_empty() {
-            self.findings.note("no-end", self.tokens.lines + 1, || {
+            self.block.findings.note("no-end", self.tokens.lines + 1, || {
                 "the file ends in its list of atoms, without the # that ends it: it may be cut short".into()
             });
         }
@@ -260,7 +232,7 @@ impl<'b> Block<'b> {
                 .at_line(self.tokens.lines + 1)
                 .with_hint("without coordinates there is nothing to tell atoms by"));
         };
-        self.is_fractional = layout.is_fractional;
+        self.block.is_fractional = layout.is_fractional;
         let width = items.len();
         let mut values: Vec<Value<'_>> = Vec::with_capacity(width + 1);
         let mut build = Build::default();
@@ -302,56 +274,13 @@ impl<'b> Block<'b> {
             }
             // Other atoms: another record, from the start of this model.
             self.tokens = start;
-            self.builds.push(std::mem::take(&mut build));
+            self.block.builds.push(std::mem::take(&mut build));
         }
-        self.builds.push(build);
+        self.block.builds.push(build);
         if !values.is_empty() {
             return self.uneven("atom_site", width);
         }
         self.notice_end();
         Ok(())
     }
-
-    /// The records of the block. `first` says that no block stands before it.
-    fn finish(mut self, first: bool, queue: &mut VecDeque<(MediaRecord, Findings)>) -> Result<()> {
-        let (cx, whole) = (self.cx.clone(), self.tokens.at >= self.bytes.len());
-        if whole && !self.bytes.ends_with(b"\n") {
-            self.findings.note("no-last-newline", self.tokens.lines + 1, || {
-                "the last line has no end: the file may be cut short".into()
-            });
-        }
-        if let Some(table) = self.tables.get("atom_site")
-            && self.builds.is_empty()
-        {
-            let dotted = table.column("label_atom_id").is_some();
-            if entry::is_macromolecular(&table.items, dotted) {
-                self.builds.extend(entry::single(table, &mut self.is_fractional, &cx)?);
-            } else if let Some(record) = sites::record(&self.name, &self.tables, &mut self.findings, &cx)? {
-                queue.push_back((record, self.findings));
-                return Ok(());
-            }
-        }
-        let mut findings = self.findings;
-        if self.builds.is_empty() {
-            if let Some(record) = component::record(&self.name, &self.tables, &mut findings, &cx)? {
-                queue.push_back((record, findings));
-            }
-            return Ok(());
-        }
-        for build in self.builds.into_iter().filter(|build| !build.is_empty()) {
-            let found = std::mem::take(&mut findings);
-            let block = entry::Block { name: &self.name, tables: &self.tables, is_fractional: self.is_fractional };
-            queue.push_back(block.finish(build, found, &cx)?);
-        }
-        // Our own file of one record needs no writing.
-        if let ([(record, _)], true) = (queue.make_contiguous(), first) {
-            record.source_is_canonical = whole && self.bytes.ends_with(b"#\n") && entry::is_complete(&self.tables);
-        }
-        Ok(())
-    }
-}
-
-/// Categories that are kept until the block ends.
-fn is_kept(category: &str) -> bool {
-    entry::CATEGORIES.contains(&category) || sites::CATEGORIES.contains(&category) || category == "chem_comp_atom"
 }

@@ -77,12 +77,18 @@ impl Table {
         Ok(())
     }
 
-    /// Adds a row.
+    /// Adds a row of values of a text.
     pub(crate) fn push(&mut self, row: &[Value<'_>], cx: &Context) -> Result<()> {
+        self.add(row.iter().map(|value| value.given().map(word)).collect(), cx)
+    }
+
+    /// Adds a row.
+    pub(crate) fn add(&mut self, row: Vec<Option<SmolStr>>, cx: &Context) -> Result<()> {
         // Longer values than these are apart from their row.
-        let apart = |value: &Value<'_>| if value.text.len() > 23 { value.text.len() as u64 + 16 } else { 0 };
-        cx.budget().take(row.len() as u64 * 24 + 24 + row.iter().map(apart).sum::<u64>())?;
-        self.rows.push(row.iter().map(|value| value.given().map(word)).collect());
+        let apart = |value: &&SmolStr| value.len() > 23;
+        let apart: u64 = row.iter().flatten().filter(apart).map(|value| value.len() as u64 + 16).sum();
+        cx.budget().take(row.len() as u64 * 24 + 24 + apart)?;
+        self.rows.push(row);
         Ok(())
     }
 }

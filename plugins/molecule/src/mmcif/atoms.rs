@@ -151,7 +151,7 @@ impl Build {
             && it.number == if row.has(AUTH_SEQ) { number(AUTH_SEQ) } else { label }
             && it.insertion == first_char(row.text(INSERTION));
         if same {
-            self.last = Some((PLACE.map(|item| word(row.text(item))), residue));
+            self.last = Some((PLACE.map(|item| row.word(item)), residue));
         }
         same
     }
@@ -170,13 +170,13 @@ impl Build {
         self.missing += u64::from(position.is_none());
         let residue = self.residue(row, line);
         let (author, label) = (row.author(AUTH_ATOM, LABEL_ATOM), row.text(LABEL_ATOM));
-        let name = word(author);
+        let name = row.word(row.author_item(AUTH_ATOM, LABEL_ATOM));
         if author != label || !self.labels.is_empty() {
             if self.labels.is_empty() {
                 cx.budget().take(count as u64 * size_of::<SmolStr>() as u64)?;
                 self.labels.extend_from_slice(&self.molecule.atoms.names);
             }
-            self.labels.push(if author == label { name.clone() } else { word(label) });
+            self.labels.push(if author == label { name.clone() } else { row.word(LABEL_ATOM) });
         }
         let symbol = row.text(SYMBOL);
         let element = by_symbol(symbol).unwrap_or_else(|| {
@@ -192,7 +192,7 @@ impl Build {
             row.number(item).map(|value| value as f32).unwrap_or_else(|| {
                 if !row.is_missing(item) {
                     self.findings.warn("bad-number", line, || {
-                        let found = word(row.text(item));
+                        let found = row.word(item);
                         format!("expected a number in {}, found {found:?}: {default} is taken", READ[item])
                     });
                 }
@@ -214,7 +214,7 @@ impl Build {
         sparse(&mut atoms.formal_charges, count, small(row, CHARGE).unwrap_or(0));
         sparse(&mut atoms.isotopes, count, small(row, ISOTOPE).unwrap_or_else(|| isotope(symbol)));
         if row.has(TYPE) {
-            atoms.types.push(word(row.text(TYPE)));
+            atoms.types.push(row.word(TYPE));
         }
         if row.has(HYDROGENS) {
             atoms.hydrogens.push(small(row, HYDROGENS).unwrap_or(0));
@@ -242,9 +242,9 @@ impl Build {
         let asym = word(row.either(LABEL_ASYM, AUTH_ASYM));
         let chain = *self.chains.entry(asym).or_insert_with_key(|label| {
             molecule.chains.push(Chain {
-                name: word(row.author(AUTH_ASYM, LABEL_ASYM)),
+                name: row.word(row.author_item(AUTH_ASYM, LABEL_ASYM)),
                 label: label.clone(),
-                entity: word(row.text(ENTITY)),
+                entity: row.word(ENTITY),
             });
             (molecule.chains.len() - 1) as u32
         });
@@ -259,11 +259,11 @@ impl Build {
         let label_number = number(LABEL_SEQ, &mut self.findings);
         let author = if row.has(AUTH_SEQ) { number(AUTH_SEQ, &mut self.findings) } else { label_number };
         let residue = Residue {
-            name: word(row.author(AUTH_COMP, LABEL_COMP)),
+            name: row.word(row.author_item(AUTH_COMP, LABEL_COMP)),
             number: author,
             insertion: first_char(row.text(INSERTION)),
             label_number,
-            segment: word(row.text(SEGMENT)),
+            segment: row.word(SEGMENT),
             hetero: row.text(GROUP) == b"HETATM",
             chain,
         };
@@ -277,10 +277,10 @@ impl Build {
             .map(|(known, _)| known as u32);
         let index = shared.unwrap_or_else(|| {
             molecule.residues.push(residue);
-            self.components.push(word(row.text(LABEL_COMP)));
+            self.components.push(row.word(LABEL_COMP));
             (molecule.residues.len() - 1) as u32
         });
-        self.last = Some((PLACE.map(|item| word(row.text(item))), index));
+        self.last = Some((PLACE.map(|item| row.word(item)), index));
         index
     }
 }

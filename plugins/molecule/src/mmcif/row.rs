@@ -1,6 +1,7 @@
 //! The items of `_atom_site` that are read, and a row of them, whatever encodes it.
 
 use mediary_core::{Error, Result};
+use smol_str::SmolStr;
 
 use crate::cif::table::measured;
 use crate::cif::token::Value;
@@ -59,6 +60,11 @@ pub(crate) trait Row {
     /// A value as text; empty where it is not given.
     fn text(&self, item: usize) -> &[u8];
 
+    /// [`Self::text`], owned.
+    fn word(&self, item: usize) -> SmolStr {
+        word(self.text(item))
+    }
+
     /// A whole number.
     fn integer(&self, item: usize) -> Option<i64> {
         integer(self.text(item))
@@ -80,9 +86,14 @@ pub(crate) trait Row {
         if value.is_empty() { self.text(second) } else { value }
     }
 
+    /// Which of two items to take: the author's, which may say that there is none; the label where the file has no such item.
+    fn author_item(&self, author: usize, label: usize) -> usize {
+        if self.is_unknown(author) { label } else { author }
+    }
+
     /// The author's value, which may say that there is none; the label where the file has no such item.
     fn author(&self, author: usize, label: usize) -> &[u8] {
-        self.text(if self.is_unknown(author) { label } else { author })
+        self.text(self.author_item(author, label))
     }
 
     /// The coordinates; `None` where all three are not given.

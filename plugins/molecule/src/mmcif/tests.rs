@@ -254,7 +254,10 @@ fn only_macromolecular_files_are_recognised() {
     let registry = Registry::builtin();
     let found = |text: &[u8]| registry.detect(&Source::from_bytes("", text.to_vec())).winner(false).ok();
     assert_eq!(found(&written(&mut read(&data("pdb/2dej_APW.pdb"), "pdb").unwrap())), Some("mmcif"));
-    assert_eq!(found(b"data_small\n_cell_length_a 5\nloop_\n_atom_site_label\n_atom_site_fract_x\nC1 0.5\n"), Some("cif"));
+    assert_eq!(
+        found(b"data_small\n_cell_length_a 5\nloop_\n_atom_site_label\n_atom_site_fract_x\nC1 0.5\n"),
+        Some("cif")
+    );
     assert_eq!(found(b"data_ is text too\n"), None);
     // Atoms beyond the head: a category of the dictionary decides, or the extension.
     let named = |name: &str, text: &[u8]| {

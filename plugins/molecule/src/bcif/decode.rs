@@ -1,0 +1,261 @@
+//! Encodings of columns, undone from the last to the first. Every length is held against the bytes there are, the budget and
+//! `srcSize` before anything is allocated.
+
+use mediary_core::{Context, Error, Result};
+use smol_str::SmolStr;
+
+use crate::msgpack::Value;
+use crate::text::word;
+
+/// Encodings on top of one another, at most: the specification's own combinations have five.
+const MOST_ENCODINGS: usize = 16;
+
+/// The values of a column.
+pub(super) enum Values {
+    Integers(Vec<i64>),
+    /// Numbers, and whether they are of single precision.
+    Reals(Vec<f64>, bool),
+    /// Texts, and which of them each row has; -1 for none.
+    Texts(Vec<SmolStr>, Vec<i64>),
+}
+
+impl Values {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Integers(values) | Self::Texts(_, values) => values.len(),
+            Self::Reals(values, _) => values.len(),
+        }
+    }
+}
+
+/// What a data element holds between two decodings.
+enum State<'a> {
+    Bytes(&'a [u8]),
+    Values(Values),
+}
+
+/// Decodes a data element: `data` and its `encoding`.
+pub(super) fn decode(element: &Value<'_>, cx: &Context) -> Result<Values> {
+    let bytes =
+        element.get("data").and_then(Value::bytes).ok_or_else(|| missing("data", "bytes", element.get("data")))?;
+    let encodings = list(element, "encoding")?;
+    steps(bytes, encodings, true, cx)
+}
+
+fn steps(bytes: &[u8], encodings: &[Value<'_>], text: bool, cx: &Context) -> Result<Values> {
+    if encodings.len() > MOST_ENCODINGS {
+        return Err(Error::malformed(format!(
+            "expected at most {MOST_ENCODINGS} encodings, found {}",
+            encodings.len()
+        )));
+    }
+    let mut state = State::Bytes(bytes);
+    for encoding in encodings.iter().rev() {
+        cx.checkpoint()?;
+        state = State::Values(step(state, encoding, text, cx)?);
+    }
+    match state {
+        State::Values(values) => Ok(values),
+        State::Bytes(_) => Err(Error::malformed("expected an encoding of the data, found none")),
+    }
+}
+
+fn step(state: State<'_>, encoding: &Value<'_>, text: bool, cx: &Context) -> Result<Values> {
+    let kind =
+        encoding.get("kind").and_then(Value::text).ok_or_else(|| missing("kind", "text", encoding.get("kind")))?;
+    match (kind, state) {
+        ("ByteArray", State::Bytes(bytes)) => byte_array(bytes, whole(encoding, "type")?, cx),
+        ("StringArray", State::Bytes(bytes)) if text => strings(bytes, encoding, cx),
+        ("IntegerPacking", State::Values(Values::Integers(packed))) => {
+            unpack(packed, encoding, cx).map(Values::Integers)
+        }
+        ("RunLength", State::Values(Values::Integers(runs))) => {
+            run_length(runs, whole(encoding, "srcSize")?, cx).map(Values::Integers)
+        }
+        ("Delta", State::Values(Values::Integers(mut values))) => {
+            let mut sum = whole(encoding, "origin")?;
+            for value in &mut values {
+                sum = sum.wrapping_add(*value);
+                *value = sum;
+            }
+            Ok(Values::Integers(values))
+        }
+        ("FixedPoint", State::Values(Values::Integers(values))) => {
+            let factor = real(encoding, "factor")?;
+            if factor == 0.0 {
+                return Err(Error::malformed("expected a factor of fixed-point numbers, found 0"));
+            }
+            reals(values, encoding, cx, |value| value as f64 / factor)
+        }
+        ("IntervalQuantization", State::Values(Values::Integers(values))) => {
+            let (min, max, steps) = (real(encoding, "min")?, real(encoding, "max")?, whole(encoding, "numSteps")?);
+            if steps < 2 {
+                return Err(Error::malformed(format!("expected at least 2 steps of an interval, found {steps}")));
+            }
+            let delta = (max - min) / (steps - 1) as f64;
+            reals(values, encoding, cx, |value| min + delta * value as f64)
+        }
+        (known @ ("ByteArray" | "StringArray"), State::Values(_)) => {
+            Err(Error::malformed(format!("expected an encoding of values, found {known}, which makes bytes")))
+        }
+        (known @ ("IntegerPacking" | "RunLength" | "Delta" | "FixedPoint" | "IntervalQuantization"), _) => {
+            Err(Error::malformed(format!("expected integers to decode by {known}, found something else")))
+        }
+        ("StringArray", _) => Err(Error::malformed("expected numbers, found a StringArray")),
+        (other, _) => Err(Error::unsupported(format!("expected an encoding of BinaryCIF 0.3, found {other:?}"))),
+    }
+}
+
+/// Room for `count` values.
+fn room<T>(count: usize, cx: &Context) -> Result<Vec<T>> {
+    cx.limits().check("elements", count as u64)?;
+    cx.budget().take(count as u64 * size_of::<T>() as u64)?;
+    Ok(Vec::with_capacity(count))
+}
+
+/// Gives the memory of a vector back that another has replaced.
+fn drop_values<T>(values: Vec<T>, cx: &Context) {
+    cx.budget().give_back(values.len() as u64 * size_of::<T>() as u64);
+}
+
+fn byte_array(bytes: &[u8], kind: i64, cx: &Context) -> Result<Values> {
+    fn chunks<const N: usize, T>(bytes: &[u8], cx: &Context, value: impl Fn([u8; N]) -> T) -> Result<Vec<T>> {
+        let (chunks, rest) = bytes.as_chunks::<N>();
+        if !rest.is_empty() {
+            return Err(Error::malformed(format!("expected values of {N} bytes, found {} bytes", bytes.len())));
+        }
+        let mut values = room(chunks.len(), cx)?;
+        values.extend(chunks.iter().map(|chunk| value(*chunk)));
+        Ok(values)
+    }
+    Ok(match kind {
+        1 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(i8::from_le_bytes(bytes)))?),
+        2 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(i16::from_le_bytes(bytes)))?),
+        3 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(i32::from_le_bytes(bytes)))?),
+        4 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(u8::from_le_bytes(bytes)))?),
+        5 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(u16::from_le_bytes(bytes)))?),
+        6 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(u32::from_le_bytes(bytes)))?),
+        32 => Values::Reals(chunks(bytes, cx, |bytes| f64::from(f32::from_le_bytes(bytes)))?, true),
+        33 => Values::Reals(chunks(bytes, cx, f64::from_le_bytes)?, false),
+        other => return Err(Error::malformed(format!("expected a type of 1 to 6, 32 or 33, found {other}"))),
+    })
+}
+
+/// A value is the sum of the packed ones up to the first that is no end of their range.
+fn unpack(packed: Vec<i64>, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i64>> {
+    let (bytes, count) = (whole(encoding, "byteCount")?, whole(encoding, "srcSize")?);
+    let unsigned = matches!(encoding.get("isUnsigned"), Some(Value::Bool(true) | Value::Int(1)));
+    let (upper, lower) = match (bytes, unsigned) {
+        (1, true) => (0xFF, -1),
+        (1, false) => (0x7F, -0x80),
+        (2, true) => (0xFFFF, -1),
+        (2, false) => (0x7FFF, -0x8000),
+        _ => return Err(Error::malformed(format!("expected packed integers of 1 or 2 bytes, found {bytes}"))),
+    };
+    let differing =
+        |found: usize| Error::malformed(format!("expected {count} packed integers by srcSize, found {found}"));
+    if usize::try_from(count).is_ok_and(|count| count == packed.len()) {
+        // As many as there are to be: none can be an end of the range.
+        let whole = !packed.iter().any(|&value| value == upper || value == lower);
+        return if whole { Ok(packed) } else { Err(differing(packed.len() - 1)) };
+    }
+    let expected = usize::try_from(count).ok().filter(|&count| count < packed.len());
+    let mut values = room(expected.ok_or_else(|| differing(packed.len()))?, cx)?;
+    let mut sum = 0_i64;
+    let mut open = false;
+    for &value in &packed {
+        sum = sum.wrapping_add(value);
+        open = value == upper || value == lower;
+        if !open {
+            if values.len() == values.capacity() {
+                return Err(differing(values.len() + 1));
+            }
+            values.push(sum);
+            sum = 0;
+        }
+    }
+    if open || values.len() != values.capacity() {
+        return Err(differing(values.len()));
+    }
+    drop_values(packed, cx);
+    Ok(values)
+}
+
+/// Pairs of a value and how often it stands.
+fn run_length(runs: Vec<i64>, count: i64, cx: &Context) -> Result<Vec<i64>> {
+    let (pairs, rest) = runs.as_chunks::<2>();
+    let sum = pairs.iter().try_fold(0_i64, |sum, [_, length]| sum.checked_add(*length).filter(|_| *length >= 0));
+    if !rest.is_empty() || sum != Some(count) {
+        return Err(Error::malformed(format!("expected runs of {count} values by srcSize, found others")));
+    }
+    let count =
+        usize::try_from(count).map_err(|_| Error::malformed("expected a number of values, found a negative one"))?;
+    let mut values = room(count, cx)?;
+    for &[value, length] in pairs {
+        values.resize(values.len() + length as usize, value);
+    }
+    drop_values(runs, cx);
+    Ok(values)
+}
+
+fn reals(values: Vec<i64>, encoding: &Value<'_>, cx: &Context, value: impl Fn(i64) -> f64) -> Result<Values> {
+    let single = whole(encoding, "srcType")? == 32;
+    let mut reals = room(values.len(), cx)?;
+    // Single precision is what the writer had: its decimals, rounded once more, are those of the text.
+    reals.extend(values.iter().map(|&it| if single { f64::from(value(it) as f32) } else { value(it) }));
+    drop_values(values, cx);
+    Ok(Values::Reals(reals, single))
+}
+
+fn strings(indices: &[u8], encoding: &Value<'_>, cx: &Context) -> Result<Values> {
+    let text = encoding.get("stringData").and_then(Value::bytes);
+    let text = text.ok_or_else(|| missing("stringData", "text", encoding.get("stringData")))?;
+    let offsets = encoding.get("offsets").and_then(Value::bytes);
+    let offsets = offsets.ok_or_else(|| missing("offsets", "bytes", encoding.get("offsets")))?;
+    let integers = |bytes, name| match steps(bytes, list(encoding, name)?, false, cx)? {
+        Values::Integers(values) => Ok(values),
+        _ => Err(Error::malformed(format!("expected integers by {name}, found others"))),
+    };
+    let offsets = integers(offsets, "offsetEncoding")?;
+    let mut texts = room(offsets.len().saturating_sub(1), cx)?;
+    for pair in offsets.windows(2) {
+        let range = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
+        let part = range.and_then(|(from, to)| text.get(from..to)).ok_or_else(|| {
+            Error::malformed(format!(
+                "expected offsets into {} bytes of text, found {} to {}",
+                text.len(),
+                pair[0],
+                pair[1]
+            ))
+        })?;
+        cx.limits().check("string_bytes", part.len() as u64)?;
+        // Offsets may go over the same text again and again.
+        if part.len() > 23 {
+            cx.budget().take(part.len() as u64 + 16)?;
+        }
+        texts.push(word(part));
+    }
+    let indices = integers(indices, "dataEncoding")?;
+    if let Some(bad) = indices.iter().find(|&&index| index < -1 || index >= texts.len() as i64) {
+        return Err(Error::malformed(format!("expected an index of {} texts, found {bad}", texts.len())));
+    }
+    Ok(Values::Texts(texts, indices))
+}
+
+fn list<'v, 'a>(map: &'v Value<'a>, name: &str) -> Result<&'v [Value<'a>]> {
+    map.get(name).and_then(Value::array).ok_or_else(|| missing(name, "an array", map.get(name)))
+}
+
+fn whole(map: &Value<'_>, name: &str) -> Result<i64> {
+    map.get(name).and_then(Value::integer).ok_or_else(|| missing(name, "an integer", map.get(name)))
+}
+
+fn real(map: &Value<'_>, name: &str) -> Result<f64> {
+    let value = map.get(name).and_then(Value::number).filter(|value| value.is_finite());
+    value.ok_or_else(|| missing(name, "a finite number", map.get(name)))
+}
+
+pub(super) fn missing(name: &str, expected: &str, found: Option<&Value<'_>>) -> Error {
+    let found = found.map_or("nothing", Value::name);
+    Error::malformed(format!("expected {expected} as {name}, found {found}"))
+}
