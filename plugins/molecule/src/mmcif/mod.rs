@@ -33,12 +33,15 @@
 //! properties.
 
 pub(crate) mod atoms;
+mod bonding;
 mod bonds;
 pub(crate) mod component;
 pub(crate) mod entry;
+mod names;
 mod places;
 pub(crate) mod row;
-mod write;
+pub(crate) mod sink;
+pub(crate) mod write;
 
 use mediary_core::{
     Canonical, Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, OptionSpec,
@@ -99,7 +102,7 @@ impl Format for Mmcif {
     }
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
-        write::write(record, out, cx)
+        write::write(record, &mut sink::Text::new(out), cx)
     }
 }
 
