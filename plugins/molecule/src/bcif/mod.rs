@@ -20,10 +20,14 @@
 //! of mmCIF hold.
 
 mod decode;
+mod encode;
+mod pack;
 mod read;
+mod write;
 
 use mediary_core::{
-    Confidence, Context, Format, FormatInfo, FormatReader, Kind, OptionSpec, OptionType, Probe, Result, Source,
+    Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, OptionSpec, OptionType, Output,
+    Probe, Result, Source,
 };
 
 const INFO: FormatInfo = FormatInfo::new("bcif", "BinaryCIF", &[Kind::Molecule])
@@ -37,7 +41,15 @@ const INFO: FormatInfo = FormatInfo::new("bcif", "BinaryCIF", &[Kind::Molecule])
         "all",
         "where bonds come from: the file alone, standard residues too, or distances between other atoms as well",
     )])
-    .many_records()
+    .writes(&[
+        Feature::Residues,
+        Feature::Bonds,
+        Feature::Models,
+        Feature::Cell,
+        Feature::Charges,
+        Feature::Altlocs,
+        Feature::DoublePrecision,
+    ])
     .spec("https://github.com/molstar/BinaryCIF/blob/master/encoding.md");
 
 struct Bcif;
@@ -71,8 +83,15 @@ impl Format for Bcif {
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
         read::open(source, cx)
     }
+
+    fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+        write::write(record, out, cx)
+    }
 }
 
 fn has(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
+
+#[cfg(test)]
+mod tests;

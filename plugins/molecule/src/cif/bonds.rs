@@ -1,4 +1,4 @@
-//! Bonds of a crystal: `_geom_bond` within the asymmetric unit, then distances.
+//! Bonds of a crystal: `_geom_bond` within the asymmetric unit, `_chemical_conn_bond`, then distances.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,15 @@ use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Bond, BondOrder, BondSource};
 use mediary_core::{Context, Result};
 
-use super::table::Tables;
-use crate::bonds::{BondList, by_distance, distance2};
+use super::table::{Tables, measured};
+use crate::bonds::{BondList, by_distance, close, compatible, distance2};
+use crate::mmcif::bonds::parse_order;
 use crate::text::{Findings, integer};
 
 /// Å by which the stated length of a bond may be off that of the atoms as they are written.
 const TOLERANCE: f64 = 0.1;
+/// Sites of one atom of the chemical diagram that are looked at.
+const MOST_SITES: usize = 64;
 
 pub(super) fn bonds(molecule: &Molecule, tables: &Tables, findings: &mut Findings, cx: &Context) -> Result<Vec<Bond>> {
     let mut bonds = BondList::default();
@@ -40,7 +43,7 @@ pub(super) fn bonds(molecule: &Molecule, tables: &Tables, findings: &mut Finding
             let [first, second] = mates.each_ref().map(|mate| operation(mate(row)));
             // Both ends moved alike are the same bond elsewhere.
             let apart = first != second
-                || super::table::measured(distance(row).as_bytes()).is_some_and(|stated| {
+                || measured(distance(row).as_bytes()).is_some_and(|stated| {
                     !positions.is_empty() && (distance2(positions, a, b).sqrt() - stated).abs() > TOLERANCE
                 });
             if apart {
@@ -52,6 +55,7 @@ pub(super) fn bonds(molecule: &Molecule, tables: &Tables, findings: &mut Finding
             bonds.charge(before, cx)?;
         }
     }
+    of_diagram(molecule, tables, &mut bonds, cx)?;
     if cx.options().text("bonds") == "file" || positions.is_empty() {
         return Ok(bonds.finish());
     }
@@ -60,6 +64,34 @@ pub(super) fn bonds(molecule: &Molecule, tables: &Tables, findings: &mut Finding
     let open = |a: u32, b: u32| !(stated[a as usize] && stated[b as usize]);
     by_distance(molecule, positions, |_| true, open, &mut bonds, cx)?;
     Ok(bonds.finish())
+}
+
+/// Bonds of the chemical diagram. Several sites of one of its atoms are told apart by distance.
+fn of_diagram(molecule: &Molecule, tables: &Tables, bonds: &mut BondList, cx: &Context) -> Result<()> {
+    let (Some(table), Some(sites)) = (tables.get("chemical_conn_bond"), tables.get("atom_site")) else { return Ok(()) };
+    let number = sites.item("chemical_conn_number");
+    let mut places: HashMap<&str, Vec<u32>> = HashMap::new();
+    for (row, atom) in sites.rows.iter().zip(0..).filter(|(row, _)| !number(row).is_empty()) {
+        places.entry(number(row)).or_default().push(atom);
+    }
+    let (ends, kind) = ([table.item("atom_1"), table.item("atom_2")], table.item("type"));
+    let positions = &*molecule.models[0].positions;
+    for row in &table.rows {
+        let [first, second] = ends.each_ref().map(|end| places.get(end(row)).map_or(&[][..], Vec::as_slice));
+        let order = parse_order(kind(row));
+        let before = bonds.len();
+        // More sites of one atom than any crystal has would take forever.
+        for (&a, &b) in first.iter().take(MOST_SITES).flat_map(|a| second.iter().take(MOST_SITES).map(move |b| (a, b)))
+        {
+            let apart = !positions.is_empty() && !close(molecule, positions, a, b);
+            if !apart && compatible(&molecule.atoms, a, b) {
+                bonds.add(a, b, order, order == BondOrder::Aromatic, BondSource::File);
+            }
+        }
+        bonds.charge(before, cx)?;
+        cx.checkpoint()?;
+    }
+    Ok(())
 }
 
 /// Number of the operation and translation of a site: `4_565` is `(4, 565)`; none is the atom as it is written.

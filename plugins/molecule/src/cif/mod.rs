@@ -15,6 +15,7 @@
 //! | `_atom_site_occupancy`, `_disorder_group` | occupancy; alternate location: the number of the group without its sign |
 //! | `_atom_site_U_iso_or_equiv`, `_B_iso_or_equiv`, `_atom_site_aniso_U` | B factor, 8 π² U; of an anisotropic U its mean |
 //! | `_geom_bond` | bonds within the asymmetric unit, and orders where `_ccdc_geom_bond_type` states them |
+//! | `_chemical_conn_bond` | bonds of the chemical diagram, with orders, between sites of its atoms that are as close as a bond |
 //! | `_space_group`, `_symmetry` | Hermann–Mauguin symbol |
 //! | `_atom_site_moment` | property `moments`, in Bohr magnetons: one triple an atom or null, along what `moment_axes` says |
 //!
@@ -24,7 +25,7 @@
 //! `space_group_hall`, `symmetry_operators`, `magnetic_space_group`, `magnetic_operators`, `magnetic_centerings`, `temperature` (K),
 //! `pressure` (kPa), `density` (g/cm³).
 //!
-//! Atoms that `_geom_bond` leaves out get bonds by distance, see the option `bonds`. Bonds to symmetry mates are set aside with a
+//! Atoms that both leave out get bonds by distance, see the option `bonds`. Bonds to symmetry mates are set aside with a
 //! note (`symmetry-bond`). The reader is that of [`mmcif`](crate::mmcif), which also takes the blocks of its dictionary.
 //! A file without atoms is refused, and the hint says what it holds: structure factors, a powder pattern, a dictionary.
 //!

@@ -13,7 +13,7 @@ use crate::text::{Findings, word};
 /// Small categories that are kept until the block ends.
 #[rustfmt::skip]
 pub(crate) const CATEGORIES: &[&str] = &[
-    "atom_site", "atom_site_aniso", "atom_site_moment", "cell", "chemical_formula", "chemical_name", "cod_database",
+    "atom_site", "atom_site_aniso", "atom_site_moment", "cell", "chemical_conn_bond", "chemical_formula", "chemical_name", "cod_database",
     "database_code", "diffrn", "exptl_crystal", "geom_bond", "publ", "space_group", "space_group_magn", "space_group_symop",
     "space_group_symop_magn_centering", "space_group_symop_magn_operation", "symmetry", "symmetry_equiv",
 ];

@@ -11,7 +11,7 @@ use crate::text::{float, word};
 /// Categories of the core dictionary as names without a dot begin, the longer before the shorter.
 #[rustfmt::skip]
 const UNDOTTED: &[&str] = &[
-    "atom_site_aniso", "atom_site_moment", "atom_site", "cell", "chemical_formula", "chemical_name",
+    "atom_site_aniso", "atom_site_moment", "atom_site", "cell", "chemical_conn_bond", "chemical_formula", "chemical_name",
     "cod_database", "database_code", "diffrn", "exptl_crystal", "geom_bond", "publ", "space_group_magn",
     "space_group_symop_magn_centering", "space_group_symop_magn_operation", "space_group_symop", "space_group",
     "symmetry_equiv", "symmetry", "refln",

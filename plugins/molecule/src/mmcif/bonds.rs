@@ -145,7 +145,7 @@ impl Links<'_> {
 pub(super) const BOND_BYTES: u64 = size_of::<mediary_core::record::molecule::Bond>() as u64;
 
 /// An order as `value_order` spells it, in any case and in full or short.
-pub(super) fn parse_order(word: &str) -> BondOrder {
+pub(crate) fn parse_order(word: &str) -> BondOrder {
     match word.get(..4).map(str::to_ascii_lowercase).as_deref() {
         Some("sing") => BondOrder::Single,
         Some("doub") => BondOrder::Double,

@@ -34,7 +34,7 @@
 
 pub(crate) mod atoms;
 mod bonding;
-mod bonds;
+pub(crate) mod bonds;
 pub(crate) mod component;
 pub(crate) mod entry;
 mod names;
