@@ -1,6 +1,6 @@
 //! Molecules: atoms in columns, residues, chains, bonds, models.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -366,21 +366,22 @@ impl Molecule {
                 return wrong(what, length);
             }
         }
-        let range = |index: u32, count: usize, what: &str, path: String| {
+        let range = |index: u32, count: usize, what: &str, owner: &str, place: usize| {
             if (index as usize) < count {
                 return Ok(());
             }
+            let path = format!("{owner}[{place}]");
             Err(Error::malformed(format!("{what} {index} is out of range: there are {count}")).at_element(path))
         };
         for (a, &residue) in atoms.residues.iter().enumerate() {
-            range(residue, self.residues.len(), "residue", format!("atoms[{a}]"))?;
+            range(residue, self.residues.len(), "residue", "atoms", a)?;
         }
         for (r, residue) in self.residues.iter().enumerate() {
-            range(residue.chain, self.chains.len(), "chain", format!("residues[{r}]"))?;
+            range(residue.chain, self.chains.len(), "chain", "residues", r)?;
         }
         for (b, bond) in self.bonds.iter().enumerate() {
             for atom in [bond.a, bond.b] {
-                range(atom, count, "atom", format!("bonds[{b}]"))?;
+                range(atom, count, "atom", "bonds", b)?;
             }
             if bond.a == bond.b {
                 return Err(Error::malformed("a bond joins an atom with itself").at_element(format!("bonds[{b}]")));
@@ -388,7 +389,7 @@ impl Molecule {
         }
         for (s, stretch) in self.secondary.iter().enumerate() {
             for residue in [stretch.start, stretch.end] {
-                range(residue, self.residues.len(), "residue", format!("secondary[{s}]"))?;
+                range(residue, self.residues.len(), "residue", "secondary", s)?;
             }
         }
         if self.models.is_empty() {
@@ -417,16 +418,16 @@ impl Molecule {
     #[must_use]
     pub fn formula(&self) -> String {
         let atoms = &self.atoms;
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut numbers = [0_u64; SYMBOLS.len()];
+        let mut alternates = Alternates::default();
         for (index, element) in atoms.elements.iter().enumerate() {
-            let hydrogens = u64::from(Atoms::value(&atoms.hydrogens, index, 0));
-            if hydrogens > 0 {
-                *counts.entry("H").or_default() += hydrogens;
-            }
-            if *element != Element::UNKNOWN && !self.is_alternate(index) {
-                *counts.entry(element.symbol()).or_default() += 1;
-            }
+            numbers[usize::from(HYDROGEN)] += u64::from(Atoms::value(&atoms.hydrogens, index, 0));
+            // A label is looked at for unknown elements too: it may be the first of its residue.
+            let counts = !alternates.is_one(atoms, index) && *element != Element::UNKNOWN;
+            numbers[usize::from(element.number())] += u64::from(counts);
         }
+        let present = numbers.iter().zip(SYMBOLS).filter(|(count, _)| **count > 0);
+        let mut counts: BTreeMap<&str, u64> = present.map(|(count, symbol)| (symbol, *count)).collect();
         let mut formula = String::new();
         let mut add = |symbol: &str, count: u64| {
             formula.push_str(symbol);
@@ -444,22 +445,6 @@ impl Molecule {
             add(symbol, count);
         }
         formula
-    }
-
-    /// Whether the atom is an alternate location other than the residue's first (`A`, `1` or the lowest label).
-    fn is_alternate(&self, atom: usize) -> bool {
-        let altlocs = &self.atoms.altlocs;
-        let Some(&label) = altlocs.get(atom) else { return false };
-        if label == '\0' {
-            return false;
-        }
-        // Alternate locations of one atom stand in one residue, which is a run: look back through it.
-        let residue = self.atoms.residues[atom];
-        let name = &self.atoms.names[atom];
-        (0..atom)
-            .rev()
-            .take_while(|&other| self.atoms.residues[other] == residue)
-            .any(|other| altlocs[other] != '\0' && altlocs[other] != label && self.atoms.names[other] == *name)
     }
 
     /// The facts of this molecule.
@@ -493,5 +478,29 @@ impl Molecule {
                 3
             }),
         }
+    }
+}
+
+/// The labels of the alternate locations of one residue, while its atoms are gone through in order.
+#[derive(Default)]
+struct Alternates<'m> {
+    residue: Option<u32>,
+    /// By name: the first label.
+    first: HashMap<&'m str, char>,
+}
+
+impl<'m> Alternates<'m> {
+    /// Whether the atom is an alternate location other than the first of its name in a run of one residue.
+    fn is_one(&mut self, atoms: &'m Atoms, atom: usize) -> bool {
+        let label = Atoms::value(&atoms.altlocs, atom, '\0');
+        if label == '\0' {
+            return false;
+        }
+        // Alternate locations of one atom stand in one residue, which is a run.
+        let residue = atoms.residues[atom];
+        if self.residue.replace(residue) != Some(residue) {
+            self.first.clear();
+        }
+        *self.first.entry(&atoms.names[atom]).or_insert(label) != label
     }
 }

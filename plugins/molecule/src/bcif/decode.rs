@@ -12,11 +12,11 @@ const MOST_ENCODINGS: usize = 16;
 
 /// The values of a column.
 pub(super) enum Values {
-    Integers(Vec<i64>),
+    Integers(Vec<i32>),
     /// Numbers, and whether they are of single precision.
     Reals(Vec<f64>, bool),
     /// Texts, and which of them each row has; -1 for none.
-    Texts(Vec<SmolStr>, Vec<i64>),
+    Texts(Vec<SmolStr>, Vec<i32>),
 }
 
 impl Values {
@@ -73,7 +73,9 @@ fn step(state: State<'_>, encoding: &Value<'_>, text: bool, cx: &Context) -> Res
             run_length(runs, whole(encoding, "srcSize")?, cx).map(Values::Integers)
         }
         ("Delta", State::Values(Values::Integers(mut values))) => {
-            let mut sum = whole(encoding, "origin")?;
+            let origin = whole(encoding, "origin")?;
+            let mut sum = i32::try_from(origin)
+                .map_err(|_| Error::malformed(format!("expected an origin of 32 bits, found {origin}")))?;
             for value in &mut values {
                 sum = sum.wrapping_add(*value);
                 *value = sum;
@@ -85,7 +87,7 @@ fn step(state: State<'_>, encoding: &Value<'_>, text: bool, cx: &Context) -> Res
             if factor == 0.0 {
                 return Err(Error::malformed("expected a factor of fixed-point numbers, found 0"));
             }
-            reals(values, encoding, cx, |value| value as f64 / factor)
+            reals(values, encoding, cx, |value| f64::from(value) / factor)
         }
         ("IntervalQuantization", State::Values(Values::Integers(values))) => {
             let (min, max, steps) = (real(encoding, "min")?, real(encoding, "max")?, whole(encoding, "numSteps")?);
@@ -93,7 +95,7 @@ fn step(state: State<'_>, encoding: &Value<'_>, text: bool, cx: &Context) -> Res
                 return Err(Error::malformed(format!("expected at least 2 steps of an interval, found {steps}")));
             }
             let delta = (max - min) / (steps - 1) as f64;
-            reals(values, encoding, cx, |value| min + delta * value as f64)
+            reals(values, encoding, cx, |value| min + delta * f64::from(value))
         }
         (known @ ("ByteArray" | "StringArray"), State::Values(_)) => {
             Err(Error::malformed(format!("expected an encoding of values, found {known}, which makes bytes")))
@@ -129,12 +131,16 @@ fn byte_array(bytes: &[u8], kind: i64, cx: &Context) -> Result<Values> {
         Ok(values)
     }
     Ok(match kind {
-        1 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(i8::from_le_bytes(bytes)))?),
-        2 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(i16::from_le_bytes(bytes)))?),
-        3 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(i32::from_le_bytes(bytes)))?),
-        4 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(u8::from_le_bytes(bytes)))?),
-        5 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(u16::from_le_bytes(bytes)))?),
-        6 => Values::Integers(chunks(bytes, cx, |bytes| i64::from(u32::from_le_bytes(bytes)))?),
+        1 => Values::Integers(chunks(bytes, cx, |bytes| i32::from(i8::from_le_bytes(bytes)))?),
+        2 => Values::Integers(chunks(bytes, cx, |bytes| i32::from(i16::from_le_bytes(bytes)))?),
+        3 => Values::Integers(chunks(bytes, cx, i32::from_le_bytes)?),
+        4 => Values::Integers(chunks(bytes, cx, |bytes| i32::from(u8::from_le_bytes(bytes)))?),
+        5 => Values::Integers(chunks(bytes, cx, |bytes| i32::from(u16::from_le_bytes(bytes)))?),
+        // Beyond 31 bits they are as exact in double precision, but nothing is decoded from them.
+        6 if bytes.iter().skip(3).step_by(4).any(|&byte| byte > 0x7F) => {
+            Values::Reals(chunks(bytes, cx, |bytes| f64::from(u32::from_le_bytes(bytes)))?, false)
+        }
+        6 => Values::Integers(chunks(bytes, cx, i32::from_le_bytes)?),
         32 => Values::Reals(chunks(bytes, cx, |bytes| f64::from(f32::from_le_bytes(bytes)))?, true),
         33 => Values::Reals(chunks(bytes, cx, f64::from_le_bytes)?, false),
         other => return Err(Error::malformed(format!("expected a type of 1 to 6, 32 or 33, found {other}"))),
@@ -142,7 +148,7 @@ fn byte_array(bytes: &[u8], kind: i64, cx: &Context) -> Result<Values> {
 }
 
 /// A value is the sum of the packed ones up to the first that is no end of their range.
-fn unpack(packed: Vec<i64>, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i64>> {
+fn unpack(packed: Vec<i32>, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i32>> {
     let (bytes, count) = (whole(encoding, "byteCount")?, whole(encoding, "srcSize")?);
     let unsigned = matches!(encoding.get("isUnsigned"), Some(Value::Bool(true) | Value::Int(1)));
     let (upper, lower) = match (bytes, unsigned) {
@@ -161,7 +167,7 @@ fn unpack(packed: Vec<i64>, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i6
     }
     let expected = usize::try_from(count).ok().filter(|&count| count < packed.len());
     let mut values = room(expected.ok_or_else(|| differing(packed.len()))?, cx)?;
-    let mut sum = 0_i64;
+    let mut sum = 0_i32;
     let mut open = false;
     for &value in &packed {
         sum = sum.wrapping_add(value);
@@ -182,9 +188,9 @@ fn unpack(packed: Vec<i64>, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i6
 }
 
 /// Pairs of a value and how often it stands.
-fn run_length(runs: Vec<i64>, count: i64, cx: &Context) -> Result<Vec<i64>> {
+fn run_length(runs: Vec<i32>, count: i64, cx: &Context) -> Result<Vec<i32>> {
     let (pairs, rest) = runs.as_chunks::<2>();
-    let sum = pairs.iter().try_fold(0_i64, |sum, [_, length]| sum.checked_add(*length).filter(|_| *length >= 0));
+    let sum = pairs.iter().try_fold(0_i64, |sum, [_, length]| (*length >= 0).then(|| sum + i64::from(*length)));
     if !rest.is_empty() || sum != Some(count) {
         return Err(Error::malformed(format!("expected runs of {count} values by srcSize, found others")));
     }
@@ -198,7 +204,7 @@ fn run_length(runs: Vec<i64>, count: i64, cx: &Context) -> Result<Vec<i64>> {
     Ok(values)
 }
 
-fn reals(values: Vec<i64>, encoding: &Value<'_>, cx: &Context, value: impl Fn(i64) -> f64) -> Result<Values> {
+fn reals(values: Vec<i32>, encoding: &Value<'_>, cx: &Context, value: impl Fn(i32) -> f64) -> Result<Values> {
     let single = whole(encoding, "srcType")? == 32;
     let mut reals = room(values.len(), cx)?;
     // Single precision is what the writer had: its decimals, rounded once more, are those of the text.
@@ -236,7 +242,7 @@ fn strings(indices: &[u8], encoding: &Value<'_>, cx: &Context) -> Result<Values>
         texts.push(word(part));
     }
     let indices = integers(indices, "dataEncoding")?;
-    if let Some(bad) = indices.iter().find(|&&index| index < -1 || index >= texts.len() as i64) {
+    if let Some(bad) = indices.iter().find(|&&index| index < -1 || i64::from(index) >= texts.len() as i64) {
         return Err(Error::malformed(format!("expected an index of {} texts, found {bad}", texts.len())));
     }
     Ok(Values::Texts(texts, indices))

@@ -10,7 +10,7 @@ use crate::cif::block::{self, Block, is_kept};
 use crate::cif::table::{Table, measured};
 use crate::mmcif::atoms::{Build, Step};
 use crate::mmcif::entry;
-use crate::mmcif::row::{NUMBERS, READ, Row, X};
+use crate::mmcif::row::{NUMBERS, PLACE, READ, Row, X};
 use crate::msgpack::{Decoder, Value};
 use crate::records::{Parse, Records};
 use crate::text::{Findings, integer};
@@ -142,7 +142,7 @@ fn read_category(block: &mut Block, name: String, category: &Value<'_>, cx: &Con
 /// Rows of macromolecular atoms.
 fn atoms(block: &mut Block, rows: usize, columns: &[(String, &Value<'_>)], cx: &Context) -> Result<()> {
     let taken = cx.budget().taken();
-    let mut sites = Sites { columns: [const { None }; READ.len()] };
+    let mut sites = Sites { columns: [const { None }; READ.len()], continues: Vec::new() };
     let place = |name: &str| columns.iter().find(|(item, _)| item == name);
     let axes = ["fract_x", "fract_y", "fract_z"];
     block.is_fractional = READ[X..X + 3].iter().any(|item| place(item).is_none());
@@ -155,6 +155,7 @@ fn atoms(block: &mut Block, rows: usize, columns: &[(String, &Value<'_>)], cx: &
     if sites.columns[X..X + 3].iter().any(Option::is_none) {
         return Err(Error::unsupported("expected the columns Cartn_x, Cartn_y and Cartn_z, found fewer"));
     }
+    sites.compare(rows, cx)?;
     let scratch = cx.budget().taken() - taken;
     let mut build = Build::default();
     let (mut row, mut start) = (0, 0);
@@ -190,7 +191,7 @@ fn atoms(block: &mut Block, rows: usize, columns: &[(String, &Value<'_>)], cx: &
 struct Column {
     values: Values,
     /// 1 for `.`, 2 for `?`.
-    mask: Option<Vec<i64>>,
+    mask: Option<Vec<i32>>,
 }
 
 impl Column {
@@ -212,7 +213,7 @@ impl Column {
     }
 
     /// 0 where a value is given.
-    fn masked(&self, row: usize) -> i64 {
+    fn masked(&self, row: usize) -> i32 {
         self.mask.as_ref().map_or(0, |mask| mask[row])
     }
 
@@ -241,14 +242,14 @@ impl Column {
 }
 
 fn by_runs<T: PartialEq>(values: &[T], shown: impl Fn(&T) -> SmolStr, cx: &Context) -> Result<Values> {
-    cx.budget().take(values.len() as u64 * size_of::<i64>() as u64)?;
+    cx.budget().take(values.len() as u64 * size_of::<i32>() as u64)?;
     let (mut texts, mut indices) = (Vec::new(), Vec::with_capacity(values.len()));
     for (row, value) in values.iter().enumerate() {
         if row == 0 || values[row - 1] != *value {
             cx.budget().take(size_of::<SmolStr>() as u64)?;
             texts.push(shown(value));
         }
-        indices.push(texts.len() as i64 - 1);
+        indices.push(texts.len() as i32 - 1);
     }
     Ok(Values::Texts(texts, indices))
 }
@@ -256,6 +257,32 @@ fn by_runs<T: PartialEq>(values: &[T], shown: impl Fn(&T) -> SmolStr, cx: &Conte
 /// The columns of atoms, by the items of [`READ`].
 struct Sites {
     columns: [Option<Column>; READ.len()],
+    /// Whether each row is of the same residue as the row before.
+    continues: Vec<bool>,
+}
+
+impl Sites {
+    /// Finds out which rows continue a residue.
+    fn compare(&mut self, rows: usize, cx: &Context) -> Result<()> {
+        cx.budget().take(rows as u64)?;
+        let mut continues = vec![true; rows];
+        continues[0] = false;
+        for column in PLACE.iter().filter_map(|&item| self.columns[item].as_ref()) {
+            let mut mark = |values: &[i32]| {
+                for (flag, pair) in continues[1..].iter_mut().zip(values.windows(2)) {
+                    *flag &= pair[0] == pair[1];
+                }
+            };
+            if let Values::Texts(_, indices) = &column.values {
+                mark(indices);
+            }
+            if let Some(mask) = &column.mask {
+                mark(mask);
+            }
+        }
+        self.continues = continues;
+        Ok(())
+    }
 }
 
 /// A row of them.
@@ -299,7 +326,7 @@ impl Row for Site<'_> {
 
     fn integer(&self, item: usize) -> Option<i64> {
         match &self.given(item)?.values {
-            Values::Integers(values) => Some(values[self.row]),
+            Values::Integers(values) => Some(values[self.row].into()),
             Values::Reals(values, _) => {
                 Some(values[self.row]).filter(|value| value.fract() == 0.0).map(|value| value as i64)
             }
@@ -309,10 +336,14 @@ impl Row for Site<'_> {
 
     fn number(&self, item: usize) -> Option<f64> {
         match &self.given(item)?.values {
-            Values::Integers(values) => Some(values[self.row] as f64),
+            Values::Integers(values) => Some(values[self.row].into()),
             Values::Reals(values, _) => Some(values[self.row]).filter(|value| value.is_finite()),
             Values::Texts(..) => measured(self.text(item)),
         }
+    }
+
+    fn continues(&self) -> bool {
+        self.sites.continues[self.row]
     }
 
     fn is_missing(&self, item: usize) -> bool {

@@ -165,7 +165,10 @@ impl Build {
         self.growth.make_room(count, ATOM_BYTES, cx)?;
         let position = match row.position(line) {
             Ok(position) => position,
-            Err(error) => return cx.unless_lenient("bad-atom", error),
+            Err(error) => {
+                self.last = None;
+                return cx.unless_lenient("bad-atom", error);
+            }
         };
         self.missing += u64::from(position.is_none());
         let residue = self.residue(row, line);
@@ -285,11 +288,8 @@ impl Build {
     }
 }
 
-/// What tells residues apart.
-const PLACE: [usize; 6] = [LABEL_SEQ, AUTH_SEQ, LABEL_COMP, LABEL_ASYM, AUTH_ASYM, INSERTION];
-
 fn same_residue(last: &[SmolStr; 6], row: &impl Row) -> bool {
-    last.iter().zip(PLACE).all(|(known, item)| known.as_bytes() == row.text(item))
+    row.continues() || last.iter().zip(PLACE).all(|(known, item)| known.as_bytes() == row.text(item))
 }
 
 /// A whole number of a small type.

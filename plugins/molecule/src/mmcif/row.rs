@@ -49,6 +49,9 @@ pub(crate) const MAP_NUMBER: usize = 29;
 pub(crate) const NUMBERS: [usize; 14] =
     [ID, X, X + 1, X + 2, OCCUPANCY, B_FACTOR, CHARGE, MODEL, PARTIAL, RADIUS, ISOTOPE, HYDROGENS, RADICAL, MAP_NUMBER];
 
+/// What tells residues apart, what changes most often first.
+pub(crate) const PLACE: [usize; 6] = [LABEL_SEQ, AUTH_SEQ, LABEL_COMP, LABEL_ASYM, AUTH_ASYM, INSERTION];
+
 /// The values of an atom.
 pub(crate) trait Row {
     /// Whether there is such an item.
@@ -94,6 +97,11 @@ pub(crate) trait Row {
     /// The author's value, which may say that there is none; the label where the file has no such item.
     fn author(&self, author: usize, label: usize) -> &[u8] {
         self.text(self.author_item(author, label))
+    }
+
+    /// Whether the row is known to be of the same residue as the row before.
+    fn continues(&self) -> bool {
+        false
     }
 
     /// The coordinates; `None` where all three are not given.
