@@ -50,6 +50,22 @@ fn steps(bytes: &[u8], encodings: &[Value<'_>], text: bool, cx: &Context) -> Res
         )));
     }
     let mut state = State::Bytes(bytes);
+    let mut encodings = encodings;
+    // What nearly every column begins with, in one step and without the packed values in between.
+    if let [before @ .., packing, last] = encodings
+        && kind(packing)? == "IntegerPacking"
+        && kind(last)? == "ByteArray"
+    {
+        state = State::Values(Values::Integers(match whole(last, "type")? {
+            1 => unpack(chunked(bytes)?, |bytes| i8::from_le_bytes(bytes).into(), packing, cx)?,
+            4 => unpack(chunked(bytes)?, |bytes| u8::from_le_bytes(bytes).into(), packing, cx)?,
+            2 => unpack(chunked(bytes)?, |bytes| i16::from_le_bytes(bytes).into(), packing, cx)?,
+            5 => unpack(chunked(bytes)?, |bytes| u16::from_le_bytes(bytes).into(), packing, cx)?,
+            3 => unpack(chunked(bytes)?, i32::from_le_bytes, packing, cx)?,
+            other => return Err(Error::malformed(format!("expected integers to unpack, found bytes of type {other}"))),
+        }));
+        encodings = before;
+    }
     for encoding in encodings.iter().rev() {
         cx.checkpoint()?;
         state = State::Values(step(state, encoding, text, cx)?);
@@ -60,14 +76,18 @@ fn steps(bytes: &[u8], encodings: &[Value<'_>], text: bool, cx: &Context) -> Res
     }
 }
 
+fn kind<'a>(encoding: &Value<'a>) -> Result<&'a str> {
+    encoding.get("kind").and_then(Value::text).ok_or_else(|| missing("kind", "text", encoding.get("kind")))
+}
+
 fn step(state: State<'_>, encoding: &Value<'_>, text: bool, cx: &Context) -> Result<Values> {
-    let kind =
-        encoding.get("kind").and_then(Value::text).ok_or_else(|| missing("kind", "text", encoding.get("kind")))?;
-    match (kind, state) {
+    match (kind(encoding)?, state) {
         ("ByteArray", State::Bytes(bytes)) => byte_array(bytes, whole(encoding, "type")?, cx),
         ("StringArray", State::Bytes(bytes)) if text => strings(bytes, encoding, cx),
         ("IntegerPacking", State::Values(Values::Integers(packed))) => {
-            unpack(packed, encoding, cx).map(Values::Integers)
+            let values = unpack(&packed, |value| value, encoding, cx)?;
+            drop_values(packed, cx);
+            Ok(Values::Integers(values))
         }
         ("RunLength", State::Values(Values::Integers(runs))) => {
             run_length(runs, whole(encoding, "srcSize")?, cx).map(Values::Integers)
@@ -120,12 +140,17 @@ fn drop_values<T>(values: Vec<T>, cx: &Context) {
     cx.budget().give_back(values.len() as u64 * size_of::<T>() as u64);
 }
 
+/// Bytes in values of `N`.
+fn chunked<const N: usize>(bytes: &[u8]) -> Result<&[[u8; N]]> {
+    match bytes.as_chunks::<N>() {
+        (chunks, []) => Ok(chunks),
+        _ => Err(Error::malformed(format!("expected values of {N} bytes, found {} bytes", bytes.len()))),
+    }
+}
+
 fn byte_array(bytes: &[u8], kind: i64, cx: &Context) -> Result<Values> {
     fn chunks<const N: usize, T>(bytes: &[u8], cx: &Context, value: impl Fn([u8; N]) -> T) -> Result<Vec<T>> {
-        let (chunks, rest) = bytes.as_chunks::<N>();
-        if !rest.is_empty() {
-            return Err(Error::malformed(format!("expected values of {N} bytes, found {} bytes", bytes.len())));
-        }
+        let chunks = chunked(bytes)?;
         let mut values = room(chunks.len(), cx)?;
         values.extend(chunks.iter().map(|chunk| value(*chunk)));
         Ok(values)
@@ -148,7 +173,7 @@ fn byte_array(bytes: &[u8], kind: i64, cx: &Context) -> Result<Values> {
 }
 
 /// A value is the sum of the packed ones up to the first that is no end of their range.
-fn unpack(packed: Vec<i32>, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i32>> {
+fn unpack<T: Copy>(packed: &[T], integer: impl Fn(T) -> i32, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i32>> {
     let (bytes, count) = (whole(encoding, "byteCount")?, whole(encoding, "srcSize")?);
     let unsigned = matches!(encoding.get("isUnsigned"), Some(Value::Bool(true) | Value::Int(1)));
     let (upper, lower) = match (bytes, unsigned) {
@@ -160,30 +185,24 @@ fn unpack(packed: Vec<i32>, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i3
     };
     let differing =
         |found: usize| Error::malformed(format!("expected {count} packed integers by srcSize, found {found}"));
-    if usize::try_from(count).is_ok_and(|count| count == packed.len()) {
-        // As many as there are to be: none can be an end of the range.
-        let whole = !packed.iter().any(|&value| value == upper || value == lower);
-        return if whole { Ok(packed) } else { Err(differing(packed.len() - 1)) };
-    }
-    let expected = usize::try_from(count).ok().filter(|&count| count < packed.len());
-    let mut values = room(expected.ok_or_else(|| differing(packed.len()))?, cx)?;
-    let mut sum = 0_i32;
-    let mut open = false;
-    for &value in &packed {
-        sum = sum.wrapping_add(value);
-        open = value == upper || value == lower;
-        if !open {
-            if values.len() == values.capacity() {
-                return Err(differing(values.len() + 1));
-            }
-            values.push(sum);
-            sum = 0;
+    let expected = usize::try_from(count).ok().filter(|&count| count <= packed.len());
+    let expected = expected.ok_or_else(|| differing(packed.len()))?;
+    let mut values = room(expected, cx)?;
+    let mut rest = packed.iter().map(|&value| integer(value));
+    while let Some(mut value) = rest.next() {
+        let mut sum = value;
+        while value == upper || value == lower {
+            value = rest.next().ok_or_else(|| differing(values.len()))?;
+            sum = sum.wrapping_add(value);
         }
+        if values.len() == expected {
+            return Err(differing(expected + 1));
+        }
+        values.push(sum);
     }
-    if open || values.len() != values.capacity() {
+    if values.len() < expected {
         return Err(differing(values.len()));
     }
-    drop_values(packed, cx);
     Ok(values)
 }
 

@@ -242,14 +242,18 @@ impl Build {
             return *residue;
         }
         let molecule = &mut self.molecule;
-        let asym = word(row.either(LABEL_ASYM, AUTH_ASYM));
-        let chain = *self.chains.entry(asym).or_insert_with_key(|label| {
-            molecule.chains.push(Chain {
-                name: row.word(row.author_item(AUTH_ASYM, LABEL_ASYM)),
-                label: label.clone(),
-                entity: row.word(ENTITY),
-            });
-            (molecule.chains.len() - 1) as u32
+        let asym = row.either(LABEL_ASYM, AUTH_ASYM);
+        let last = molecule.residues.last().map(|residue| residue.chain);
+        let last = last.filter(|&chain| molecule.chains[chain as usize].label.as_bytes() == asym);
+        let chain = last.unwrap_or_else(|| {
+            *self.chains.entry(word(asym)).or_insert_with_key(|label| {
+                molecule.chains.push(Chain {
+                    name: row.word(row.author_item(AUTH_ASYM, LABEL_ASYM)),
+                    label: label.clone(),
+                    entity: row.word(ENTITY),
+                });
+                (molecule.chains.len() - 1) as u32
+            })
         });
         let number = |item: usize, findings: &mut Findings| {
             let field = row.text(item);

@@ -17,7 +17,7 @@ use crate::text::Findings;
 pub(super) struct Links<'b> {
     /// The atoms, and what the file calls them.
     pub(super) build: &'b Build,
-    pub(super) places: &'b Places,
+    pub(super) places: &'b Places<'b>,
     /// The file states every bond.
     pub(super) complete: bool,
 }

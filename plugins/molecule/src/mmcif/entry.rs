@@ -128,9 +128,15 @@ impl Block<'_> {
         }
         build.molecule.cell = unit_cell.filter(|(_, is_crystal)| *is_crystal).map(|(cell, _)| cell);
         build.molecule.space_group = space_group(tables);
-        let places = Places::new(&build.molecule, &build.components);
-        secondary(&mut build.molecule, tables, &places, &mut findings);
-        build.molecule.bonds = Links { build: &build, places: &places, complete }.bonds(tables, &mut findings, cx)?;
+        // Where nothing refers to residues, there is no need to find them.
+        let refers = |category: &&str| tables.get(category).is_some();
+        let places = match ["struct_conf", "struct_sheet_range", "struct_conn"].iter().any(refers) {
+            true => Places::new(&build.molecule, &build.components),
+            false => Places::default(),
+        };
+        let stretches = secondary(tables, &places, &mut findings);
+        let bonds = Links { build: &build, places: &places, complete }.bonds(tables, &mut findings, cx)?;
+        (build.molecule.secondary, build.molecule.bonds) = (stretches, bonds);
         let Build { mut molecule, model, mut models, .. } = build;
         molecule.models.push(model);
         molecule.models.append(&mut models);

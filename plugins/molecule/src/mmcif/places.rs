@@ -3,32 +3,37 @@
 use std::collections::HashMap;
 
 use mediary_core::record::Molecule;
-use mediary_core::record::molecule::SecondaryStructure;
+use mediary_core::record::molecule::{Residue, SecondaryStructure};
 use smol_str::SmolStr;
 
 use crate::cif::table::Tables;
 use crate::text::{Findings, integer};
 
 /// Residues as other categories refer to them.
-pub(super) struct Places(HashMap<Place, u32>);
+#[derive(Default)]
+pub(super) struct Places<'b> {
+    components: &'b [SmolStr],
+    /// Chains by their label.
+    chains: HashMap<&'b str, u32>,
+    residues: &'b [Residue],
+    /// By chain, and by `label_seq_id` where that is given, by the author's number otherwise.
+    by_label: Vec<(Key, u32)>,
+    by_author: Vec<(Key, u32)>,
+}
 
-/// Chain, component, number, whether that is `label_seq_id`, insertion code.
-pub(super) type Place = (SmolStr, SmolStr, Option<i32>, bool, Option<char>);
+/// Chain and number.
+type Key = (u32, Option<i32>);
 
-impl Places {
-    pub(super) fn new(molecule: &Molecule, components: &[SmolStr]) -> Self {
-        let mut places = HashMap::new();
-        for (index, residue) in (0_u32..).zip(&molecule.residues) {
-            let asym = &molecule.chains[residue.chain as usize].label;
-            let component = &components[index as usize];
-            if residue.label_number.is_some() {
-                let key = (asym.clone(), component.clone(), residue.label_number, true, None);
-                places.entry(key).or_insert(index);
-            }
-            let key = (asym.clone(), component.clone(), residue.number, false, residue.insertion);
-            places.entry(key).or_insert(index);
-        }
-        Self(places)
+impl<'b> Places<'b> {
+    pub(super) fn new(molecule: &'b Molecule, components: &'b [SmolStr]) -> Self {
+        let residues = || (0_u32..).zip(&molecule.residues);
+        let labelled = residues().filter(|(_, residue)| residue.label_number.is_some());
+        let mut by_label: Vec<_> = labelled.map(|(index, it)| ((it.chain, it.label_number), index)).collect();
+        let mut by_author: Vec<_> = residues().map(|(index, it)| ((it.chain, it.number), index)).collect();
+        by_label.sort_unstable();
+        by_author.sort_unstable();
+        let chains = molecule.chains.iter().map(|chain| chain.label.as_str()).zip(0..).collect();
+        Self { components, chains, residues: &molecule.residues, by_label, by_author }
     }
 
     /// By `label_seq_id` where it is given, by the author's number otherwise.
@@ -41,16 +46,25 @@ impl Places {
         insertion: &str,
     ) -> Option<u32> {
         let number = |text: &str| integer(text.as_bytes()).and_then(|number| i32::try_from(number).ok());
-        let (asym, component) = (SmolStr::new(asym), SmolStr::new(component));
-        let key = match number(sequence) {
-            Some(sequence) => (asym, component, Some(sequence), true, None),
-            None => (asym, component, number(author), false, insertion.chars().next()),
+        let chain = *self.chains.get(asym)?;
+        let (list, number, insertion) = match number(sequence) {
+            Some(sequence) => (&self.by_label, Some(sequence), None),
+            None => (&self.by_author, number(author), Some(insertion.chars().next())),
         };
-        self.0.get(&key).copied()
+        let from = list.partition_point(|(known, _)| *known < (chain, number));
+        let own = list[from..].iter().take_while(|(known, _)| *known == (chain, number)).take(MOST_ALIKE);
+        own.map(|(_, index)| *index).find(|&index| {
+            let residue = &self.residues[index as usize];
+            self.components[index as usize] == component && insertion.is_none_or(|code| residue.insertion == code)
+        })
     }
 }
 
-pub(super) fn secondary(molecule: &mut Molecule, tables: &Tables, places: &Places, findings: &mut Findings) {
+/// Residues of one number that are looked at.
+const MOST_ALIKE: usize = 256;
+
+pub(super) fn secondary(tables: &Tables, places: &Places<'_>, findings: &mut Findings) -> Vec<SecondaryStructure> {
+    let mut found = Vec::new();
     for (category, kind, id, class) in [
         ("struct_conf", "helix", "pdbx_pdb_helix_id", "pdbx_pdb_helix_class"),
         ("struct_sheet_range", "sheet", "sheet_id", "mediary_sense"),
@@ -74,7 +88,8 @@ pub(super) fn secondary(molecule: &mut Molecule, tables: &Tables, places: &Place
                 continue;
             };
             let class = class(row).parse().unwrap_or(0);
-            molecule.secondary.push(SecondaryStructure { kind, start, end, class, id: id(row).into() });
+            found.push(SecondaryStructure { kind, start, end, class, id: id(row).into() });
         }
     }
+    found
 }
