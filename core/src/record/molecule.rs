@@ -1,6 +1,6 @@
 //! Molecules: atoms in columns, residues, chains, bonds, models.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -148,6 +148,9 @@ impl Atoms {
         column.get(index).cloned().unwrap_or(default)
     }
 }
+
+/// Atoms of a residue that are looked back through for an alternate location: no real residue has more.
+const MOST_BEFORE: usize = 1024;
 
 /// A run of atoms under one residue name and number.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -366,32 +369,31 @@ impl Molecule {
                 return wrong(what, length);
             }
         }
-        let range = |index: u32, count: usize, what: &str, owner: &str, place: usize| {
-            if (index as usize) < count {
-                return Ok(());
-            }
-            let path = format!("{owner}[{place}]");
-            Err(Error::malformed(format!("{what} {index} is out of range: there are {count}")).at_element(path))
-        };
-        for (a, &residue) in atoms.residues.iter().enumerate() {
-            range(residue, self.residues.len(), "residue", "atoms", a)?;
+        let range =
+            |indices: &mut dyn Iterator<Item = u32>, count: usize, what: &str, list: &str, each: usize| match indices
+                .enumerate()
+                .find(|&(_, index)| index as usize >= count)
+            {
+                None => Ok(()),
+                Some((at, index)) => {
+                    Err(Error::malformed(format!("{what} {index} is out of range: there are {count}"))
+                        .at_element(format!("{list}[{}]", at / each)))
+                }
+            };
+        let (residues, chains) = (self.residues.len(), self.chains.len());
+        // There are as many as atoms: one pass that stops for nothing, and the place only of what is wrong.
+        if atoms.residues.iter().fold(false, |wrong, &residue| wrong | (residue as usize >= residues)) {
+            range(&mut atoms.residues.iter().copied(), residues, "residue", "atoms", 1)?;
         }
-        for (r, residue) in self.residues.iter().enumerate() {
-            range(residue.chain, self.chains.len(), "chain", "residues", r)?;
+        range(&mut self.residues.iter().map(|residue| residue.chain), chains, "chain", "residues", 1)?;
+        let wrong = |bond: &Bond| bond.a.max(bond.b) as usize >= count || bond.a == bond.b;
+        if let Some(b) = self.bonds.iter().position(wrong) {
+            range(&mut [self.bonds[b].a, self.bonds[b].b].into_iter(), count, "atom", "bonds", 1)
+                .map_err(|error| error.at_element(format!("bonds[{b}]")))?;
+            return Err(Error::malformed("a bond joins an atom with itself").at_element(format!("bonds[{b}]")));
         }
-        for (b, bond) in self.bonds.iter().enumerate() {
-            for atom in [bond.a, bond.b] {
-                range(atom, count, "atom", "bonds", b)?;
-            }
-            if bond.a == bond.b {
-                return Err(Error::malformed("a bond joins an atom with itself").at_element(format!("bonds[{b}]")));
-            }
-        }
-        for (s, stretch) in self.secondary.iter().enumerate() {
-            for residue in [stretch.start, stretch.end] {
-                range(residue, self.residues.len(), "residue", "secondary", s)?;
-            }
-        }
+        let ends = |stretch: &SecondaryStructure| [stretch.start, stretch.end];
+        range(&mut self.secondary.iter().flat_map(ends), residues, "residue", "secondary", 2)?;
         if self.models.is_empty() {
             return Err(Error::malformed("expected at least one model, found none"));
         }
@@ -419,15 +421,14 @@ impl Molecule {
     pub fn formula(&self) -> String {
         let atoms = &self.atoms;
         let mut numbers = [0_u64; SYMBOLS.len()];
-        let mut alternates = Alternates::default();
         for (index, element) in atoms.elements.iter().enumerate() {
-            numbers[usize::from(HYDROGEN)] += u64::from(Atoms::value(&atoms.hydrogens, index, 0));
-            // A label is looked at for unknown elements too: it may be the first of its residue.
-            let counts = !alternates.is_one(atoms, index) && *element != Element::UNKNOWN;
-            numbers[usize::from(element.number())] += u64::from(counts);
+            if !self.is_alternate(index) {
+                numbers[usize::from(element.number())] += 1;
+            }
         }
-        let present = numbers.iter().zip(SYMBOLS).filter(|(count, _)| **count > 0);
-        let mut counts: BTreeMap<&str, u64> = present.map(|(count, symbol)| (symbol, *count)).collect();
+        numbers[usize::from(HYDROGEN)] += atoms.hydrogens.iter().map(|&count| u64::from(count)).sum::<u64>();
+        let known = numbers.iter().zip(SYMBOLS).skip(1).filter(|&(&count, _)| count > 0);
+        let mut counts: BTreeMap<&str, u64> = known.map(|(&count, symbol)| (symbol, count)).collect();
         let mut formula = String::new();
         let mut add = |symbol: &str, count: u64| {
             formula.push_str(symbol);
@@ -445,6 +446,23 @@ impl Molecule {
             add(symbol, count);
         }
         formula
+    }
+
+    /// Whether the atom is an alternate location other than the residue's first (`A`, `1` or the lowest label).
+    fn is_alternate(&self, atom: usize) -> bool {
+        let altlocs = &self.atoms.altlocs;
+        let Some(&label) = altlocs.get(atom) else { return false };
+        if label == '\0' {
+            return false;
+        }
+        // Alternate locations of one atom stand in one residue, which is a run: look back through it.
+        let residue = self.atoms.residues[atom];
+        let name = &self.atoms.names[atom];
+        (0..atom)
+            .rev()
+            .take(MOST_BEFORE)
+            .take_while(|&other| self.atoms.residues[other] == residue)
+            .any(|other| altlocs[other] != '\0' && altlocs[other] != label && self.atoms.names[other] == *name)
     }
 
     /// The facts of this molecule.
@@ -478,29 +496,5 @@ impl Molecule {
                 3
             }),
         }
-    }
-}
-
-/// The labels of the alternate locations of one residue, while its atoms are gone through in order.
-#[derive(Default)]
-struct Alternates<'m> {
-    residue: Option<u32>,
-    /// By name: the first label.
-    first: HashMap<&'m str, char>,
-}
-
-impl<'m> Alternates<'m> {
-    /// Whether the atom is an alternate location other than the first of its name in a run of one residue.
-    fn is_one(&mut self, atoms: &'m Atoms, atom: usize) -> bool {
-        let label = Atoms::value(&atoms.altlocs, atom, '\0');
-        if label == '\0' {
-            return false;
-        }
-        // Alternate locations of one atom stand in one residue, which is a run.
-        let residue = atoms.residues[atom];
-        if self.residue.replace(residue) != Some(residue) {
-            self.first.clear();
-        }
-        *self.first.entry(&atoms.names[atom]).or_insert(label) != label
     }
 }

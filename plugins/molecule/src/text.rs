@@ -137,7 +137,7 @@ struct Finding {
 }
 
 impl Findings {
-    /// A deviation that was repaired: an error in strict mode. Line 0 is no line.
+    /// A deviation that was repaired: an error in strict mode.
     pub(crate) fn warn(&mut self, code: &'static str, line: u64, message: impl FnOnce() -> String) {
         self.add(Severity::Warning, code, line, message);
     }
@@ -172,10 +172,14 @@ impl Findings {
     /// Hands them to the context.
     pub(crate) fn report(&mut self, cx: &Context) -> Result<()> {
         for finding in self.0.drain(..) {
+            // Line 0 is of formats without lines, or of a finding about all of them.
             let location = (finding.line > 0).then(|| Location::line(finding.line));
             if finding.severity != Severity::Info && cx.strictness() == Strictness::Strict {
                 let error = Error::malformed(finding.message).with_hint("it is tolerated without --strict");
-                return Err(location.into_iter().fold(error, Error::at));
+                return Err(match location {
+                    Some(location) => error.at(location),
+                    None => error,
+                });
             }
             cx.report_times(finding.severity, finding.code, finding.message, location, finding.count);
         }

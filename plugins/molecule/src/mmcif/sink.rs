@@ -144,7 +144,9 @@ fn quote(value: &str) -> Cow<'_, str> {
             .any(|(c, next)| c == quote && next.is_none_or(char::is_whitespace))
     };
     if !clean.contains('\n') {
-        for quote in ['\'', '"'] {
+        // Some readers end a value at any quote: another one is better.
+        let quotes = ['\'', '"'].into_iter();
+        for quote in quotes.clone().filter(|&quote| !clean.contains(quote)).chain(quotes) {
             if !ends(quote) {
                 return Cow::Owned(format!("{quote}{clean}{quote}"));
             }
