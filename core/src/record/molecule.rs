@@ -150,7 +150,7 @@ impl Atoms {
 }
 
 /// Atoms of a residue that are looked back through for an alternate location: no real residue has more.
-const MOST_BEFORE: usize = 1024;
+const MOST_BEFORE: usize = 256;
 
 /// A run of atoms under one residue name and number.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -20,10 +20,20 @@
 //!
 //! Read: the same, in any order of items and blocks; models of the same atoms are one record, a model of other atoms is another. A
 //! model number that is repeated or not positive becomes the next free one, with a diagnostic (`model-number`). Standard
-//! uncertainties, the `(2)` of `1.45(2)`, are dropped.
+//! uncertainties, the `(2)` of `1.45(2)`, are dropped. Fractional coordinates without Cartesian ones become Cartesian, by the
+//! convention of [`cif`](crate::cif).
 //! A file that does not say that its bonds are complete (`_entry.mediary_bonds`, ours) gets those of residue templates and
-//! distances too, see the option `bonds`. Fractional coordinates (small-molecule CIF) and chemical components without
-//! `_atom_site` are refused. Anisotropic displacements and every other category are passed over.
+//! distances too, see the option `bonds`.
+//!
+//! A block without `_atom_site` but with `_chem_comp_atom` is a chemical component, of the dictionary of the Protein Data Bank or of
+//! a monomer library: a residue with the bonds, orders, aromatic flags and configurations (E, Z) that `_chem_comp_bond` states. Each
+//! set of coordinates is a model, and its title says which: `coordinates` (`x`), `model coordinates` (`model_Cartn_x`), then `ideal
+//! coordinates` (`pdbx_model_Cartn_x_ideal`). R and S of its atoms are the property `stereo_centers`.
+//!
+//! Properties: `title`, `classification`, `keywords`, `method`, `deposition_date`, `resolution` (Å), `id`, `sequences` (the names of the
+//! residues of each polymer, by the author's chain), `ligands` (how many there are of each: entities that are no polymer, or HETATM
+//! without entities; no water). Blocks of the core dictionary are read as [`cif`](crate::cif) reads them. Anisotropic displacements
+//! and every other category are passed over; a file without atoms is refused, with a hint at what it holds.
 //!
 //! Strictness: default and strict take a row or a value that is cut, and a coordinate that is no number, as errors; lenient leaves
 //! them out. Strict also refuses unknown elements and numbers that are none. A file that ends in its list of atoms, without the

@@ -273,3 +273,29 @@ fn only_macromolecular_files_are_recognised() {
         assert_eq!(named("x", text.as_bytes()), None);
     }
 }
+
+/// Names as `SEQRES` of the same entry as pdb has them; entities say what is a ligand.
+#[test]
+fn sequences_and_ligands_are_properties() {
+    let records = read(&data("mmcif/1crn.mmcif"), "mmcif").unwrap();
+    let other = read(&data("pdb/1crn.pdb"), "pdb").unwrap();
+    assert_eq!(records[0].properties["sequences"], other[0].properties["sequences"]);
+    assert!(!records[0].properties.contains_key("ligands"));
+    let text = "data_x\nloop_\n_entity.id\n_entity.type\n1 polymer\n2 non-polymer\n3 water\n\
+        loop_\n_atom_site.group_PDB\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.label_atom_id\n\
+        _atom_site.label_comp_id\n_atom_site.label_asym_id\n_atom_site.label_entity_id\n_atom_site.label_seq_id\n\
+        _atom_site.Cartn_x\n_atom_site.Cartn_y\n_atom_site.Cartn_z\n\
+        HETATM 1 SE SE MSE A 1 1 0 0 0\nHETATM 2 ZN ZN ZN B 2 . 5 0 0\nHETATM 3 ZN ZN ZN C 2 . 9 0 0\nHETATM 4 O O HOH D 3 . 7 7 7\n#\n";
+    let records = read(text.as_bytes(), "mmcif").unwrap();
+    assert_eq!(records[0].properties["ligands"], serde_json::json!({"ZN": 2}));
+}
+
+#[test]
+fn fractional_coordinates_become_cartesian() {
+    let text = "data_x\n_cell.length_a 10\n_cell.length_b 20\n_cell.length_c 30\nloop_\n_atom_site.id\n\
+        _atom_site.type_symbol\n_atom_site.label_atom_id\n_atom_site.fract_x\n_atom_site.fract_y\n_atom_site.fract_z\n\
+        1 C C1 0.5 0.5 0.1(1)\n#\n";
+    let records = read(text.as_bytes(), "mmcif").unwrap();
+    assert_eq!(molecule(&records[0]).models[0].positions, [[5.0, 10.0, 3.0]]);
+    assert!(read(text.replace("_cell.length_a 10", "").as_bytes(), "mmcif").is_err());
+}

@@ -1,5 +1,7 @@
 //! Lines of atoms into the columns of the record.
 
+use std::collections::{HashMap, HashSet};
+
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Cell, Chain, Element, Model, Residue, SecondaryStructure};
 use mediary_core::{Context, MediaRecord, Result};
@@ -10,6 +12,7 @@ use super::bonds::{Places, bonds};
 use super::columns::{charge, guess, is_old_style, label, position, residue_number, serial};
 use super::entry::{Entry, Stretch};
 use super::read::line_at;
+use crate::contents;
 use crate::elements::{by_symbol, isotope};
 use crate::models::{self, Growth};
 use crate::template;
@@ -231,6 +234,17 @@ impl Build {
         if !entry.sequences.is_empty() {
             let sequences = entry.sequences.iter().map(|(chain, names)| (chain.clone(), names.as_str().into()));
             properties.insert("sequences".into(), Value::Object(sequences.collect()));
+        }
+        let names = |sequence| str::split(sequence, ' ').collect::<HashSet<_>>();
+        let polymers: HashMap<&str, HashSet<&str>> =
+            entry.sequences.iter().map(|(chain, sequence)| (chain.as_str(), names(sequence))).collect();
+        let is_ligand = |residue: usize| {
+            let residue = &molecule.residues[residue];
+            let polymer = polymers.get(molecule.chains[residue.chain as usize].name.as_str());
+            residue.hetero && !polymer.is_some_and(|names| names.contains(residue.name.as_str()))
+        };
+        if let Some(ligands) = contents::ligands(molecule, is_ligand) {
+            properties.insert("ligands".into(), ligands);
         }
         if molecule.name.is_empty() {
             molecule.name = entry.texts.get("title").cloned().unwrap_or_default();

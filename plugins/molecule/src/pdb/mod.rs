@@ -18,7 +18,8 @@
 //!
 //! Also read: `MODEL`, `ENDMDL`, `TER`, `END`, `CONECT` (a repeated partner is a bond order), `LINK`, `LINKR`, `SSBOND`, `HELIX`,
 //! `SHEET`, `CRYST1` (edges of 1 or 0 are no cell), and as properties `HEADER`, `TITLE`, `COMPND`, `SOURCE`, `KEYWDS`, `EXPDTA`,
-//! `AUTHOR`, `SEQRES`, the resolution of `REMARK 2`. Models of the same atoms are one record, whether `MODEL` or `END` parts them;
+//! `AUTHOR`, `SEQRES` (`sequences`), the resolution of `REMARK 2`, and `ligands`: how many there are of each residue of HETATM that is
+//! neither water nor in its chain's `SEQRES`. Models of the same atoms are one record, whether `MODEL` or `END` parts them;
 //! a model of other atoms, or a title after `END`, starts another record. A model without a number gets the next free one; so does
 //! one whose number is repeated or not positive, with a diagnostic (`model-number`). Bonds that the file leaves out come from residue templates and distances, see the
 //! option `bonds`; each bond says which.
