@@ -98,15 +98,18 @@ fn pack(name: &str) -> u32 {
 }
 
 /// Templates by name, those looked up before without hashing.
-struct Recent([Option<(SmolStr, Option<&'static Vec<Part>>)>; 64]);
+struct Recent([Option<Looked>; 64]);
+
+/// A name and its template, if there is one.
+type Looked = (SmolStr, Option<&'static [Part]>);
 
 impl Recent {
-    fn get(&mut self, name: &SmolStr) -> Option<&'static Vec<Part>> {
+    fn get(&mut self, name: &SmolStr) -> Option<&'static [Part]> {
         let slot = name.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % 64;
         let slot = &mut self.0[slot as usize];
         match slot {
             Some((known, template)) if known == name => *template,
-            _ => slot.insert((name.clone(), TEMPLATES.get(name.as_str()))).1,
+            _ => slot.insert((name.clone(), TEMPLATES.get(name.as_str()).map(Vec::as_slice))).1,
         }
     }
 }

@@ -66,10 +66,9 @@ pub(super) fn properties(
     let mut properties = Map::new();
     let first = |items: &[(&str, &str)]| items.iter().find_map(|(category, item)| tables.first(category, item));
     for (property, items) in TEXTS {
-        if let Some(text) = first(items).map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")) {
-            if !text.is_empty() {
-                properties.insert((*property).into(), text.into());
-            }
+        let text = first(items).map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            properties.insert((*property).into(), text.into());
         }
     }
     for (property, items) in NUMBERS {

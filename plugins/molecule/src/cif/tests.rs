@@ -20,7 +20,8 @@ fn close(a: f64, b: f64) -> bool {
 #[test]
 fn sites_are_those_of_gemmi() {
     type Site = (&'static str, &'static str, i8, f32, [f64; 3]);
-    let cases: [(&str, usize, [f64; 6], Option<&str>, &[Site]); 4] = [
+    type Case = (&'static str, usize, [f64; 6], Option<&'static str>, &'static [Site]);
+    let cases: [Case; 4] = [
         (
             "1519159.cif",
             26,

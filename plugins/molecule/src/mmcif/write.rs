@@ -145,12 +145,11 @@ fn atom_site(molecule: &Molecule, names: &Names<'_>, sink: &mut impl Sink, cx: &
         && given.first().is_some_and(|&first| first > 0);
     let mut id = 0;
     for (model, number) in molecule.models.iter().zip(models::written(&molecule.models)) {
-        for index in 0..atoms.len() {
+        for (index, &residue) in atoms.residues.iter().enumerate() {
             if index % 16_384 == 0 {
                 cx.checkpoint()?;
             }
             id = if usable { given[index] } else { id + 1 };
-            let residue = atoms.residues[index];
             let it = &molecule.residues[residue as usize];
             let chain = it.chain as usize;
             let label = Atoms::value(&atoms.altlocs, index, '\0');
