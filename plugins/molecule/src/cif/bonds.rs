@@ -14,7 +14,7 @@ use crate::text::{Findings, integer};
 /// Å by which the stated length of a bond may be off that of the atoms as they are written.
 const TOLERANCE: f64 = 0.1;
 /// Sites of one atom of the chemical diagram that are looked at.
-const MOST_SITES: usize = 64;
+const MOST_SITES: usize = 16;
 
 pub(super) fn bonds(molecule: &Molecule, tables: &Tables, findings: &mut Findings, cx: &Context) -> Result<Vec<Bond>> {
     let mut bonds = BondList::default();

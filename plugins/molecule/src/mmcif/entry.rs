@@ -1,5 +1,7 @@
 //! A macromolecular entry: its atoms with what the small categories of its block say.
 
+use std::collections::HashMap;
+
 use mediary_core::record::molecule::Cell;
 use mediary_core::record::{Buffer, Molecule};
 use mediary_core::{Context, Error, Media, MediaRecord, Result};
@@ -170,15 +172,15 @@ fn properties(molecule: &Molecule, tables: &Tables, complete: bool) -> Map<Strin
     if !sequences.is_empty() {
         properties.insert("sequences".into(), Json::Object(sequences));
     }
-    let types: Vec<(&str, &str)> = tables.get("entity").map_or_else(Vec::new, |table| {
+    let types: HashMap<&str, &str> = tables.get("entity").map_or_else(HashMap::new, |table| {
         let (id, kind) = (table.item("id"), table.item("type"));
         table.rows.iter().map(|row| (id(row), kind(row))).collect()
     });
     let is_ligand = |residue: usize| {
         let residue = &molecule.residues[residue];
         let entity = molecule.chains[residue.chain as usize].entity.as_str();
-        match types.iter().find(|(id, _)| !entity.is_empty() && *id == entity) {
-            Some((_, kind)) => matches!(*kind, "non-polymer" | "branched"),
+        match types.get(entity).filter(|_| !entity.is_empty()) {
+            Some(kind) => matches!(*kind, "non-polymer" | "branched"),
             None => residue.hetero,
         }
     };
@@ -192,13 +194,17 @@ fn properties(molecule: &Molecule, tables: &Tables, complete: bool) -> Map<Strin
 fn sequences(molecule: &Molecule, tables: &Tables) -> Map<String, Json> {
     let mut sequences = Map::new();
     let Some(table) = tables.get("entity_poly_seq") else { return sequences };
+    let mut chains: HashMap<&str, Vec<&str>> = HashMap::new();
+    for chain in &molecule.chains {
+        chains.entry(&chain.entity).or_default().push(&chain.name);
+    }
     let (entity, number, name) = (table.item("entity_id"), table.item("num"), table.item("mon_id"));
     for own in table.rows.chunk_by(|a, b| entity(a) == entity(b)) {
         // Of residues that share a number (microheterogeneity) the first stands for it.
         let names = own.chunk_by(|a, b| number(a) == number(b) && !number(a).is_empty()).map(|same| name(&same[0]));
         let sequence = names.collect::<Vec<_>>().join(" ");
-        for chain in molecule.chains.iter().filter(|chain| chain.entity == entity(&own[0])) {
-            sequences.entry(chain.name.as_str()).or_insert_with(|| sequence.as_str().into());
+        for chain in chains.remove(entity(&own[0])).unwrap_or_default() {
+            sequences.entry(chain).or_insert_with(|| sequence.as_str().into());
         }
     }
     sequences
