@@ -136,9 +136,10 @@ impl Build {
         }
         let residue = molecule.atoms.residues[index];
         if let Some((last, known)) = &self.last
+            && *known == residue
             && same_residue(last, row)
         {
-            return *known == residue;
+            return true;
         }
         let it = &molecule.residues[residue as usize];
         let chain = &molecule.chains[it.chain as usize];

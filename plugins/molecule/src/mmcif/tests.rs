@@ -299,3 +299,20 @@ fn fractional_coordinates_become_cartesian() {
     assert_eq!(molecule(&records[0]).models[0].positions, [[5.0, 10.0, 3.0]]);
     assert!(read(text.replace("_cell.length_a 10", "").as_bytes(), "mmcif").is_err());
 }
+
+/// A place that stands twice in a model, as in solvent whose numbers wrap.
+#[test]
+fn models_with_a_repeated_place_are_one_record() {
+    let items = ["group_PDB", "id", "type_symbol", "label_atom_id", "label_comp_id", "label_asym_id", "label_seq_id"];
+    let items = items.into_iter().chain(["Cartn_x", "Cartn_y", "Cartn_z", "pdbx_PDB_model_num"]);
+    let head: String = items.map(|item| format!("_atom_site.{item}\n")).collect();
+    let row = |number: &str, model: u8| format!("ATOM 1 O O HOH W {number} {model} 0 0 {model}\n");
+    let rows: String = [1, 2].map(|model| ["1", "2", "1"].map(|number| row(number, model)).concat()).concat();
+    let mut records = read(format!("data_x\nloop_\n{head}{rows}#\n").as_bytes(), "mmcif").unwrap();
+    let found = molecule(&records[0]);
+    assert_eq!((records.len(), found.residues.len(), found.models.len()), (1, 3, 2));
+    let mut out = Output::memory();
+    Registry::builtin().write(&mut records[0], "bcif", &mut out, &WriteOptions::default()).unwrap();
+    let again = read(&out.finish().unwrap().bytes, "bcif").unwrap();
+    assert_eq!(molecule(&again[0]).models.len(), 2);
+}
