@@ -14,7 +14,8 @@
 //!
 //! A record is the same as that of the [mmCIF](crate::mmcif) file with the same categories, since they share what comes behind the
 //! columns; see there for what is read, written and lost, and for properties. Blocks of other dictionaries are read as
-//! [`cif`](crate::cif) reads them.
+//! [`cif`](crate::cif) reads them. Any number of blocks is read, each a record or more; one is written, since their count stands before
+//! them.
 //!
 //! Strictness: bytes, counts and types that contradict each other are errors, whatever the strictness. Within the columns the rules
 //! of mmCIF hold.
