@@ -8,7 +8,7 @@ step cargo clippy --workspace --all-targets --quiet -- -D warnings
 step cargo test --workspace --quiet
 # Optional readers, each by its own crate alone: everything else is the same with them.
 step cargo clippy -p mediary-geometry -p mediary-molecule --all-targets --features mediary-geometry/fbx,mediary-molecule/pdbtbx --quiet -- -D warnings
-step cargo test -p mediary-geometry -p mediary-molecule --features mediary-geometry/fbx,mediary-molecule/pdbtbx --quiet fbx pdbtbx
+step cargo test -p mediary-geometry -p mediary-molecule --features mediary-geometry/fbx,mediary-molecule/pdbtbx --lib --quiet -- fbx pdbtbx
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps --quiet
 # Licences are checked inside the suite; cargo-deny looks at sources and bans too where it is installed.
 if command -v cargo-deny >/dev/null; then step cargo deny --offline check licenses bans sources; fi

@@ -149,6 +149,9 @@ impl Atoms {
     }
 }
 
+/// Atoms of a residue that are looked back through for an alternate location: no real residue has more.
+const MOST_BEFORE: usize = 256;
+
 /// A run of atoms under one residue name and number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Residue {
@@ -457,6 +460,7 @@ impl Molecule {
         let name = &self.atoms.names[atom];
         (0..atom)
             .rev()
+            .take(MOST_BEFORE)
             .take_while(|&other| self.atoms.residues[other] == residue)
             .any(|other| altlocs[other] != '\0' && altlocs[other] != label && self.atoms.names[other] == *name)
     }

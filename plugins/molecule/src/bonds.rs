@@ -23,8 +23,13 @@ pub(crate) struct BondList(Vec<Bond>);
 impl BondList {
     /// Adds a bond; one of an atom with itself is none.
     pub(crate) fn add(&mut self, a: u32, b: u32, order: BondOrder, aromatic: bool, source: BondSource) {
-        if a != b {
-            self.0.push(Bond { a: a.min(b), b: a.max(b), order, aromatic, source, ..Bond::default() });
+        self.push(Bond { a, b, order, aromatic, source, ..Bond::default() });
+    }
+
+    /// [`Self::add`] of a bond with its configuration.
+    pub(crate) fn push(&mut self, bond: Bond) {
+        if bond.a != bond.b {
+            self.0.push(Bond { a: bond.a.min(bond.b), b: bond.a.max(bond.b), ..bond });
         }
     }
 
@@ -54,9 +59,9 @@ impl BondList {
     }
 
     /// One bond a pair, by atoms. The file's word comes first, and takes an order it does not state from the others.
-    pub(crate) fn finish(mut self) -> Vec<Bond> {
-        self.0.sort_by_key(|bond| (bond.a, bond.b, rank(bond.source)));
-        self.0.dedup_by(|again, kept| {
+    pub(crate) fn finish(self) -> Vec<Bond> {
+        let mut bonds = by_first_atom(self.0);
+        bonds.dedup_by(|again, kept| {
             if (again.a, again.b) != (kept.a, kept.b) {
                 return false;
             }
@@ -66,8 +71,40 @@ impl BondList {
             }
             true
         });
-        self.0
+        bonds
     }
+}
+
+/// Bonds sorted by their atoms, then by rank, those of one rank in their order. Each atom has few: they are dealt to the first ones.
+fn by_first_atom(bonds: Vec<Bond>) -> Vec<Bond> {
+    let key = |bond: &Bond| (bond.a, bond.b, rank(bond.source));
+    if bonds.is_sorted_by_key(key) {
+        return bonds;
+    }
+    let last = bonds.iter().map(|bond| bond.a).max().unwrap_or(0) as usize;
+    // Few bonds between many atoms are sorted at once.
+    if last / 8 > bonds.len() {
+        let mut bonds = bonds;
+        bonds.sort_by_key(key);
+        return bonds;
+    }
+    let mut next = vec![0_u32; last + 2];
+    for bond in &bonds {
+        next[bond.a as usize + 1] += 1;
+    }
+    for atom in 1..next.len() {
+        next[atom] += next[atom - 1];
+    }
+    let mut sorted = vec![Bond::default(); bonds.len()];
+    for bond in bonds {
+        let place = &mut next[bond.a as usize];
+        sorted[*place as usize] = bond.clone();
+        *place += 1;
+    }
+    for own in sorted.chunk_by_mut(|x, y| x.a == y.a) {
+        own.sort_by_key(key);
+    }
+    sorted
 }
 
 fn rank(source: BondSource) -> u8 {

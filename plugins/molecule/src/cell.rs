@@ -28,3 +28,31 @@ pub(crate) fn vectors(cell: &Cell) -> [[f64; 3]; 3] {
     let cz = (1.0 - cosine[1] * cosine[1] - cy * cy).max(0.0).sqrt();
     [[a, 0.0, 0.0], [b * cosine[2], b * sine, 0.0], [c * cosine[1], c * cy, c * cz]]
 }
+
+/// Whether the edges and angles enclose a volume.
+pub(crate) fn is_possible(cell: &Cell) -> bool {
+    let [a, b, c] = vectors(cell);
+    let volume = a[0] * b[1] * c[2];
+    cell.lengths.iter().all(|&edge| edge > 0.0) && volume.is_finite() && volume > 1e-9
+}
+
+/// Fractions of the edges as Cartesian coordinates.
+pub(crate) fn cartesian(vectors: &[[f64; 3]; 3], fraction: [f64; 3]) -> [f64; 3] {
+    std::array::from_fn(|axis| {
+        vectors[0][axis] * fraction[0] + vectors[1][axis] * fraction[1] + vectors[2][axis] * fraction[2]
+    })
+}
+
+/// The mean square displacement in Å² of an anisotropic one, U11, U22, U33, U12, U13, U23: a third of the trace of the tensor in
+/// Cartesian axes (Fischer & Tillmanns, Acta Cryst. 1988, C44, 775).
+pub(crate) fn equivalent(cell: &Cell, u: [f64; 6]) -> f64 {
+    let edges = vectors(cell);
+    let volume = edges[0][0] * edges[1][1] * edges[2][2];
+    let [a, b, c] = cell.lengths;
+    let sine = cell.angles.map(|angle| angle.to_radians().sin());
+    let reciprocal = [b * c * sine[0] / volume, a * c * sine[1] / volume, a * b * sine[2] / volume];
+    let dot = |i: usize, j: usize| (0..3).map(|axis| edges[i][axis] * edges[j][axis]).sum::<f64>();
+    let pairs = [(0, 0, 1.0), (1, 1, 1.0), (2, 2, 1.0), (0, 1, 2.0), (0, 2, 2.0), (1, 2, 2.0)];
+    let terms = u.iter().zip(pairs).map(|(u, (i, j, weight))| u * weight * reciprocal[i] * reciprocal[j] * dot(i, j));
+    terms.sum::<f64>() / 3.0
+}

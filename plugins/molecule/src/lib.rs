@@ -1,8 +1,11 @@
-//! Molecules: Protein Data Bank files, PQR, mmCIF, SDF and molfiles, MOL2, GRO, XYZ, MMTF.
+//! Molecules: Protein Data Bank files, PQR, mmCIF, BinaryCIF, CIF, SDF and molfiles, MOL2, GRO, XYZ, MMTF.
 #![forbid(unsafe_code)]
 
+mod bcif;
 mod bonds;
 mod cell;
+mod cif;
+mod contents;
 mod elements;
 mod frames;
 mod gro;

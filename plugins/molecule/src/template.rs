@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Bond, BondOrder, BondSource, Residue};
 use mediary_core::{Context, Result};
+use smol_str::SmolStr;
 
 use crate::bonds::{BondList, by_distance, close, compatible, distance2};
 
@@ -96,6 +97,23 @@ fn pack(name: &str) -> u32 {
     name.bytes().fold(0, |packed, byte| packed << 8 | u32::from(if byte == b'*' { b'\'' } else { byte }))
 }
 
+/// Templates by name, those looked up before without hashing.
+struct Recent([Option<Looked>; 64]);
+
+/// A name and its template, if there is one.
+type Looked = (SmolStr, Option<&'static [Part]>);
+
+impl Recent {
+    fn get(&mut self, name: &SmolStr) -> Option<&'static [Part]> {
+        let slot = name.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % 64;
+        let slot = &mut self.0[slot as usize];
+        match slot {
+            Some((known, template)) if known == name => *template,
+            _ => slot.insert((name.clone(), TEMPLATES.get(name.as_str()).map(Vec::as_slice))).1,
+        }
+    }
+}
+
 /// Whether there is a template for a residue of this name.
 pub(crate) fn is_known(residue: &str) -> bool {
     TEMPLATES.contains_key(residue)
@@ -118,12 +136,13 @@ pub(crate) fn add_bonds(
     let members = Members::new(molecule);
     let names: Vec<u32> = atoms.names.iter().map(|name| pack(name)).collect();
     let mut known = Vec::with_capacity(molecule.residues.len());
+    let mut templates = Recent([const { None }; 64]);
     for (r, residue) in molecule.residues.iter().enumerate() {
         if r % 4096 == 0 {
             cx.checkpoint()?;
         }
         let own = members.of(r);
-        let template = TEMPLATES.get(residue.name.as_str()).filter(|_| own.len() <= LARGEST);
+        let template = templates.get(&residue.name).filter(|_| own.len() <= LARGEST);
         known.push(template.is_some());
         let Some(template) = template else { continue };
         let before = bonds.len();

@@ -20,10 +20,20 @@
 //!
 //! Read: the same, in any order of items and blocks; models of the same atoms are one record, a model of other atoms is another. A
 //! model number that is repeated or not positive becomes the next free one, with a diagnostic (`model-number`). Standard
-//! uncertainties, the `(2)` of `1.45(2)`, are dropped.
+//! uncertainties, the `(2)` of `1.45(2)`, are dropped. Fractional coordinates without Cartesian ones become Cartesian, by the
+//! convention of [`cif`](crate::cif).
 //! A file that does not say that its bonds are complete (`_entry.mediary_bonds`, ours) gets those of residue templates and
-//! distances too, see the option `bonds`. Fractional coordinates (small-molecule CIF) and chemical components without
-//! `_atom_site` are refused. Anisotropic displacements and every other category are passed over.
+//! distances too, see the option `bonds`.
+//!
+//! A block without `_atom_site` but with `_chem_comp_atom` is a chemical component, of the dictionary of the Protein Data Bank or of
+//! a monomer library: a residue with the bonds, orders, aromatic flags and configurations (E, Z) that `_chem_comp_bond` states. Each
+//! set of coordinates is a model, and its title says which: `coordinates` (`x`), `model coordinates` (`model_Cartn_x`), then `ideal
+//! coordinates` (`pdbx_model_Cartn_x_ideal`). R and S of its atoms are the property `stereo_centers`.
+//!
+//! Properties: `title`, `classification`, `keywords`, `method`, `deposition_date`, `resolution` (Å), `id`, `sequences` (the names of the
+//! residues of each polymer, by the author's chain), `ligands` (how many there are of each: entities that are no polymer, or HETATM
+//! without entities; no water). Blocks of the core dictionary are read as [`cif`](crate::cif) reads them. Anisotropic displacements
+//! and every other category are passed over; a file without atoms is refused, with a hint at what it holds.
 //!
 //! Strictness: default and strict take a row or a value that is cut, and a coordinate that is no number, as errors; lenient leaves
 //! them out. Strict also refuses unknown elements and numbers that are none. A file that ends in its list of atoms, without the
@@ -32,14 +42,23 @@
 //! Lost on writing, as losses: velocities, cells and titles of single models, handedness of atoms, drawing of bonds,
 //! properties.
 
-mod read;
-mod token;
-mod write;
+pub(crate) mod atoms;
+mod bonding;
+pub(crate) mod bonds;
+pub(crate) mod component;
+pub(crate) mod entry;
+mod names;
+mod places;
+pub(crate) mod row;
+pub(crate) mod sink;
+pub(crate) mod write;
 
 use mediary_core::{
     Canonical, Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, OptionSpec,
     OptionType, Output, Probe, Result, Source,
 };
+
+use crate::cif::{self, Look};
 
 const INFO: FormatInfo = FormatInfo::new("mmcif", "mmCIF", &[Kind::Molecule])
     .extensions(&["cif", "mmcif", "mcif"])
@@ -74,59 +93,30 @@ impl Format for Mmcif {
     }
 
     fn probe(&self, probe: &Probe<'_>) -> Confidence {
-        if !probe.looks_like_text() {
-            return Confidence::No;
-        }
-        let mut lines =
-            probe.lines().map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with(b"#"));
-        match lines.next() {
-            Some(line) if line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"data_")) => {}
-            // The head may be all comment.
-            None if !probe.is_whole() => return Confidence::Unknown,
-            _ => return Confidence::No,
-        }
-        let mut macromolecular = false;
-        for category in lines.filter_map(category) {
-            if category == "atom_site" {
-                return Confidence::yes(200, "a CIF data block with _atom_site");
-            }
-            macromolecular |= is_of_dictionary(&category);
-        }
-        match macromolecular {
-            true => Confidence::yes(150, "a CIF data block of the mmCIF dictionary"),
-            false => Confidence::Unknown,
+        match cif::look(probe) {
+            Look::Other => Confidence::No,
+            Look::Comment => Confidence::Unknown,
+            Look::Block(block) => match () {
+                () if block.macromolecules => Confidence::yes(200, "a CIF data block with _atom_site"),
+                () if block.components => Confidence::yes(200, "a CIF data block with _chem_comp_atom"),
+                () if block.crystals => Confidence::No,
+                () if block.macromolecular => Confidence::yes(150, "a CIF data block of the mmCIF dictionary"),
+                () if block.core => Confidence::No,
+                () => Confidence::Unknown,
+            },
         }
     }
 
     fn open(&self, source: &Source, cx: &Context) -> Result<Box<dyn FormatReader>> {
-        let reader = read::open(source, cx)?;
+        let reader = cif::read::open(source, cx)?;
         #[cfg(feature = "pdbtbx")]
         let reader = crate::pdbtbx::asked(reader, source, cx, ::pdbtbx::Format::Mmcif);
         Ok(reader)
     }
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
-        write::write(record, out, cx)
+        write::write(record, &mut sink::Text::new(out), cx)
     }
-}
-
-/// The category of an item that stands at the start of a line: `atom_site` of `_atom_site.id`.
-fn category(line: &[u8]) -> Option<String> {
-    let name = line.strip_prefix(b"_")?.split(u8::is_ascii_whitespace).next()?;
-    let end = name.iter().position(|&byte| byte == b'.')?;
-    Some(std::str::from_utf8(&name[..end]).ok()?.to_ascii_lowercase())
-}
-
-/// Whether the mmCIF dictionary has the category: its groups by their prefixes, and what files commonly begin with.
-fn is_of_dictionary(category: &str) -> bool {
-    const GROUPS: [&str; 8] = ["pdbx_", "struct_", "entity_", "em_", "database_", "citation_", "audit_", "chem_comp_"];
-    #[rustfmt::skip]
-    const CATEGORIES: [&str; 19] = [
-        "entry", "struct", "entity", "citation", "audit", "software", "exptl", "exptl_crystal", "cell", "symmetry",
-        "space_group", "diffrn", "refine", "reflns", "chem_comp", "atom_sites", "atom_site_anisotrop", "atom_type",
-        "database",
-    ];
-    GROUPS.iter().any(|group| category.starts_with(group)) || CATEGORIES.contains(&category)
 }
 
 #[cfg(test)]

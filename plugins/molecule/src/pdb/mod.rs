@@ -18,7 +18,8 @@
 //!
 //! Also read: `MODEL`, `ENDMDL`, `TER`, `END`, `CONECT` (a repeated partner is a bond order), `LINK`, `LINKR`, `SSBOND`, `HELIX`,
 //! `SHEET`, `CRYST1` (edges of 1 or 0 are no cell), and as properties `HEADER`, `TITLE`, `COMPND`, `SOURCE`, `KEYWDS`, `EXPDTA`,
-//! `AUTHOR`, `SEQRES`, the resolution of `REMARK 2`. Models of the same atoms are one record, whether `MODEL` or `END` parts them;
+//! `AUTHOR`, `SEQRES` (`sequences`), the resolution of `REMARK 2`, and `ligands`: how many there are of each residue of HETATM that is
+//! neither water nor in its chain's `SEQRES`. Models of the same atoms are one record, whether `MODEL` or `END` parts them;
 //! a model of other atoms, or a title after `END`, starts another record. A model without a number gets the next free one; so does
 //! one whose number is repeated or not positive, with a diagnostic (`model-number`). Bonds that the file leaves out come from residue templates and distances, see the
 //! option `bonds`; each bond says which.
@@ -33,6 +34,10 @@
 //! or residue numbers that are no number, a missing `END` or `ENDMDL`, references to missing atoms. A coordinate that is no number
 //! or a line too short for one is an error; lenient leaves the atom out.
 
+mod atoms;
+mod bonds;
+mod columns;
+mod entry;
 mod read;
 mod write;
 
@@ -82,7 +87,7 @@ impl Format for Pdb {
         let (mut known, mut atoms, mut nearly, mut seen, mut pqr) = (0, 0, 0, 0, 0);
         for line in probe.lines().filter(|line| !line.trim_ascii().is_empty()).take(2000) {
             seen += 1;
-            let name = read::record_name(line);
+            let name = columns::record_name(line);
             if matches!(&name, b"ATOM  " | b"HETATM") {
                 // mmCIF rows begin with the same words, but have no numbers in these columns.
                 let columns = [(30, 38), (38, 46), (46, 54)];
@@ -90,7 +95,7 @@ impl Format for Pdb {
                     |&(from, to): &(usize, usize)| line.get(from..to).and_then(crate::text::float).is_some();
                 let numbers = columns.iter().filter(|columns| is_number(columns)).count();
                 atoms += usize::from(numbers == 3);
-                nearly += usize::from((1..3).contains(&numbers) && read::has_residue_columns(line));
+                nearly += usize::from((1..3).contains(&numbers) && columns::has_residue_columns(line));
                 pqr += usize::from(is_pqr(line));
             } else {
                 known += usize::from(RECORDS.contains(&&name));

@@ -295,3 +295,17 @@ fn only_its_own_files_are_recognised() {
     }
     assert_eq!(winner(b"1\nwords\nI am 5\n".to_vec()), None);
 }
+
+#[test]
+fn ligands_are_neither_water_nor_of_the_sequence() {
+    let row = |serial: &str, name: &str, number: &str| {
+        let text = atom(serial, " C  ", &format!("{name} A{number:>4}       0.000   {serial}.000   0.000")) + "";
+        text.replacen("ATOM  ", "HETATM", 1)
+    };
+    let rows = [("1", "MSE", "1"), ("2", "HEM", "2"), ("3", "HOH", "3"), ("4", "HEM", "4")];
+    let rows: String = rows.iter().map(|(serial, name, number)| row(serial, name, number)).collect();
+    let text = format!("SEQRES   1 A    1  MSE\n{rows}END\n");
+    let records = read(text.as_bytes(), "pdb").unwrap();
+    assert_eq!(records[0].properties["ligands"], serde_json::json!({"HEM": 2}));
+    assert_eq!(records[0].properties["sequences"], serde_json::json!({"A": "MSE"}));
+}
