@@ -182,6 +182,7 @@ mod tests {
                 chains: Some(1),
                 models: Some(1),
                 formula: Some(String::new()),
+                mass: Some(0.0),
                 cell: Some([1.0; 6]),
                 has_coordinates: Some(true),
                 dimensions: Some(3),

@@ -169,6 +169,9 @@ facts! {
         models: u64,
         /// Sum formula in Hill order.
         formula: String,
+        /// Molar mass of the formula in g/mol, to three decimals.
+        #[serde(with = "crate::wire::number")]
+        mass: f64,
         /// Unit cell `[a, b, c, alpha, beta, gamma]` in angstrom and degrees.
         #[serde(with = "crate::wire::number")]
         cell: [f64; 6],

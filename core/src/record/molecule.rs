@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::Word;
 use super::buffer::Buffer;
-use super::elements::{HYDROGEN, SYMBOLS};
+use super::elements::{HYDROGEN, SYMBOLS, WEIGHTS};
 use super::facts::MoleculeFacts;
 use crate::error::{Error, Result};
 
@@ -52,7 +52,7 @@ impl Element {
     /// Standard atomic weight in g/mol (IUPAC 2021, conventional values); 0 for an unknown element.
     #[must_use]
     pub fn weight(self) -> f64 {
-        super::elements::WEIGHTS[usize::from(self.0)]
+        WEIGHTS[usize::from(self.0)]
     }
 }
 
@@ -419,14 +419,7 @@ impl Molecule {
     /// hydrogens count; unknown elements and alternate locations after the first do not.
     #[must_use]
     pub fn formula(&self) -> String {
-        let atoms = &self.atoms;
-        let mut numbers = [0_u64; SYMBOLS.len()];
-        for (index, element) in atoms.elements.iter().enumerate() {
-            if !self.is_alternate(index) {
-                numbers[usize::from(element.number())] += 1;
-            }
-        }
-        numbers[usize::from(HYDROGEN)] += atoms.hydrogens.iter().map(|&count| u64::from(count)).sum::<u64>();
+        let numbers = self.element_counts();
         let known = numbers.iter().zip(SYMBOLS).skip(1).filter(|&(&count, _)| count > 0);
         let mut counts: BTreeMap<&str, u64> = known.map(|(&count, symbol)| (symbol, count)).collect();
         let mut formula = String::new();
@@ -446,6 +439,31 @@ impl Molecule {
             add(symbol, count);
         }
         formula
+    }
+
+    /// Molar mass of what [`formula`](Self::formula) counts, in g/mol to three decimals: standard atomic weights, and the mass
+    /// number of atoms whose isotope is given.
+    #[must_use]
+    pub fn mass(&self) -> f64 {
+        let all: f64 = self.element_counts().iter().zip(WEIGHTS).map(|(&count, weight)| count as f64 * weight).sum();
+        let isotopes = self.atoms.isotopes.iter().zip(&self.atoms.elements).enumerate();
+        let labelled = isotopes.filter(|&(index, (&isotope, element))| {
+            isotope != 0 && *element != Element::UNKNOWN && !self.is_alternate(index)
+        });
+        let shifted = labelled.map(|(_, (&isotope, element))| f64::from(isotope) - element.weight()).sum::<f64>();
+        ((all + shifted) * 1000.0).round() / 1000.0
+    }
+
+    /// Atoms of each element, by atomic number; 0 is unknown.
+    fn element_counts(&self) -> [u64; SYMBOLS.len()] {
+        let mut counts = [0; SYMBOLS.len()];
+        for (index, element) in self.atoms.elements.iter().enumerate() {
+            if !self.is_alternate(index) {
+                counts[usize::from(element.number())] += 1;
+            }
+        }
+        counts[usize::from(HYDROGEN)] += self.atoms.hydrogens.iter().map(|&count| u64::from(count)).sum::<u64>();
+        counts
     }
 
     /// Whether the atom is an alternate location other than the residue's first (`A`, `1` or the lowest label).
@@ -482,6 +500,7 @@ impl Molecule {
             chains: Some(chains.len() as u64),
             models: Some(self.models.len() as u64),
             formula: Some(self.formula()),
+            mass: Some(self.mass()),
             cell: self.cell.map(|cell| {
                 let [a, b, c] = cell.lengths;
                 let [alpha, beta, gamma] = cell.angles;

@@ -30,6 +30,8 @@ fn counts_are_those_of_rdkit() {
     let records = read(&data("mol2/imatinib.mol2"), "mol2").unwrap();
     let facts = records[0].facts().to_json();
     assert_eq!((&facts["formula"], &facts["bonds"]), (&"C29H31N7O".into(), &72.into()));
+    // MolWt of RDKit.
+    assert_eq!(facts["mass"], 493.615);
     assert_eq!(codes(&records)[0], "mol2.atom-type");
     let records = read(&data("mol2/li.mol2"), "mol2").unwrap();
     let cell = molecule(&records[0]).cell.unwrap();
