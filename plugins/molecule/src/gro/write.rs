@@ -8,6 +8,7 @@ use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use crate::cell;
 use crate::losses;
+use crate::text::ascii;
 
 /// Most decimals of a position in nm.
 const MOST: usize = 6;
@@ -59,7 +60,7 @@ fn frame(molecule: &Molecule, model: &Model, decimals: usize, out: &mut Output, 
             "" => atoms.elements[index].symbol(),
             name => name,
         };
-        let (name, group) = (word(name), word(&residue.name));
+        let (name, group) = (ascii(name).replace(' ', "_"), ascii(&residue.name).replace(' ', "_"));
         // A number that is not stated is that of the residue in the file.
         let number = residue.number.map_or(i64::from(atoms.residues[index]) + 1, i64::from);
         let number = if (-9999..100_000).contains(&number) { number } else { number.rem_euclid(100_000) };
@@ -97,16 +98,6 @@ fn column(value: f64, width: usize, decimals: usize, out: &mut Output) -> Result
     }
     out.write_all(text.as_bytes())?;
     Ok(())
-}
-
-/// A name as one byte a column.
-fn word(text: &str) -> String {
-    let plain = |letter: char| match letter {
-        _ if letter.is_ascii_graphic() => letter,
-        _ if letter.is_whitespace() => '_',
-        _ => '?',
-    };
-    text.chars().map(plain).collect()
 }
 
 fn lose(record: &MediaRecord, molecule: &Molecule, cx: &Context) {

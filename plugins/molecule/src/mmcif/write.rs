@@ -14,6 +14,10 @@ pub(crate) fn write(record: &MediaRecord, sink: &mut impl Sink, cx: &Context) ->
     let Media::Molecule(molecule) = &record.media else {
         return Err(Error::unsupported("expected a molecule, found another kind"));
     };
+    if molecule.atoms.is_empty() {
+        return Err(Error::unsupported("mmcif and bcif are lists of atoms, and the molecule has none")
+            .with_hint("sdf holds a molecule without atoms"));
+    }
     losses(molecule, cx);
     let name = block_name(record, molecule);
     let entry = Cell::Text(&name);
@@ -121,9 +125,6 @@ const ITEMS: [&str; 21] = [
 
 fn atom_site(molecule: &Molecule, names: &Names<'_>, sink: &mut impl Sink, cx: &Context) -> Result<()> {
     let atoms = &molecule.atoms;
-    if atoms.is_empty() {
-        return Ok(());
-    }
     let segments = molecule.residues.iter().any(|residue| !residue.segment.is_empty());
     let own = [
         ("mediary_segment", segments),
