@@ -20,7 +20,7 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     let models: Vec<&Model> =
         molecule.models.iter().filter(|model| model.positions.len() == molecule.atoms.len()).collect();
     if models.is_empty() {
-        return Err(Error::unsupported("gro is coordinates, and the molecule has none"));
+        return Err(losses::no_coordinates("gro"));
     }
     lose(record, molecule, cx);
     let places = models.iter().flat_map(|model| model.positions.iter().flatten().map(|&value| value / 10.0));

@@ -8,15 +8,15 @@ use smol_str::{SmolStr, StrExt as _};
 use super::bonding::{Bonds, flag, letter};
 use super::names::Names;
 use super::sink::{Cell, Sink};
+use crate::losses::no_atoms;
 use crate::models;
 
-pub(crate) fn write(record: &MediaRecord, sink: &mut impl Sink, cx: &Context) -> Result<()> {
+pub(crate) fn write(record: &MediaRecord, format: &str, sink: &mut impl Sink, cx: &Context) -> Result<()> {
     let Media::Molecule(molecule) = &record.media else {
-        return Err(Error::unsupported("expected a molecule, found another kind"));
+        return Err(Error::unsupported(format!("{format} holds molecules only")));
     };
     if molecule.atoms.is_empty() {
-        return Err(Error::unsupported("mmcif and bcif are lists of atoms, and the molecule has none")
-            .with_hint("sdf holds a molecule without atoms"));
+        return Err(no_atoms(format));
     }
     losses(molecule, cx);
     let name = block_name(record, molecule);

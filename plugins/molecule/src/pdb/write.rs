@@ -17,12 +17,10 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
         return Err(Error::unsupported("pdb holds molecules only"));
     };
     if molecule.atoms.is_empty() {
-        return Err(Error::unsupported("pdb is a list of atoms, and the molecule has none")
-            .with_hint("sdf holds a molecule without atoms"));
+        return Err(losses::no_atoms("pdb"));
     }
     if molecule.models.iter().all(|model| model.positions.is_empty()) {
-        return Err(Error::unsupported("pdb is coordinates, and the molecule has none")
-            .with_hint("mmcif holds atoms without coordinates"));
+        return Err(losses::no_coordinates("pdb"));
     }
     lose(molecule, cx);
     let mut changed = 0;
