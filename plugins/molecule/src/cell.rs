@@ -1,6 +1,7 @@
 //! Unit cells as vectors and as edges with angles.
 
 use mediary_core::record::molecule::Cell;
+use mediary_core::{Error, Result};
 
 /// The cell of three vectors, and whether they lie along the axes in the usual way: a along x, b in the plane of x and y. `None`
 /// without three edges.
@@ -36,11 +37,15 @@ pub(crate) fn is_possible(cell: &Cell) -> bool {
     cell.lengths.iter().all(|&edge| edge > 0.0) && volume.is_finite() && volume > 1e-9
 }
 
-/// Fractions of the edges as Cartesian coordinates.
-pub(crate) fn cartesian(vectors: &[[f64; 3]; 3], fraction: [f64; 3]) -> [f64; 3] {
-    std::array::from_fn(|axis| {
+/// Fractions of the edges as Cartesian coordinates, as far as double precision holds them.
+pub(crate) fn cartesian(vectors: &[[f64; 3]; 3], fraction: [f64; 3]) -> Result<[f64; 3]> {
+    let position = std::array::from_fn(|axis| {
         vectors[0][axis] * fraction[0] + vectors[1][axis] * fraction[1] + vectors[2][axis] * fraction[2]
-    })
+    });
+    match position.iter().all(|value| value.is_finite()) {
+        true => Ok(position),
+        false => Err(Error::malformed(format!("expected fractions of the edges, found {fraction:?}"))),
+    }
 }
 
 /// The mean square displacement in Å² of an anisotropic one, U11, U22, U33, U12, U13, U23: a third of the trace of the tensor in

@@ -1,11 +1,23 @@
-//! What molecules hold and several writers have no place for, counted once and said in the same words.
+//! What molecules hold and several writers have no place for, counted once and said in the same words; what none of them can do without.
 
-use mediary_core::Context;
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::Chirality;
+use mediary_core::{Context, Error};
 use smol_str::SmolStr;
 
 use crate::names;
+
+/// A molecule without atoms, for formats that are lists of them.
+pub(crate) fn no_atoms(format: &str) -> Error {
+    Error::unsupported(format!("{format} is a list of atoms, and the molecule has none"))
+        .with_hint("sdf holds a molecule without atoms")
+}
+
+/// A molecule without coordinates, for formats that are nothing without.
+pub(crate) fn no_coordinates(format: &str) -> Error {
+    Error::unsupported(format!("{format} is coordinates, and the molecule has none"))
+        .with_hint("mmcif holds atoms without coordinates")
+}
 
 /// Names of atoms (`named` of them), residues and chains.
 pub(crate) fn names(molecule: &Molecule, named: usize, cx: &Context) {

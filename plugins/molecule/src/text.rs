@@ -1,5 +1,7 @@
 //! Lines and numbers of text formats, straight from bytes, and findings that are counted before they are reported.
 
+use std::borrow::Cow;
+
 use mediary_core::{Context, Error, Location, Result, Severity, Strictness};
 use smol_str::SmolStr;
 
@@ -127,6 +129,20 @@ pub(crate) fn word(field: &[u8]) -> SmolStr {
         Ok(text) => SmolStr::new(text),
         Err(_) => SmolStr::new(String::from_utf8_lossy(field)),
     }
+}
+
+/// Text as one byte a column: white space other than blanks as `_`, other letters than those of ASCII as `?`.
+pub(crate) fn ascii(text: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| letter.is_ascii_graphic() || letter == ' ';
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let plain = |letter: char| match letter {
+        _ if is_plain(letter) => letter,
+        _ if letter.is_whitespace() => '_',
+        _ => '?',
+    };
+    text.chars().map(plain).collect()
 }
 
 /// Findings of one record, counted by code and reported once.

@@ -589,7 +589,7 @@ fn lattice(pairs: &[(SmolStr, Option<String>)], line: u64, findings: &mut Findin
 fn write(molecule: &Molecule, properties: &Map<String, Value>, out: &mut Output, cx: &Context) -> Result<()> {
     let atoms = &molecule.atoms;
     if molecule.models.iter().all(|model| model.positions.is_empty()) && !atoms.is_empty() {
-        return Err(Error::unsupported("xyz is coordinates, and the molecule has none"));
+        return Err(crate::losses::no_coordinates("xyz"));
     }
     cx.lose("bonds", molecule.bonds.len() as u64, "bonds");
     let named = atoms.names.iter().filter(|name| !name.is_empty()).count();

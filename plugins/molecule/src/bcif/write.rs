@@ -17,7 +17,7 @@ const CELL_BYTES: u64 = 32;
 
 pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
     let mut binary = Binary { cx, name: String::new(), count: 0, done: Packer::default(), category: None };
-    categories(record, &mut binary, cx)?;
+    categories(record, "bcif", &mut binary, cx)?;
     let mut file = Packer::default();
     file.map(3);
     file.text("encoder");

@@ -42,7 +42,7 @@ pub(super) fn record(
     molecule.cell = entry::unit_cell(tables).map(|(cell, _)| cell);
     molecule.space_group = entry::space_group(tables);
     let positions = positions(table, molecule.cell, findings, cx)?;
-    b_factors(&mut molecule, tables, table);
+    b_factors(&mut molecule, tables, table, findings);
     molecule.models = vec![Model { number: 1, positions: positions.into(), ..Model::default() }];
     molecule.bonds = bonds::bonds(&molecule, tables, findings, cx)?;
     let properties = crystal::properties(&molecule, table, tables, findings);
@@ -89,14 +89,11 @@ fn value(text: &str, default: f32, what: &str, findings: &mut Findings) -> f32 {
     if text.is_empty() {
         return default;
     }
-    measured(text.as_bytes()).map_or_else(
-        || {
-            findings
-                .warn("bad-number", 0, || format!("expected a number in {what}, found {text:?}: {default} is taken"));
-            default
-        },
-        |value| value as f32,
-    )
+    let number = measured(text.as_bytes()).map(|value| value as f32).filter(|value| value.is_finite());
+    number.unwrap_or_else(|| {
+        findings.warn("bad-number", 0, || format!("expected a number in {what}, found {text:?}: {default} is taken"));
+        default
+    })
 }
 
 /// The alternate location of a disorder group: its number, of two digits as a letter. A negative group is disordered about a
@@ -150,7 +147,12 @@ fn positions(table: &Table, cell: Option<Cell>, findings: &mut Findings, cx: &Co
             }
         }
         missing += usize::from(given < 3);
-        positions.push(vectors.as_ref().map_or(position, |vectors| cell::cartesian(vectors, position)));
+        positions.push(match &vectors {
+            Some(vectors) => {
+                cell::cartesian(vectors, position).map_err(|error| error.at_element(format!("_atom_site[{index}]")))?
+            }
+            None => position,
+        });
     }
     if missing == table.rows.len() {
         return Ok(Vec::new());
@@ -164,7 +166,7 @@ fn positions(table: &Table, cell: Option<Cell>, findings: &mut Findings, cx: &Co
 }
 
 /// B factors: 8 π² U of the isotropic displacement, or of the mean of the anisotropic one.
-fn b_factors(molecule: &mut Molecule, tables: &Tables, table: &Table) {
+fn b_factors(molecule: &mut Molecule, tables: &Tables, table: &Table, findings: &mut Findings) {
     let (u, b) = (table.item("u_iso_or_equiv"), table.item("b_iso_or_equiv"));
     let number = |text: &str| measured(text.as_bytes());
     let own: Vec<Option<f64>> =
@@ -181,9 +183,15 @@ fn b_factors(molecule: &mut Molecule, tables: &Tables, table: &Table) {
         }
     }
     let found = own.into_iter().zip(&molecule.atoms.names);
-    let values: Vec<f32> = found
+    let mut values: Vec<f32> = found
         .map(|(own, name)| own.or_else(|| equivalents.get(name.as_str()).copied()).unwrap_or(0.0) as f32)
         .collect();
+    for value in values.iter_mut().filter(|value| !value.is_finite()) {
+        findings.warn("bad-number", 0, || {
+            "expected displacements that single precision holds, found others: 0 is taken".into()
+        });
+        *value = 0.0;
+    }
     if values.iter().any(|&value| value != 0.0) {
         molecule.atoms.b_factors = values;
     }

@@ -8,6 +8,7 @@ use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use crate::cell;
 use crate::losses;
+use crate::text::ascii;
 
 /// Most decimals of a position in nm.
 const MOST: usize = 6;
@@ -19,7 +20,7 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     let models: Vec<&Model> =
         molecule.models.iter().filter(|model| model.positions.len() == molecule.atoms.len()).collect();
     if models.is_empty() {
-        return Err(Error::unsupported("gro is coordinates, and the molecule has none"));
+        return Err(losses::no_coordinates("gro"));
     }
     lose(record, molecule, cx);
     let places = models.iter().flat_map(|model| model.positions.iter().flatten().map(|&value| value / 10.0));
@@ -59,7 +60,7 @@ fn frame(molecule: &Molecule, model: &Model, decimals: usize, out: &mut Output, 
             "" => atoms.elements[index].symbol(),
             name => name,
         };
-        let (name, group) = (word(name), word(&residue.name));
+        let (name, group) = (ascii(name).replace(' ', "_"), ascii(&residue.name).replace(' ', "_"));
         // A number that is not stated is that of the residue in the file.
         let number = residue.number.map_or(i64::from(atoms.residues[index]) + 1, i64::from);
         let number = if (-9999..100_000).contains(&number) { number } else { number.rem_euclid(100_000) };
@@ -97,16 +98,6 @@ fn column(value: f64, width: usize, decimals: usize, out: &mut Output) -> Result
     }
     out.write_all(text.as_bytes())?;
     Ok(())
-}
-
-/// A name as one byte a column.
-fn word(text: &str) -> String {
-    let plain = |letter: char| match letter {
-        _ if letter.is_ascii_graphic() => letter,
-        _ if letter.is_whitespace() => '_',
-        _ => '?',
-    };
-    text.chars().map(plain).collect()
 }
 
 fn lose(record: &MediaRecord, molecule: &Molecule, cx: &Context) {

@@ -91,7 +91,7 @@ impl Build {
             model.positions.reserve_exact(self.molecule.atoms.len());
         }
         model.positions.push(row.position(line)?.unwrap_or_default());
-        let b_factor = row.number(B_FACTOR).map(|value| value as f32);
+        let b_factor = row.single(B_FACTOR);
         if b_factor.is_some_and(|value| self.molecule.atoms.b_factors.get(index) != Some(&value)) {
             model.differing.get_or_insert(line);
         }
@@ -193,7 +193,7 @@ impl Build {
         });
         let atoms = &mut self.molecule.atoms;
         let mut number = |item: usize, default: f32| {
-            row.number(item).map(|value| value as f32).unwrap_or_else(|| {
+            row.single(item).unwrap_or_else(|| {
                 if !row.is_missing(item) {
                     self.findings.warn("bad-number", line, || {
                         let found = row.word(item);

@@ -116,16 +116,16 @@ impl Block<'_> {
         };
         let unit_cell = unit_cell(tables);
         if self.is_fractional && build.missing < count {
-            let Some((edges, _)) = &unit_cell else {
-                return Err(Error::malformed("expected a unit cell for fractional coordinates, found none"));
+            let Some((edges, _)) = unit_cell.filter(|(edges, _)| cell::is_possible(edges)) else {
+                return Err(Error::malformed(
+                    "expected a unit cell for fractional coordinates, found none that is possible",
+                ));
             };
-            let vectors = cell::vectors(edges);
+            let vectors = cell::vectors(&edges);
             for model in std::iter::once(&mut build.model).chain(&mut build.models) {
-                model
-                    .positions
-                    .to_mut()
-                    .iter_mut()
-                    .for_each(|position| *position = cell::cartesian(&vectors, *position));
+                for position in model.positions.to_mut() {
+                    *position = cell::cartesian(&vectors, *position)?;
+                }
             }
         }
         build.molecule.cell = unit_cell.filter(|(_, is_crystal)| *is_crystal).map(|(cell, _)| cell);

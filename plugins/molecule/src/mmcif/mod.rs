@@ -40,7 +40,7 @@
 //! `#` that common writers end it with, may be cut between two rows: that is a note (`no-end`).
 //!
 //! Lost on writing, as losses: velocities, cells and titles of single models, handedness of atoms, drawing of bonds,
-//! properties.
+//! properties. Refused: molecules without atoms.
 
 pub(crate) mod atoms;
 mod bonding;
@@ -115,7 +115,7 @@ impl Format for Mmcif {
     }
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
-        write::write(record, &mut sink::Text::new(out), cx)
+        write::write(record, "mmcif", &mut sink::Text::new(out), cx)
     }
 }
 

@@ -78,6 +78,11 @@ pub(crate) trait Row {
         measured(self.text(item))
     }
 
+    /// A number that single precision holds.
+    fn single(&self, item: usize) -> Option<f32> {
+        self.number(item).map(|value| value as f32).filter(|value| value.is_finite())
+    }
+
     /// Whether no value is given.
     fn is_missing(&self, item: usize) -> bool {
         self.text(item).is_empty()

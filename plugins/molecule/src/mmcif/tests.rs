@@ -316,3 +316,24 @@ fn models_with_a_repeated_place_are_one_record() {
     let again = read(&out.finish().unwrap().bytes, "bcif").unwrap();
     assert_eq!(molecule(&again[0]).models.len(), 2);
 }
+
+/// Cells and fractions that double precision does not hold the product of.
+#[test]
+fn fractions_of_impossible_cells_are_errors() {
+    let text = |edge: &str, angle: &str, fraction: &str, core: bool| {
+        let dot = if core { '_' } else { '.' };
+        let name = if core { "label" } else { "label_atom_id" };
+        format!(
+            "data_x\n_cell{dot}length_a {edge}\n_cell{dot}length_b 20\n_cell{dot}length_c 30\n_cell{dot}angle_gamma {angle}\n\
+            loop_\n_atom_site{dot}type_symbol\n_atom_site{dot}{name}\n_atom_site{dot}fract_x\n_atom_site{dot}fract_y\n\
+            _atom_site{dot}fract_z\nC C1 {fraction} 0 0\n#\n"
+        )
+    };
+    for (core, format) in [(false, "mmcif"), (true, "cif")] {
+        assert!(read(text("10", "90", "0.5", core).as_bytes(), format).is_ok(), "{format}");
+        for (edge, angle, fraction) in [("1e200", "90", "1e200"), ("10", "0", "0.5"), ("1e308", "90", "0.5")] {
+            let error = read(text(edge, angle, fraction, core).as_bytes(), format).unwrap_err();
+            assert_eq!(error.kind(), mediary_core::ErrorKind::Malformed, "{format} {edge} {angle} {fraction}: {error}");
+        }
+    }
+}

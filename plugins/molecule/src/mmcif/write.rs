@@ -8,12 +8,16 @@ use smol_str::{SmolStr, StrExt as _};
 use super::bonding::{Bonds, flag, letter};
 use super::names::Names;
 use super::sink::{Cell, Sink};
+use crate::losses::no_atoms;
 use crate::models;
 
-pub(crate) fn write(record: &MediaRecord, sink: &mut impl Sink, cx: &Context) -> Result<()> {
+pub(crate) fn write(record: &MediaRecord, format: &str, sink: &mut impl Sink, cx: &Context) -> Result<()> {
     let Media::Molecule(molecule) = &record.media else {
-        return Err(Error::unsupported("expected a molecule, found another kind"));
+        return Err(Error::unsupported(format!("{format} holds molecules only")));
     };
+    if molecule.atoms.is_empty() {
+        return Err(no_atoms(format));
+    }
     losses(molecule, cx);
     let name = block_name(record, molecule);
     let entry = Cell::Text(&name);
@@ -121,9 +125,6 @@ const ITEMS: [&str; 21] = [
 
 fn atom_site(molecule: &Molecule, names: &Names<'_>, sink: &mut impl Sink, cx: &Context) -> Result<()> {
     let atoms = &molecule.atoms;
-    if atoms.is_empty() {
-        return Ok(());
-    }
     let segments = molecule.residues.iter().any(|residue| !residue.segment.is_empty());
     let own = [
         ("mediary_segment", segments),

@@ -15,7 +15,7 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     };
     let positions = molecule.models.first().map_or(&[][..], |model| &*model.positions);
     if positions.len() != molecule.atoms.len() {
-        return Err(Error::unsupported("mol2 is coordinates, and the molecule has none"));
+        return Err(losses::no_coordinates("mol2"));
     }
     let own = record.format == "mol2";
     lose(record, molecule, own, cx);

@@ -16,7 +16,7 @@ use crate::contents;
 use crate::elements::{by_symbol, isotope};
 use crate::models::{self, Growth};
 use crate::template;
-use crate::text::{Findings, Line, float, word};
+use crate::text::{Findings, Line, single, word};
 
 /// Bytes of memory that one atom of the first model takes in the columns and in the reader's own.
 pub(super) const ATOM_BYTES: u64 = 112;
@@ -97,15 +97,12 @@ impl Build {
             if field.trim_ascii().is_empty() {
                 return default;
             }
-            float(field).map_or_else(
-                || {
-                    self.findings.warn("bad-number", line.number, || {
-                        format!("expected {what}, found {:?}: {default} is taken", word(field))
-                    });
-                    default
-                },
-                |value| value as f32,
-            )
+            single(field).unwrap_or_else(|| {
+                self.findings.warn("bad-number", line.number, || {
+                    format!("expected {what}, found {:?}: {default} is taken", word(field))
+                });
+                default
+            })
         };
         atoms.occupancies.push(value(54, 1.0, "an occupancy"));
         atoms.b_factors.push(value(60, 0.0, "a B factor"));

@@ -27,8 +27,10 @@
 //! Set aside with a diagnostic: `ANISOU` (`anisou`), occupancies and B factors of later models that differ from the first
 //! (`model-values`), bonds to symmetry mates (`symmetry-bond`), records that are not in the specification (`unknown-record`).
 //!
-//! Lost on writing, as losses: decimals (`precision`), bond orders that repetition cannot say (`bond-order`), atom columns
-//! of other formats (`atom-columns`), velocities, properties.
+//! Lost on writing, as losses: decimals (`precision`), texts that are longer than their columns, and letters other than those of
+//! ASCII, written as `?` (`names`), bond orders that repetition cannot say (`bond-order`), atom columns of other formats
+//! (`atom-columns`), velocities, properties. Refused: molecules without atoms or coordinates, numbers and names of chains that
+//! their columns do not hold.
 //!
 //! Strictness: strict takes every deviation below as an error. Default repairs, with a diagnostic: missing element columns, serials
 //! or residue numbers that are no number, a missing `END` or `ENDMDL`, references to missing atoms. A coordinate that is no number

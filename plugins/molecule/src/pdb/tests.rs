@@ -309,3 +309,97 @@ fn ligands_are_neither_water_nor_of_the_sequence() {
     assert_eq!(records[0].properties["ligands"], serde_json::json!({"HEM": 2}));
     assert_eq!(records[0].properties["sequences"], serde_json::json!({"A": "MSE"}));
 }
+
+fn written(record: &mut MediaRecord) -> mediary_core::Result<Vec<u8>> {
+    let mut out = Output::memory();
+    Registry::builtin().write(record, "pdb", &mut out, &WriteOptions::default())?;
+    Ok(out.finish()?.bytes)
+}
+
+/// Columns are bytes: a letter of several would shift the numbers behind it.
+#[test]
+fn texts_are_written_in_ascii() {
+    let mut records = read(&data("pdb/1crn.pdb"), "pdb").unwrap();
+    let Media::Molecule(it) = &mut records[0].media else { panic!() };
+    it.atoms.names[0] = "Cα".into();
+    it.atoms.altlocs = vec!['\0'; it.atoms.len()];
+    it.atoms.altlocs[1] = 'ü';
+    it.residues[0].name = "Ωmg".into();
+    it.residues[1].insertion = Some('é');
+    it.residues[2].segment = "sægment".into();
+    it.chains[0].name = "β".into();
+    it.secondary[0].id = "ħ".into();
+    it.space_group = Some("P\u{a0}1 2₁ 1".into());
+    for (name, text) in [("title", "a naïve title"), ("classification", "αβ"), ("id", "1çrn")] {
+        records[0].properties.insert(name.into(), text.into());
+    }
+    let bytes = written(&mut records[0]).unwrap();
+    for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        assert!(line.len() == 80 && line.is_ascii(), "{}", String::from_utf8_lossy(line));
+    }
+    let again = read(&bytes, "pdb").unwrap();
+    let (first, second) = (molecule(&records[0]), molecule(&again[0]));
+    assert_eq!(first.models, second.models);
+    assert_eq!((&*second.atoms.names[0], second.atoms.altlocs[1]), ("C?", '?'));
+    assert_eq!((&*second.residues[0].name, second.residues[1].insertion), ("?mg", Some('?')));
+    assert_eq!((&*second.residues[2].segment, &*second.chains[0].name), ("s?gm", "?"));
+    assert_eq!((&*second.secondary[0].id, second.space_group.as_deref()), ("?", Some("P_1 2? 1")));
+    assert_eq!(again[0].properties["title"], "a na?ve title");
+    let lost = records[0].loss.iter().find(|loss| loss.code == "pdb.names").unwrap();
+    // One atom, one location, segments of six atoms, the chain of all and of the ends of ten stretches among them.
+    assert!(lost.count > 327, "{lost:?}");
+    assert!(!records[0].loss.iter().any(|loss| loss.code == "pdb.precision"), "{:?}", records[0].loss);
+}
+
+#[test]
+fn what_a_reader_refuses_is_not_written() {
+    let mut record = read(b"0\nnothing\n", "xyz").unwrap().remove(0);
+    for to in ["pdb", "mmcif", "bcif", "pqr"] {
+        let mut out = Output::memory();
+        let error = Registry::builtin().write(&mut record, to, &mut out, &WriteOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), mediary_core::ErrorKind::Unsupported, "{to}: {error}");
+        assert!(error.hint().is_some(), "{to}: {error}");
+    }
+    for to in ["sdf", "mol", "mol2", "gro", "xyz"] {
+        let mut out = Output::memory();
+        Registry::builtin().write(&mut record, to, &mut out, &WriteOptions::default()).unwrap();
+        assert_eq!(read(&out.finish().unwrap().bytes, to).unwrap().len(), 1, "{to}");
+    }
+}
+
+#[test]
+fn a_cell_fits_its_columns_or_is_refused() {
+    let mut records = read(&data("pdb/1crn.pdb"), "pdb").unwrap();
+    let lost = |record: &MediaRecord| -> Vec<String> {
+        let codes = record.loss.iter().map(|loss| loss.code.to_string());
+        codes.filter(|code| ["pdb.precision", "pdb.cell"].contains(&code.as_str())).collect()
+    };
+    let mut cell = |lengths: [f64; 3]| {
+        let Media::Molecule(it) = &mut records[0].media else { panic!() };
+        it.cell.as_mut().unwrap().lengths = lengths;
+        records[0].loss.clear();
+        let found = written(&mut records[0]).map(|bytes| molecule(&read(&bytes, "pdb").unwrap()[0]).cell);
+        (found, lost(&records[0]))
+    };
+    let (found, lost) = cell([1_234_567.891, 40.0, 30.12345]);
+    assert_eq!(found.unwrap().unwrap().lengths, [1_234_567.9, 40.0, 30.123]);
+    assert_eq!(lost, ["pdb.precision"]);
+    assert_eq!(cell([1e10, 1.0, 1.0]).0.unwrap_err().kind(), mediary_core::ErrorKind::Unsupported);
+    let (found, lost) = cell([1.0; 3]);
+    assert_eq!((found.unwrap(), lost), (None, vec!["pdb.cell".to_owned()]));
+}
+
+#[test]
+fn numbers_beyond_single_precision_are_none() {
+    for (path, format, expected) in [
+        ("pdb/malformed/beyond-single.pdb", "pdb", [[1.0, 1.0], [10.0, 0.0]]),
+        ("mmcif/malformed/beyond-single.cif", "mmcif", [[1.0, 1.0], [10.0, 0.0]]),
+        ("cif/malformed/beyond-single.cif", "cif", [[1.0, 1.0], [3.947_841_6, 0.0]]),
+    ] {
+        let records = read(&data(path), format).unwrap();
+        let atoms = &molecule(&records[0]).atoms;
+        assert_eq!([&atoms.occupancies[..], &atoms.b_factors[..]], expected, "{path}");
+        let found = codes(&records);
+        assert!(found.contains(&(format!("{format}.bad-number"), 2)), "{path}: {found:?}");
+    }
+}

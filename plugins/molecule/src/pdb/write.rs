@@ -1,25 +1,30 @@
 //! The writer: one entry a record, from `HEADER` to `END`.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use mediary_core::record::Molecule;
-use mediary_core::record::molecule::{Atoms, BondOrder, Element, Model, Residue};
+use mediary_core::record::molecule::{Atoms, BondOrder, Cell, Element, Model, Residue};
 use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
 
 use super::encode_hybrid36;
 use crate::bonds::BondList;
-use crate::models;
-use crate::template;
+use crate::text::ascii;
+use crate::{losses, models, template};
 
 pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
     let Media::Molecule(molecule) = &record.media else {
         return Err(Error::unsupported("pdb holds molecules only"));
     };
-    if !molecule.atoms.is_empty() && molecule.models.iter().all(|model| model.positions.is_empty()) {
-        return Err(Error::unsupported("pdb is coordinates, and the molecule has none"));
+    if molecule.atoms.is_empty() {
+        return Err(losses::no_atoms("pdb"));
     }
-    losses(molecule, cx);
-    head(record, molecule, out, cx)?;
+    if molecule.models.iter().all(|model| model.positions.is_empty()) {
+        return Err(losses::no_coordinates("pdb"));
+    }
+    lose(molecule, cx);
+    let mut changed = 0;
+    head(record, molecule, &mut changed, out, cx)?;
     let serials = Serials::of(molecule, cx)?;
     let models: Vec<&Model> =
         molecule.models.iter().filter(|model| model.positions.len() == molecule.atoms.len()).collect();
@@ -28,18 +33,19 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
         if models.len() > 1 {
             writeln!(out, "{:<80}", format!("MODEL     {number:>4}"))?;
         }
-        atoms(molecule, model, &serials, out, cx)?;
+        atoms(molecule, model, &serials, &mut changed, out, cx)?;
         if models.len() > 1 {
             writeln!(out, "{:<80}", "ENDMDL")?;
         }
     }
+    cx.lose("names", changed, "texts that are longer than their columns, or of other letters than those of ASCII");
     connections(molecule, &serials, out, cx)?;
     writeln!(out, "{:<80}", "END")?;
     Ok(())
 }
 
 /// What the format has no place for.
-fn losses(molecule: &Molecule, cx: &Context) {
+fn lose(molecule: &Molecule, cx: &Context) {
     let atoms = &molecule.atoms;
     let columns = [
         (atoms.partial_charges.len(), "partial charges"),
@@ -63,16 +69,20 @@ fn losses(molecule: &Molecule, cx: &Context) {
     cx.lose("model-cells", cells as u64, "cells of single models");
     let empty = molecule.models.iter().filter(|model| model.positions.len() != atoms.len()).count();
     cx.lose("models", empty as u64, "models without coordinates");
+    if molecule.cell.is_none() {
+        losses::space_group(molecule, cx);
+    }
 }
 
 /// `HEADER`, `TITLE`, `REMARK 2`, `HELIX`, `SHEET`, `CRYST1`. The first of them tells a reader that an entry starts.
-fn head(record: &MediaRecord, molecule: &Molecule, out: &mut Output, cx: &Context) -> Result<()> {
-    let text = |key: &str| record.properties.get(key).and_then(|value| value.as_str()).map(plain).unwrap_or_default();
+fn head(record: &MediaRecord, molecule: &Molecule, changed: &mut u64, out: &mut Output, cx: &Context) -> Result<()> {
+    let text = |key: &str| record.properties.get(key).and_then(|value| value.as_str()).map_or("", str::trim);
     let (class, date, id) = (text("classification"), text("deposition_date"), text("id"));
-    writeln!(out, "{:<80}", format!("HEADER    {class:<40.40}{date:>9.9}   {id:<4.4}"))?;
+    let (class, date, id) = (fit(class, 40, changed), fit(date, 9, changed), fit(id, 4, changed));
+    writeln!(out, "{:<80}", format!("HEADER    {class:<40}{date:>9}   {id:<4}"))?;
     let title = text("title");
-    let title = if title.is_empty() && molecule.name != id { plain(&molecule.name) } else { title };
-    for (index, line) in wrap(&title, 69).iter().enumerate() {
+    let title = if title.is_empty() && molecule.name != id { molecule.name.trim() } else { title };
+    for (index, line) in wrap(&fit(title, usize::MAX, changed), 69).iter().enumerate() {
         let line = match index {
             0 => format!("TITLE     {line}"),
             _ => format!("TITLE   {:>2} {line}", index + 1),
@@ -89,37 +99,64 @@ fn head(record: &MediaRecord, molecule: &Molecule, out: &mut Output, cx: &Contex
     let mut helices = 0;
     for stretch in &molecule.secondary {
         let (first, last) = (&molecule.residues[stretch.start as usize], &molecule.residues[stretch.end as usize]);
-        let end = |residue: &Residue| {
-            let chain = &molecule.chains[residue.chain as usize].name;
+        let mut end = |residue: &Residue| {
+            let chain = fit(molecule.chains[residue.chain as usize].name.trim(), 2, changed);
             let number = residue.number.and_then(|number| encode_hybrid36(number.into(), 4)).unwrap_or_default();
-            let code = residue.insertion.unwrap_or(' ');
-            (format!("{:>3.3}", residue.name), format!("{chain:>2.2}"), format!("{number:>4}{code}"))
+            let code = letter(residue.insertion, changed);
+            (format!("{:>3}", fit(&residue.name, 3, changed)), format!("{chain:>2}"), format!("{number:>4}{code}"))
         };
         let ((name, chain, number), (last_name, last_chain, last_number)) = (end(first), end(last));
-        let (id, class) = (&stretch.id, stretch.class);
+        let (id, class) = (fit(&stretch.id, 3, changed), stretch.class);
         let line = if stretch.kind == "helix" {
             helices += 1;
             let serial = helices % 1000;
-            format!(
-                "HELIX  {serial:>3} {id:>3.3} {name}{chain} {number} {last_name}{last_chain} {last_number}{class:>2}"
-            )
+            format!("HELIX  {serial:>3} {id:>3} {name}{chain} {number} {last_name}{last_chain} {last_number}{class:>2}")
         } else {
-            format!("SHEET    1 {id:>3.3} 1 {name}{chain}{number} {last_name}{last_chain}{last_number}{class:>2}")
+            format!("SHEET    1 {id:>3} 1 {name}{chain}{number} {last_name}{last_chain}{last_number}{class:>2}")
         };
         writeln!(out, "{line:<80.80}")?;
     }
-    if let Some(cell) = molecule.cell {
-        let ([a, b, c], [alpha, beta, gamma]) = (cell.lengths, cell.angles);
-        let group = molecule.space_group.as_deref().unwrap_or("P 1");
-        let line = format!("CRYST1{a:9.3}{b:9.3}{c:9.3}{alpha:7.2}{beta:7.2}{gamma:7.2} {group:<11.11}{:4}", 1);
-        writeln!(out, "{line:<80.80}")?;
+    let no_crystal = |cell: &Cell| cell.lengths.iter().all(|&edge| edge <= 1.0);
+    cx.lose(
+        "cell",
+        u64::from(molecule.cell.as_ref().is_some_and(no_crystal)),
+        "edges of 1 Å, which stand for no crystal",
+    );
+    if let Some(cell) = molecule.cell.filter(|cell| !no_crystal(cell)) {
+        let (mut line, mut rounded) = ("CRYST1".to_owned(), 0);
+        for edge in cell.lengths {
+            line.push_str(&fixed(edge, 9, 3, &mut rounded)?);
+        }
+        for angle in cell.angles {
+            line.push_str(&fixed(angle, 7, 2, &mut rounded)?);
+        }
+        cx.lose("precision", rounded, "edges of more than three decimals and angles of more than two");
+        let group = fit(molecule.space_group.as_deref().unwrap_or("P 1"), 11, changed);
+        writeln!(out, "{:<80}", format!("{line} {group:<11}{:4}", 1))?;
     }
     Ok(())
 }
 
-/// Text for a line of ASCII.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { ' ' }).collect::<String>().trim().to_owned()
+/// Text in ASCII of at most `width` columns; `changed` counts those that become others.
+fn fit<'t>(text: &'t str, width: usize, changed: &mut u64) -> Cow<'t, str> {
+    let mut plain = ascii(text);
+    *changed += u64::from(plain.len() > width || plain != text);
+    if plain.len() > width {
+        plain.to_mut().truncate(width);
+    }
+    plain
+}
+
+/// One column, a blank for nothing.
+fn letter(letter: Option<char>, changed: &mut u64) -> char {
+    match letter {
+        None => ' ',
+        Some(letter) if letter.is_ascii_graphic() => letter,
+        Some(_) => {
+            *changed += 1;
+            '?'
+        }
+    }
 }
 
 /// Lines of at most `width` bytes, broken at blanks where there are any.
@@ -193,34 +230,39 @@ fn serial(value: i64) -> Result<String> {
     })
 }
 
-fn atoms(molecule: &Molecule, model: &Model, serials: &Serials, out: &mut Output, cx: &Context) -> Result<()> {
+fn atoms(
+    molecule: &Molecule,
+    model: &Model,
+    serials: &Serials,
+    changed: &mut u64,
+    out: &mut Output,
+    cx: &Context,
+) -> Result<()> {
     let atoms = &molecule.atoms;
-    let (mut rounded, mut long_names) = (0_u64, 0_u64);
+    let (mut rounded, mut rounded_values) = (0, 0);
     for (index, position) in model.positions.iter().enumerate() {
         if index % 16_384 == 0 {
             cx.checkpoint()?;
         }
         let residue = &molecule.residues[atoms.residues[index] as usize];
-        let chain = &molecule.chains[residue.chain as usize].name;
-        if chain.len() > 2 {
+        let chain = molecule.chains[residue.chain as usize].name.trim();
+        if chain.chars().count() > 2 {
             return Err(Error::unsupported(format!("the chain name {chain:?} is longer than two columns"))
                 .with_hint("mmcif holds it"));
         }
         let element = atoms.elements[index];
-        let name = atom_name(&atoms.names[index], element, &mut long_names);
-        let place = place(residue, chain, &mut long_names)?;
+        let name = atom_name(&atoms.names[index], element, changed);
+        let place = place(residue, &fit(chain, 2, changed), changed)?;
         let record = if residue.hetero { "HETATM" } else { "ATOM  " };
-        let label = match Atoms::value(&atoms.altlocs, index, '\0') {
-            '\0' => ' ',
-            label => label,
-        };
+        let label = Some(Atoms::value(&atoms.altlocs, index, '\0')).filter(|&label| label != '\0');
+        let label = letter(label, changed);
+        let segment = fit(&residue.segment, 4, changed);
         let mut coordinates = String::with_capacity(24);
         for value in position {
             coordinates.push_str(&fixed(*value, 8, 3, &mut rounded)?);
         }
-        let mut ignored = 0;
-        let occupancy = fixed(Atoms::value(&atoms.occupancies, index, 1.0).into(), 6, 2, &mut ignored)?;
-        let b_factor = fixed(Atoms::value(&atoms.b_factors, index, 0.0).into(), 6, 2, &mut ignored)?;
+        let occupancy = fixed(Atoms::value(&atoms.occupancies, index, 1.0), 6, 2, &mut rounded_values)?;
+        let b_factor = fixed(Atoms::value(&atoms.b_factors, index, 0.0), 6, 2, &mut rounded_values)?;
         let charge = match Atoms::value(&atoms.formal_charges, index, 0) {
             0 => "  ".into(),
             charge if charge.unsigned_abs() < 10 => {
@@ -235,8 +277,7 @@ fn atoms(molecule: &Molecule, model: &Model, serials: &Serials, out: &mut Output
         let serial = serial(serials.atoms[index])?;
         writeln!(
             out,
-            "{record}{serial:>5} {name}{label}{place}   {coordinates}{occupancy}{b_factor}      {:<4.4}{symbol:>2}{charge}",
-            residue.segment,
+            "{record}{serial:>5} {name}{label}{place}   {coordinates}{occupancy}{b_factor}      {segment:<4}{symbol:>2}{charge}",
         )?;
         if serials.ends[index] {
             let serial = self::serial(serials.atoms[index] + 1)?;
@@ -244,21 +285,23 @@ fn atoms(molecule: &Molecule, model: &Model, serials: &Serials, out: &mut Output
         }
     }
     cx.lose("precision", rounded, "coordinates of more than three decimals");
-    cx.lose("names", long_names, "letters of names that are longer than their columns");
+    cx.lose("precision", rounded_values, "occupancies and B factors of more than two decimals");
     Ok(())
 }
 
 /// Columns 13 to 16: the symbol ends in the second, unless the name needs all four.
-fn atom_name(name: &str, element: Element, long: &mut u64) -> String {
-    let name = if name.is_empty() { element.symbol().to_ascii_uppercase() } else { name.to_owned() };
+fn atom_name(name: &str, element: Element, changed: &mut u64) -> String {
+    let name = match name {
+        "" => element.symbol().to_ascii_uppercase().into(),
+        name => fit(name, 4, changed),
+    };
     let shifted =
         element.symbol().len() < 2 || !name.get(..2).is_some_and(|two| two.eq_ignore_ascii_case(element.symbol()));
-    *long += u64::from(name.chars().count() > 4);
-    if shifted && name.len() < 4 { format!(" {name:<3}") } else { format!("{name:<4.4}") }
+    if shifted && name.len() < 4 { format!(" {name:<3}") } else { format!("{name:<4}") }
 }
 
 /// Columns 18 to 27: residue, chain, number, insertion code.
-fn place(residue: &Residue, chain: &str, long: &mut u64) -> Result<String> {
+fn place(residue: &Residue, chain: &str, changed: &mut u64) -> Result<String> {
     let name = if residue.name.is_empty() { "UNL" } else { residue.name.as_str() };
     let number = residue.number.unwrap_or(1);
     let number = encode_hybrid36(number.into(), 4).ok_or_else(|| {
@@ -267,13 +310,12 @@ fn place(residue: &Residue, chain: &str, long: &mut u64) -> Result<String> {
     })?;
     // The fourth letter of a residue stands where the first of a long chain name does.
     let four = name.len() == 4 && (chain.is_empty() || (chain.len() == 1 && template::is_known(name)));
-    let width = if four { 4 } else { 3 };
-    *long += u64::from(name.len() > width);
+    let name = fit(name, if four { 4 } else { 3 }, changed);
     let names = match four {
         true => format!("{name}{chain:>1}"),
-        false => format!("{name:>3.3}{chain:>2}"),
+        false => format!("{name:>3}{chain:>2}"),
     };
-    Ok(format!("{names}{number:>4}{}", residue.insertion.unwrap_or(' ')))
+    Ok(format!("{names}{number:>4}{}", letter(residue.insertion, changed)))
 }
 
 /// The element column; hydrogen isotopes have symbols of their own.
@@ -286,11 +328,14 @@ fn symbol(element: Element, isotope: u16) -> String {
 }
 
 /// A number in `width` columns, with fewer decimals where it is too long; `rounded` counts those that changed.
-fn fixed(value: f64, width: usize, decimals: usize, rounded: &mut u64) -> Result<String> {
+fn fixed<T>(value: T, width: usize, decimals: usize, rounded: &mut u64) -> Result<String>
+where
+    T: std::fmt::Display + std::str::FromStr + PartialEq + Copy,
+{
     for decimals in (0..=decimals).rev() {
         let text = format!("{value:width$.decimals$}");
         if text.len() <= width {
-            *rounded += u64::from(text.trim_start().parse() != Ok(value));
+            *rounded += u64::from(text.trim_start().parse().ok() != Some(value));
             return Ok(text);
         }
     }

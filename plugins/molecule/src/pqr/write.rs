@@ -16,8 +16,11 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     };
     let positions = molecule.models.first().map_or(&[][..], |model| &*model.positions);
     let atoms = &molecule.atoms;
-    if positions.len() != atoms.len() || positions.is_empty() {
-        return Err(Error::unsupported("pqr is coordinates, and the molecule has none"));
+    if atoms.is_empty() {
+        return Err(losses::no_atoms("pqr"));
+    }
+    if positions.len() != atoms.len() {
+        return Err(losses::no_coordinates("pqr"));
     }
     match (atoms.partial_charges.is_empty(), atoms.radii.is_empty()) {
         (true, true) => {

@@ -1,6 +1,6 @@
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Atoms, Bond, BondOrder, BondStereo, Chain, Element, Model, Residue};
-use mediary_core::{MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
+use mediary_core::{Media, MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
 use serde_json::json;
 
 use crate::testing::{codes, molecule, read_on};
@@ -340,4 +340,26 @@ fn a_lone_molfile_and_a_delimited_one_are_told_apart() {
     assert_eq!(winner("x.mol", [&*alone, b"$$$$\n"].concat()), Some("sdf"));
     assert_eq!(winner("", data("sdf/malformed/bad-header.sdf")), Some("sdf"));
     assert_eq!(winner("", b"one\ntwo\nthree\n  1  2 words\n".to_vec()), None);
+}
+
+/// A quote inside of quotes is doubled; `NOT` without a list is a symbol; a hyphen at the end of a line continues it.
+#[test]
+fn words_are_quoted_and_continued() {
+    let mut records = read(&data("mol/malformed/quoted-symbol.mol"), "mol").unwrap();
+    let types = |records: &[MediaRecord]| molecule(&records[0]).atoms.types.clone();
+    assert_eq!(types(&records), ["H \"", "NOT"]);
+    assert_eq!(records[0].properties["molfile"]["bond_attributes"], json!({"1": "KEY=a-"}));
+    let again = read(written(&mut records[0], "mol", &[]).as_bytes(), "mol").unwrap();
+    assert_eq!(types(&again), types(&records));
+    assert_eq!(again[0].properties["molfile"], records[0].properties["molfile"]);
+    for symbol in ["[C,N]", "NOT [C,N]", "NOT[C,N]", "(", "a]b", "\"", "\"\"", "a\tb", "R#", "X"] {
+        let Media::Molecule(it) = &mut records[0].media else { panic!() };
+        it.atoms.types[0] = symbol.into();
+        let text = written(&mut records[0], "mol", &[("mol.version", "v3000")]);
+        assert_eq!(types(&read(text.as_bytes(), "mol").unwrap())[0], symbol, "{text}");
+        assert_eq!(
+            text.contains(&format!(" 1 {symbol} 0 0 0 0")),
+            !symbol.contains(['"', '(', ' ', '\t']) && symbol != "a]b"
+        );
+    }
 }

@@ -199,8 +199,12 @@ fn atom(line: &Joined<'_>, count: usize, numbers: &mut Numbers, table: &mut Tabl
     let number = words.next().and_then(integer);
     let mut symbol = Cow::Borrowed(words.next().unwrap_or_default());
     // `NOT [C,N]` may be two words.
-    if *symbol == *b"NOT" {
+    if *symbol == *b"NOT" && words.0.trim_ascii_start().starts_with(b"[") {
         symbol = [b"NOT ", words.next().unwrap_or_default()].concat().into();
+    }
+    // Quotes inside of quotes are doubled.
+    if symbol.contains(&b'"') {
+        symbol = String::from_utf8_lossy(&symbol).replace("\"\"", "\"").into_bytes().into();
     }
     let [x, y, z] = [(); 3].map(|()| words.next().and_then(float));
     let (Some(number), Some(x), Some(y), Some(z)) = (number, x, y, z) else {

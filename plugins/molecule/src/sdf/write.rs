@@ -313,7 +313,7 @@ impl Writer<'_> {
                 Some(group) => ("R#", format!(" RGROUPS=(1 {group})")),
                 None => (kind, String::new()),
             };
-            let kind = if kind.contains(' ') { format!("\"{}\"", line(kind)) } else { line(kind) };
+            let kind = quoted(line(kind));
             let mut text =
                 format!("{} {kind} {x} {y} {z} {}", number(index), Atoms::value(&atoms.map_numbers, index, 0));
             for (key, value) in [
@@ -382,6 +382,15 @@ fn pairs<T: std::fmt::Display>(name: &str, values: Vec<(usize, T)>, out: &mut Ou
     Ok(())
 }
 
+/// A word of V3000: in quotes where it would be none by itself, quotes in it doubled.
+fn quoted(text: String) -> String {
+    let list = text.strip_prefix("NOT").unwrap_or(&text).strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match list.unwrap_or(&text).contains(|c: char| c.is_whitespace() || "\"()[]".contains(c)) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
+}
+
 /// A line of V3000, continued where it is too long.
 fn words(out: &mut Output, text: &str) -> Result<()> {
     let mut rest = text;
@@ -392,6 +401,8 @@ fn words(out: &mut Output, text: &str) -> Result<()> {
         writeln!(out, "M  V30 {}-", &rest[..end])?;
         rest = &rest[end..];
     }
-    writeln!(out, "M  V30 {rest}")?;
+    // A hyphen of its own at the end would be one.
+    let continued = if rest.trim_end().ends_with('-') { "-\nM  V30 " } else { "" };
+    writeln!(out, "M  V30 {}{continued}", rest.trim_end())?;
     Ok(())
 }

@@ -72,7 +72,7 @@ fn declared_columns_are_found() {
     assert!(findings(&records).is_empty());
 }
 
-/// Values are those of ASE 3.29.0 (`atoms.arrays`).
+/// Values are those of ASE 3.29.0: `atoms.arrays`, forces of `atoms.get_forces()`.
 #[test]
 fn columns_of_atoms_are_kept_and_written() {
     let mut records = read(&data("xyz/extended.xyz"), "xyz").unwrap();
