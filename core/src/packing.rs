@@ -6,6 +6,7 @@ use std::io::{self, Read};
 
 use crate::context::Cancel;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Signature;
 use crate::limits::Limits;
 use crate::source::Source;
 
@@ -16,8 +17,8 @@ pub struct Packing {
     pub name: &'static str,
     /// Its file name endings without the dot, lower case.
     pub extensions: &'static [&'static str],
-    /// What every packed input begins with.
-    pub signature: &'static [u8],
+    /// Signatures, of which every packed input has one. Long ones: what has it and is of no format is no longer seen as it stands.
+    pub signatures: &'static [Signature],
     /// Takes it off: a reader of what is inside, which fails on broken data.
     pub unpack: for<'r> fn(Box<dyn Read + 'r>) -> Box<dyn Read + 'r>,
 }
@@ -131,7 +132,12 @@ mod tests {
         Box::new(Doubled(inside, None))
     }
 
-    const DOUBLED: Packing = Packing { name: "doubling", extensions: &["dbl"], signature: b"DD", unpack: doubled };
+    const DOUBLED: Packing = Packing {
+        name: "doubling",
+        extensions: &["dbl"],
+        signatures: &[Signature { offset: 0, bytes: b"DD", mask: &[] }],
+        unpack: doubled,
+    };
 
     fn open(bytes: Vec<u8>, limits: Limits) -> Result<Source> {
         DOUBLED.open(&Source::from_bytes("x.txt.DBL", bytes), &limits, &Cancel::default())

@@ -150,7 +150,7 @@ impl Registry {
         self.operations.values().copied()
     }
 
-    /// Adds a packing: what begins with its signature, and is of no format, is unpacked before formats look at it.
+    /// Adds a packing: what has one of its signatures, and is of no format, is unpacked before formats look at it.
     pub fn add_packing(&mut self, packing: &'static Packing) {
         self.packings.push(packing);
         // The order of `inventory` is not specified.
@@ -360,7 +360,8 @@ impl Registry {
 
     /// What is inside of an input that is packed and of no format as it stands.
     fn unpacked(&self, source: &Source, limits: &Limits, cancel: &Cancel) -> Result<Option<Source>> {
-        let packing = self.packings.iter().find(|packing| source.head().starts_with(packing.signature));
+        let has = |packing: &&&Packing| packing.signatures.iter().any(|signature| signature.matches(source.head()));
+        let packing = self.packings.iter().find(has);
         match packing.filter(|_| self.weigh(source).candidates.is_empty()) {
             Some(packing) => guard(|| packing.open(source, limits, cancel)).map(Some),
             None => Ok(None),

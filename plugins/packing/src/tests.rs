@@ -160,3 +160,19 @@ fn bzip2_unpacks_what_the_program_packs() {
         assert!(unpacked == text, "round {round}");
     }
 }
+
+/// The title of a frame without atoms, which no format recognises as it stands.
+#[test]
+fn a_text_that_begins_as_a_packing_does_is_none() {
+    let mut options = ReadOptions::default();
+    options.from = Some("gro".into());
+    for title in ["BZh", "BZh9", "BZh91AY&SX"] {
+        let text = format!("{title}\n    0\n   1.00000   1.00000   1.00000\n");
+        let mut reading = Registry::builtin().open(&Source::from_bytes("x", text.into_bytes()), &options).unwrap();
+        assert!(reading.next().unwrap().is_ok(), "{title}");
+    }
+    // Nothing, as bzip2 packs it.
+    let nothing = b"BZh9\x17\x72\x45\x38\x50\x90\0\0\0\0";
+    let mut reading = Registry::builtin().open(&Source::from_bytes("x", *nothing), &options).unwrap();
+    assert_eq!(reading.header().unwrap_err().message(), "expected a title, a number of atoms and atoms, found none");
+}

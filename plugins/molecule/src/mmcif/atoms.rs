@@ -126,7 +126,7 @@ impl Build {
 
     /// Whether a row of a later model is of the same atom as row `index` of the first.
     fn is_same(&mut self, index: usize, row: &impl Row) -> bool {
-        if index >= self.molecule.atoms.len() || self.label(index as u32).as_bytes() != row.text(LABEL_ATOM) {
+        if index >= self.molecule.atoms.len() || !is_word(self.label(index as u32), row.text(LABEL_ATOM)) {
             return false;
         }
         let molecule = &self.molecule;
@@ -145,9 +145,9 @@ impl Build {
         let chain = &molecule.chains[it.chain as usize];
         let number = |item: usize| integer(row.text(item)).and_then(|number| i32::try_from(number).ok());
         let label = number(LABEL_SEQ);
-        let same = self.components[residue as usize].as_bytes() == row.text(LABEL_COMP)
-            && chain.label.as_bytes() == row.either(LABEL_ASYM, AUTH_ASYM)
-            && chain.name.as_bytes() == row.author(AUTH_ASYM, LABEL_ASYM)
+        let same = is_word(&self.components[residue as usize], row.text(LABEL_COMP))
+            && is_word(&chain.label, row.either(LABEL_ASYM, AUTH_ASYM))
+            && is_word(&chain.name, row.author(AUTH_ASYM, LABEL_ASYM))
             && it.label_number == label
             && it.number == if row.has(AUTH_SEQ) { number(AUTH_SEQ) } else { label }
             && it.insertion == first_char(row.text(INSERTION));
@@ -245,7 +245,7 @@ impl Build {
         let molecule = &mut self.molecule;
         let asym = row.either(LABEL_ASYM, AUTH_ASYM);
         let last = molecule.residues.last().map(|residue| residue.chain);
-        let last = last.filter(|&chain| molecule.chains[chain as usize].label.as_bytes() == asym);
+        let last = last.filter(|&chain| is_word(&molecule.chains[chain as usize].label, asym));
         let chain = last.unwrap_or_else(|| {
             *self.chains.entry(word(asym)).or_insert_with_key(|label| {
                 molecule.chains.push(Chain {
@@ -293,8 +293,13 @@ impl Build {
     }
 }
 
+/// Whether [`word`] of a text is this one.
+fn is_word(known: &str, text: &[u8]) -> bool {
+    known.as_bytes() == text.trim_ascii() || (!text.is_ascii() && known == word(text))
+}
+
 fn same_residue(last: &[SmolStr; 6], row: &impl Row) -> bool {
-    row.continues() || last.iter().zip(PLACE).all(|(known, item)| known.as_bytes() == row.text(item))
+    row.continues() || last.iter().zip(PLACE).all(|(known, item)| is_word(known, row.text(item)))
 }
 
 /// A whole number of a small type.

@@ -337,3 +337,21 @@ fn fractions_of_impossible_cells_are_errors() {
         }
     }
 }
+
+/// Names that are blanks once control characters are none, or that are no UTF-8: both models are of the same atoms.
+#[test]
+fn models_of_odd_names_are_one_record() {
+    let items = ["id", "type_symbol", "label_atom_id", "label_comp_id", "label_asym_id"];
+    let items = items.into_iter().chain(["Cartn_x", "Cartn_y", "Cartn_z", "pdbx_PDB_model_num"]);
+    let head: String = items.map(|item| format!("_atom_site.{item}\n")).collect();
+    for name in [&b"'   '"[..], b"' a '", b"\"\xFF\"", b"'a\t'"] {
+        let rows = [b'1', b'2'].map(|model| {
+            let row = [b"1 C ", name, b" ", name, b" ", name, b" 0 0 0 ", &[model], b"\n"].concat();
+            [&row[..], &row[..]].concat()
+        });
+        let text = [format!("data_x\nloop_\n{head}").as_bytes(), &rows.concat(), b"#\n"].concat();
+        let records = read(&text, "mmcif").unwrap();
+        let found = molecule(&records[0]);
+        assert_eq!((records.len(), found.residues.len(), found.models.len()), (1, 1, 2), "{name:?}");
+    }
+}
