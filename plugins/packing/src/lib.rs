@@ -1,7 +1,7 @@
 //! Compressions around whole inputs: gzip, Zstandard, xz, bzip2.
 //!
 //! Each unpacks as it is read, checks the checksums that the packing has, and takes members one after the other for one input, as
-//! `cat` makes them. Memory is bounded by [`WINDOW`].
+//! `cat` makes them. Memory is bounded by the window of a stream, 128 MiB at most.
 #![forbid(unsafe_code)]
 
 mod bzip2;
