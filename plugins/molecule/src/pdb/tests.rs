@@ -384,7 +384,9 @@ fn a_cell_fits_its_columns_or_is_refused() {
     let (found, lost) = cell([1_234_567.891, 40.0, 30.12345]);
     assert_eq!(found.unwrap().unwrap().lengths, [1_234_567.9, 40.0, 30.123]);
     assert_eq!(lost, ["pdb.precision"]);
-    assert_eq!(cell([1e10, 1.0, 1.0]).0.unwrap_err().kind(), mediary_core::ErrorKind::Unsupported);
+    for edge in [1e10, f64::NAN] {
+        assert_eq!(cell([edge, 10.0, 1.0]).0.unwrap_err().kind(), mediary_core::ErrorKind::Unsupported);
+    }
     let (found, lost) = cell([1.0; 3]);
     assert_eq!((found.unwrap(), lost), (None, vec!["pdb.cell".to_owned()]));
 }

@@ -330,9 +330,9 @@ fn symbol(element: Element, isotope: u16) -> String {
 /// A number in `width` columns, with fewer decimals where it is too long; `rounded` counts those that changed.
 fn fixed<T>(value: T, width: usize, decimals: usize, rounded: &mut u64) -> Result<String>
 where
-    T: std::fmt::Display + std::str::FromStr + PartialEq + Copy,
+    T: std::fmt::Display + std::str::FromStr + PartialEq + Copy + Into<f64>,
 {
-    for decimals in (0..=decimals).rev() {
+    for decimals in (0..=decimals).rev().filter(|_| value.into().is_finite()) {
         let text = format!("{value:width$.decimals$}");
         if text.len() <= width {
             *rounded += u64::from(text.trim_start().parse().ok() != Some(value));
