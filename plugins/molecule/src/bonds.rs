@@ -2,7 +2,7 @@
 
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Atoms, Bond, BondOrder, BondSource};
-use mediary_core::{Context, Result};
+use mediary_core::{Context, OptionSpec, OptionType, Result};
 
 use crate::elements::{covalent_radius, is_nonmetal};
 
@@ -15,6 +15,14 @@ const TOO_CLOSE: f64 = 0.4;
 const CROWDED: usize = 400;
 /// Edge of the cubes of the grid in Å: no two nonmetals are bonded over more.
 const CUBE: f64 = 3.4;
+
+/// The option of readers of structures whose files leave out most bonds.
+pub(crate) const OPTION: OptionSpec = OptionSpec::read(
+    "bonds",
+    OptionType::Choice(&["file", "template", "all"]),
+    "all",
+    "where bonds come from: the file alone, standard residues too, or distances between other atoms as well",
+);
 
 /// Bonds as they are found.
 #[derive(Default)]

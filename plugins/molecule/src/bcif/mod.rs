@@ -27,8 +27,7 @@ mod read;
 mod write;
 
 use mediary_core::{
-    Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, OptionSpec, OptionType, Output,
-    Probe, Result, Source,
+    Confidence, Context, Format, FormatInfo, FormatReader, Kind, MediaRecord, Output, Probe, Result, Source,
 };
 
 const INFO: FormatInfo = FormatInfo::new("bcif", "BinaryCIF", &[Kind::Molecule])
@@ -36,21 +35,8 @@ const INFO: FormatInfo = FormatInfo::new("bcif", "BinaryCIF", &[Kind::Molecule])
     .media_types(&["application/x-binary-cif"])
     .probes_without_signature()
     .reads()
-    .options(&[OptionSpec::read(
-        "bonds",
-        OptionType::Choice(&["file", "template", "all"]),
-        "all",
-        "where bonds come from: the file alone, standard residues too, or distances between other atoms as well",
-    )])
-    .writes(&[
-        Feature::Residues,
-        Feature::Bonds,
-        Feature::Models,
-        Feature::Cell,
-        Feature::Charges,
-        Feature::Altlocs,
-        Feature::DoublePrecision,
-    ])
+    .options(&[crate::bonds::OPTION])
+    .writes(crate::mmcif::FEATURES)
     .spec("https://github.com/molstar/BinaryCIF/blob/master/encoding.md");
 
 struct Bcif;

@@ -41,21 +41,14 @@ mod symbol;
 pub(crate) mod table;
 pub(crate) mod token;
 
-use mediary_core::{
-    Confidence, Context, Format, FormatInfo, FormatReader, Kind, OptionSpec, OptionType, Probe, Result, Source,
-};
+use mediary_core::{Confidence, Context, Format, FormatInfo, FormatReader, Kind, Probe, Result, Source};
 
 const INFO: FormatInfo = FormatInfo::new("cif", "Crystallographic Information File", &[Kind::Molecule])
     .extensions(&["cif", "mcif"])
     .media_types(&["chemical/x-cif"])
     .probes_without_signature()
     .reads()
-    .options(&[OptionSpec::read(
-        "bonds",
-        OptionType::Choice(&["file", "template", "all"]),
-        "all",
-        "where bonds come from: the file alone, standard residues too, or distances between other atoms as well",
-    )])
+    .options(&[crate::bonds::OPTION])
     .many_records()
     .spec("https://www.iucr.org/resources/cif/spec/version1.1/cifsyntax");
 

@@ -54,32 +54,30 @@ pub(crate) mod sink;
 pub(crate) mod write;
 
 use mediary_core::{
-    Canonical, Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, OptionSpec,
-    OptionType, Output, Probe, Result, Source,
+    Canonical, Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, Output, Probe,
+    Result, Source,
 };
 
 use crate::cif::{self, Look};
+
+/// What both forms of mmCIF keep.
+pub(crate) const FEATURES: &[Feature] = &[
+    Feature::Residues,
+    Feature::Bonds,
+    Feature::Models,
+    Feature::Cell,
+    Feature::Charges,
+    Feature::Altlocs,
+    Feature::DoublePrecision,
+];
 
 const INFO: FormatInfo = FormatInfo::new("mmcif", "mmCIF", &[Kind::Molecule])
     .extensions(&["cif", "mmcif", "mcif"])
     .media_types(&["chemical/x-mmcif"])
     .probes_without_signature()
     .reads()
-    .options(&[OptionSpec::read(
-        "bonds",
-        OptionType::Choice(&["file", "template", "all"]),
-        "all",
-        "where bonds come from: the file alone, standard residues too, or distances between other atoms as well",
-    )])
-    .writes(&[
-        Feature::Residues,
-        Feature::Bonds,
-        Feature::Models,
-        Feature::Cell,
-        Feature::Charges,
-        Feature::Altlocs,
-        Feature::DoublePrecision,
-    ])
+    .options(&[crate::bonds::OPTION])
+    .writes(FEATURES)
     .many_records()
     .canonical(&[Canonical { kind: Kind::Molecule, integer: None }])
     .spec("https://mmcif.wwpdb.org/dictionaries/mmcif_pdbx_v50.dic/Index/");

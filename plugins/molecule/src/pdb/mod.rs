@@ -44,8 +44,7 @@ mod read;
 mod write;
 
 use mediary_core::{
-    Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, OptionSpec, OptionType, Output,
-    Probe, Result, Source,
+    Confidence, Context, Feature, Format, FormatInfo, FormatReader, Kind, MediaRecord, Output, Probe, Result, Source,
 };
 
 const INFO: FormatInfo = FormatInfo::new("pdb", "Protein Data Bank", &[Kind::Molecule])
@@ -55,12 +54,7 @@ const INFO: FormatInfo = FormatInfo::new("pdb", "Protein Data Bank", &[Kind::Mol
     .reads()
     .writes(&[Feature::Residues, Feature::Models, Feature::Charges])
     .many_records()
-    .options(&[OptionSpec::read(
-        "bonds",
-        OptionType::Choice(&["file", "template", "all"]),
-        "all",
-        "where bonds come from: the file alone, standard residues too, or distances between other atoms as well",
-    )])
+    .options(&[crate::bonds::OPTION])
     .spec("https://www.wwpdb.org/documentation/file-format-content/format33/v3.3.html");
 
 /// Records of the specification that are passed over, and those that are read apart from atoms.
