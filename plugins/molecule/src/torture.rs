@@ -41,6 +41,24 @@ pub(crate) fn findings(records: &[MediaRecord]) -> Vec<Diagnostic> {
     records.iter().flat_map(|record| record.diagnostics.to_vec()).collect()
 }
 
+/// So many copies, in each of which up to `most` bytes are others. The same `state` makes the same copies.
+pub(crate) fn damaged(bytes: &[u8], copies: usize, most: usize, mut state: u64) -> impl Iterator<Item = Vec<u8>> {
+    (0..copies).map(move |_| {
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as usize
+        };
+        let mut broken = bytes.to_vec();
+        for _ in 0..1 + random() % most {
+            let at = random() % broken.len();
+            broken[at] = random() as u8;
+        }
+        broken
+    })
+}
+
 /// Cuts the file at many places and turns bytes in others. Cuts that take more than white space must be noticed, unless
 /// `silent` knows better.
 fn torture(path: &str, format: &str, silent: impl Fn(&[u8]) -> bool) {
@@ -59,19 +77,7 @@ fn torture(path: &str, format: &str, silent: impl Fn(&[u8]) -> bool) {
             }
         }
     }
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as usize
-    };
-    for _ in 0..200 {
-        let mut broken = bytes.clone();
-        for _ in 0..1 + random() % 8 {
-            let at = random() % broken.len();
-            broken[at] = random() as u8;
-        }
+    for broken in damaged(&bytes, 200, 8, 0x2545_F491_4F6C_DD1D) {
         for strictness in [mediary_core::Strictness::Lenient, mediary_core::Strictness::Strict] {
             let _ = read_with(&broken, format, |options| options.strictness = strictness);
         }

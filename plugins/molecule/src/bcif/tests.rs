@@ -1,17 +1,10 @@
-use mediary_core::record::Molecule;
-use mediary_core::{Context, ErrorKind, Limits, Media, MediaRecord, Output, Registry, WriteOptions};
+use mediary_core::{Context, ErrorKind, Limits, MediaRecord, Output, Registry, WriteOptions};
 
 use super::decode::{Values, decode};
 use super::{encode, pack::Packer};
 use crate::msgpack::Decoder;
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
+use crate::testing::molecule;
+use crate::torture::{damaged, data, findings, read, read_with};
 
 fn written(record: &mut MediaRecord, format: &str) -> Vec<u8> {
     let mut out = Output::memory();
@@ -197,19 +190,7 @@ fn cuts_flips_and_limits_are_survived() {
             let error = read(&whole[..cut], "bcif").unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Unsupported), "{path} {cut}: {error}");
         }
-        let mut state = 88_172_645_463_325_252_u64;
-        let mut random = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as usize
-        };
-        for _ in 0..400 {
-            let mut broken = whole.clone();
-            for _ in 0..1 + random() % 6 {
-                let at = random() % broken.len();
-                broken[at] = random() as u8;
-            }
+        for broken in damaged(&whole, 400, 6, 88_172_645_463_325_252) {
             let mut limits = Limits::default();
             limits.alloc_bytes = 64 << 20;
             let _ = read_with(&broken, "bcif", |options| options.limits = limits);

@@ -1,16 +1,9 @@
-use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{BondOrder, BondSource};
-use mediary_core::{ErrorKind, Media, MediaRecord, Registry, Source, Strictness};
+use mediary_core::{ErrorKind, Registry, Source, Strictness};
 use serde_json::json;
 
+use crate::testing::molecule;
 use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
 
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() < 2e-6

@@ -2,14 +2,8 @@ use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Atoms, Bond, BondOrder, Chain, Element, Model, Residue};
 use mediary_core::{Media, MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
 
-use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
+use crate::testing::molecule;
+use crate::torture::{damaged, data, findings, read, read_with};
 
 fn written(records: &mut [MediaRecord]) -> Vec<u8> {
     let mut out = Output::memory();
@@ -231,19 +225,7 @@ fn cuts_and_flips_are_survived() {
                 }
             }
         }
-        let mut state = 88_172_645_463_325_252_u64;
-        let mut random = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as usize
-        };
-        for _ in 0..300 {
-            let mut broken = bytes.clone();
-            for _ in 0..1 + random() % 6 {
-                let at = random() % broken.len();
-                broken[at] = random() as u8;
-            }
+        for broken in damaged(&bytes, 300, 6, 88_172_645_463_325_252) {
             let _ = read_with(&broken, "mmcif", |options| options.strictness = Strictness::Lenient);
         }
     }

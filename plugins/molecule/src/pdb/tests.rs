@@ -1,16 +1,9 @@
-use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{BondOrder, BondSource};
 use mediary_core::{Facts, Media, MediaRecord, Output, Registry, Source, Strictness, WriteOptions};
 
 use super::*;
+use crate::testing::molecule;
 use crate::torture::{data, findings, read, read_with};
-
-fn molecule(record: &MediaRecord) -> &Molecule {
-    match &record.media {
-        Media::Molecule(molecule) => molecule,
-        other => panic!("{:?}", other.kind()),
-    }
-}
 
 fn codes(records: &[MediaRecord]) -> Vec<(String, u64)> {
     findings(records).iter().map(|finding| (finding.code.to_string(), finding.count)).collect()
