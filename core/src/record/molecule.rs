@@ -149,6 +149,9 @@ impl Atoms {
     }
 }
 
+/// Atoms of each element, by atomic number; 0 is unknown.
+type ElementCounts = [u64; SYMBOLS.len()];
+
 /// Atoms of a residue that are looked back through for an alternate location: no real residue has more.
 const MOST_BEFORE: usize = 256;
 
@@ -419,7 +422,10 @@ impl Molecule {
     /// hydrogens count; unknown elements and alternate locations after the first do not.
     #[must_use]
     pub fn formula(&self) -> String {
-        let numbers = self.element_counts();
+        Self::formula_of(&self.element_counts())
+    }
+
+    fn formula_of(numbers: &ElementCounts) -> String {
         let known = numbers.iter().zip(SYMBOLS).skip(1).filter(|&(&count, _)| count > 0);
         let mut counts: BTreeMap<&str, u64> = known.map(|(&count, symbol)| (symbol, count)).collect();
         let mut formula = String::new();
@@ -445,7 +451,11 @@ impl Molecule {
     /// number of atoms whose isotope is given.
     #[must_use]
     pub fn mass(&self) -> f64 {
-        let all: f64 = self.element_counts().iter().zip(WEIGHTS).map(|(&count, weight)| count as f64 * weight).sum();
+        self.mass_of(&self.element_counts())
+    }
+
+    fn mass_of(&self, numbers: &ElementCounts) -> f64 {
+        let all: f64 = numbers.iter().zip(WEIGHTS).map(|(&count, weight)| count as f64 * weight).sum();
         let isotopes = self.atoms.isotopes.iter().zip(&self.atoms.elements).enumerate();
         let labelled = isotopes.filter(|&(index, (&isotope, element))| {
             isotope != 0 && *element != Element::UNKNOWN && !self.is_alternate(index)
@@ -454,8 +464,7 @@ impl Molecule {
         ((all + shifted) * 1000.0).round() / 1000.0
     }
 
-    /// Atoms of each element, by atomic number; 0 is unknown.
-    fn element_counts(&self) -> [u64; SYMBOLS.len()] {
+    fn element_counts(&self) -> ElementCounts {
         let mut counts = [0; SYMBOLS.len()];
         for (index, element) in self.atoms.elements.iter().enumerate() {
             if !self.is_alternate(index) {
@@ -491,6 +500,7 @@ impl Molecule {
         let mut chains: Vec<&str> = self.chains.iter().map(|chain| chain.name.as_str()).collect();
         chains.sort_unstable();
         chains.dedup();
+        let numbers = self.element_counts();
         MoleculeFacts {
             molecules: Some(1),
             atoms: Some(self.atoms.len() as u64),
@@ -499,8 +509,8 @@ impl Molecule {
             residues: Some(self.residues.len() as u64),
             chains: Some(chains.len() as u64),
             models: Some(self.models.len() as u64),
-            formula: Some(self.formula()),
-            mass: Some(self.mass()),
+            formula: Some(Self::formula_of(&numbers)),
+            mass: Some(self.mass_of(&numbers)),
             cell: self.cell.map(|cell| {
                 let [a, b, c] = cell.lengths;
                 let [alpha, beta, gamma] = cell.angles;
