@@ -9,3 +9,4 @@ mod jpeg;
 mod png;
 #[cfg(test)]
 mod testing;
+mod tiff;
