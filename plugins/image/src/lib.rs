@@ -7,6 +7,7 @@ mod encode;
 mod exif;
 mod gif;
 mod jpeg;
+mod operations;
 mod png;
 #[cfg(test)]
 mod testing;
