@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod decode;
+mod encode;
 mod exif;
 mod gif;
 mod jpeg;
+mod operations;
 mod png;
 #[cfg(test)]
 mod testing;
