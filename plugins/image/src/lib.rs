@@ -5,7 +5,9 @@
 mod decode;
 mod encode;
 mod exif;
+mod exr;
 mod gif;
+mod hdr;
 mod jpeg;
 mod operations;
 mod png;

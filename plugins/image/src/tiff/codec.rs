@@ -116,16 +116,7 @@ impl Codec {
             Self::PackBits => packbits(packed, out),
             Self::Lzw => lzw(packed, out),
             Self::Deflate => deflate(packed, out),
-            Self::Fax(coding) => {
-                let done = fax::decode(packed, *coding, width as usize, out);
-                let bytes = done.rows * (width as usize).div_ceil(8);
-                if done.broken > 0 {
-                    let text = format!("{} rows of facsimile have codes that there are none of", done.broken);
-                    if bytes < out.len() { Unpacked::until(bytes, text) } else { lines(bytes, done.broken, cx)? }
-                } else {
-                    Unpacked::whole(bytes)
-                }
-            }
+            Self::Fax(coding) => fax::decode(packed, *coding, width as usize, out),
             Self::Jpeg(jpeg) => jpeg.unpack(packed, width, out, cx)?,
             Self::Lzma => {
                 let reader = lzma_rust2::XzReader::new_mem_limit(packed, false, (WINDOW >> 10) as u32);
@@ -135,16 +126,6 @@ impl Codec {
             Self::Thunder => thunder(packed, width as usize, out),
         })
     }
-}
-
-/// Rows of facsimile in which a code is wrong, as a noisy line makes them: they are there as far as it goes.
-fn lines(bytes: usize, broken: u64, cx: &Context) -> Result<Unpacked> {
-    let text = "a row of facsimile has a code that there is none of, it is white from there on";
-    if cx.strictness() == mediary_core::Strictness::Strict {
-        return Err(Error::malformed(text));
-    }
-    cx.report_times(mediary_core::Severity::Error, "fax-row", text, None, broken);
-    Ok(Unpacked::whole(bytes))
 }
 
 /// TIFF 6.0, section 9.

@@ -41,7 +41,7 @@ macro_rules! whole {
 
             fn divided(self, alpha: Self) -> Self {
                 if alpha == 0 {
-                    return self;
+                    return 0;
                 }
                 let value = <$wide>::from(self) * <$wide>::from(Self::MAX) / <$wide>::from(alpha);
                 value.min(Self::MAX.into()) as Self
@@ -143,12 +143,14 @@ pub(super) struct YCbCr {
 impl YCbCr {
     fn of(tiff: &Tiff, directory: &Directory, cx: &Context) -> Result<Self> {
         let luma = tiff.reals(directory, tags::LUMA, cx)?.filter(|luma| luma.len() >= 3);
-        let luma = luma.unwrap_or_else(|| vec![0.299, 0.587, 0.114]);
+        let (usual, black_and_white) = ([0.299, 0.587, 0.114], [0.0, 255.0, 128.0, 255.0, 128.0, 255.0]);
         let reference = tiff.reals(directory, tags::REFERENCE, cx)?.filter(|reference| reference.len() >= 6);
-        let reference = reference.unwrap_or_else(|| vec![0.0, 255.0, 128.0, 255.0, 128.0, 255.0]);
+        let mut reference = reference.unwrap_or_else(|| black_and_white.to_vec());
+        let mut luma = luma.unwrap_or_else(|| usual.to_vec());
         if luma[1] == 0.0 || luma.iter().chain(&reference).any(|value| !value.is_finite()) {
-            let text = format!("expected coefficients of red, green and blue, found {luma:?} and {reference:?}");
-            return Err(Error::malformed(text).at(Location::element("tag 529").with_byte(directory.at)));
+            let text = format!("expected coefficients of red, green and blue, found {luma:?}; {usual:?} are taken");
+            cx.tolerate("coefficients", text, Location::element("tag 529").with_byte(directory.at))?;
+            (luma, reference) = (usual.to_vec(), black_and_white.to_vec());
         }
         Ok(Self::new([luma[0] as f32, luma[1] as f32, luma[2] as f32], &reference))
     }

@@ -79,6 +79,15 @@ impl Tiff {
         Ok(tiff)
     }
 
+    /// Fills `buffer` with what stands at `at`.
+    pub(super) fn exact(&self, at: u64, buffer: &mut [u8], what: &str) -> Result<()> {
+        if at > self.source.len() {
+            let text = format!("expected {what} at byte {at}, found the end of the file at {}", self.source.len());
+            return Err(Error::malformed(text).at_byte(at).with_hint("the file is cut short; fetch or copy it again"));
+        }
+        self.source.read_exact_at(at, buffer, what)
+    }
+
     /// Bytes as an unsigned number in the order of the file.
     pub(super) fn number(&self, bytes: &[u8]) -> u64 {
         let push = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
@@ -88,7 +97,7 @@ impl Tiff {
     pub(super) fn directory(&self, at: u64, cx: &Context) -> Result<Directory> {
         let (count_bytes, entry_bytes, offset_bytes) = if self.wide { (8, 20, 8) } else { (2, 12, 4) };
         let mut count = [0; 8];
-        self.source.read_exact_at(at, &mut count[..count_bytes], "a directory")?;
+        self.exact(at, &mut count[..count_bytes], "a directory")?;
         let count = self.number(&count[..count_bytes]);
         let start = at + count_bytes as u64;
         let left = self.source.len().saturating_sub(start);
@@ -166,17 +175,16 @@ impl Tiff {
         let bytes = cx.budget().vec::<u8>("values", entry.count.saturating_mul(size), 1, left);
         let mut bytes = bytes.map_err(|error| error.at(place(entry)))?;
         bytes.resize((entry.count * size) as usize, 0);
-        self.source.read_exact_at(entry.at, &mut bytes, "the values of a tag").map_err(|error| error.at(place(entry)))?;
+        self.exact(entry.at, &mut bytes, "the values of a tag").map_err(|error| error.at(place(entry)))?;
         Ok(bytes)
     }
 
     /// The values of an integer tag, whatever the width of the integers.
     pub(super) fn numbers(&self, directory: &Directory, tag: u16, cx: &Context) -> Result<Option<Vec<u64>>> {
         const BYTE: u16 = 1;
-        const UNDEFINED: u16 = 7;
         let Some(entry) = directory.entry(tag) else { return Ok(None) };
         let signed = match entry.kind {
-            BYTE | 3 | 4 | UNDEFINED | 13 | 16 | 18 => false,
+            BYTE | 3 | 4 | 13 | 16 | 18 => false,
             6 | 8 | 9 | 17 => true,
             found => {
                 return Err(Error::malformed(format!("expected whole numbers, found values of type {found}")).at(place(entry)));

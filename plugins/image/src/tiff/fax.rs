@@ -4,6 +4,8 @@
 
 use std::sync::LazyLock;
 
+use super::codec::Unpacked;
+
 /// Bits of the longest code.
 const LONGEST: u32 = 13;
 
@@ -16,14 +18,6 @@ pub(super) enum Coding {
     Group3 { two: bool },
     /// Two-dimensional rows without marks.
     Group4,
-}
-
-/// What came of some rows.
-pub(super) struct Decoded {
-    /// Rows that are there.
-    pub(super) rows: usize,
-    /// Rows in which a code is wrong; they are white from there on.
-    pub(super) broken: u64,
 }
 
 /// Codes of white runs of 0 to 63, and of 64, 128 to 1728 (T.4, tables 2 and 3a).
@@ -153,27 +147,36 @@ impl Bits<'_> {
         false
     }
 
-    /// Goes on to the next mark.
-    fn resume(&mut self) {
+    /// Goes on to the next mark, if there is one.
+    fn resume(&mut self) -> bool {
         while !self.at_end() && self.peek() >> 13 != 0 {
             self.at += 1;
         }
+        !self.at_end()
     }
 }
 
-/// Decodes up to `out` whole rows of `width` pixels; black is 1. `out` is zeroed.
-pub(super) fn decode(bytes: &[u8], coding: Coding, width: usize, out: &mut [u8]) -> Decoded {
+/// Decodes rows of `width` pixels as far as they go; black is 1. `out` is zeroed. Where a line was noisy or was cut, what
+/// is missing stays white.
+pub(super) fn decode(bytes: &[u8], coding: Coding, width: usize, out: &mut [u8]) -> Unpacked {
     let mut bits = Bits { bytes, at: 0 };
-    let mut done = Decoded { rows: 0, broken: 0 };
+    let (mut rows, mut broken) = (0_usize, 0_u64);
+    // Where there are marks, what stands between a row and the next mark is noise.
+    let marked = matches!(coding, Coding::Group3 { .. }) && Bits { bytes, at: 0 }.resume();
     // Where the colour changes in the row above and in this one.
     let (mut above, mut changes) = (Vec::new(), Vec::new());
-    for row in out.chunks_exact_mut(width.div_ceil(8)) {
+    let row_bytes = width.div_ceil(8);
+    for row in out.chunks_exact_mut(row_bytes) {
         let mut flat = true;
         match coding {
             Coding::Plain { words } => bits.at = bits.at.next_multiple_of(if words { 16 } else { 8 }),
             Coding::Group4 => flat = false,
             Coding::Group3 { two } => {
                 let mut marks = 0;
+                if marked && bits.peek() >> 13 != 0 {
+                    broken += 1;
+                    bits.resume();
+                }
                 while bits.mark() {
                     marks += 1;
                     if two {
@@ -182,7 +185,7 @@ pub(super) fn decode(bytes: &[u8], coding: Coding, width: usize, out: &mut [u8])
                     }
                 }
                 // Six are the end.
-                if marks > 1 && done.rows > 0 {
+                if marks > 1 && rows > 0 {
                     break;
                 }
             }
@@ -193,28 +196,27 @@ pub(super) fn decode(bytes: &[u8], coding: Coding, width: usize, out: &mut [u8])
         changes.clear();
         let result = if flat { one(&mut bits, width, &mut changes) } else { two(&mut bits, width, &above, &mut changes) };
         if result.is_err() {
-            // Two marks are the end of group 4; otherwise the rows below refer to this one and are lost.
-            if coding == Coding::Group4 {
-                let ends = changes.is_empty() && bits.mark();
-                done.broken += u64::from(!ends);
-                break;
-            }
-            done.broken += 1;
-            if let Coding::Group3 { .. } = coding {
-                bits.resume();
-            } else if bits.at_end() {
-                break;
-            }
-            if matches!(coding, Coding::Plain { .. }) {
+            // Two marks are the end of group 4.
+            broken += u64::from(coding != Coding::Group4 || !changes.is_empty() || !bits.mark());
+            if !matches!(coding, Coding::Group3 { .. }) {
                 // Nothing tells where the next row begins.
                 break;
             }
+            bits.resume();
         }
         paint(row, width, &changes);
         std::mem::swap(&mut above, &mut changes);
-        done.rows += 1;
+        rows += 1;
     }
-    done
+    let count = out.len() / row_bytes;
+    if rows == 0 {
+        return Unpacked::until(0, "there are no rows of facsimile");
+    }
+    if broken == 0 && rows == count {
+        return Unpacked::whole(out.len());
+    }
+    let text = format!("expected {count} rows of facsimile, found {rows}, {broken} of them broken; what is missing is white");
+    Unpacked::until(out.len(), text)
 }
 
 /// A row of runs, white first.
@@ -310,7 +312,8 @@ mod tests {
         // 1011 10 0111 010 in group 3 without marks.
         let mut out = [0; 4];
         let done = decode(&[0b1011_1001, 0b1101_0000, 0b1011_1001], Coding::Plain { words: false }, 10, &mut out);
-        assert_eq!((done.rows, done.broken), (1, 1));
+        let text = "expected 2 rows of facsimile, found 1, 1 of them broken; what is missing is white";
+        assert_eq!((done.bytes, done.problem.as_deref()), (4, Some(text)));
         assert_eq!(out, [0b0000_1110, 0b0100_0000, 0, 0]);
     }
 }

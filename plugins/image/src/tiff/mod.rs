@@ -20,7 +20,8 @@
 //!
 //! Samples of 1 to 8 bits become 8, of 9 to 16 become 16, over their full range. Wider, signed and float samples become
 //! floats with the values they have; `tiff.rounded` counts what is not exact. RGB and CMYK of floats are taken for linear
-//! light, other floats and wide numbers have no colour. Palettes and other colours become RGB, CMYK without a profile.
+//! light, other floats and wide numbers have no colour and are shown from their least to their greatest, that of GDAL for
+//! no data left out. Palettes and other colours become RGB, CMYK without a profile.
 //! Associated alpha is divided out; samples beyond alpha are left out (`tiff.extra-samples`). The orientation is applied.
 //! Texts, density, EXIF, XMP, the keys of GeoTIFF and what ImageJ, OME and GDAL say become properties; the position where
 //! a picture was taken only with the option `gps`.
@@ -167,6 +168,10 @@ impl FormatReader for Reader {
             decode::upright(&cx, page.width, page.height, page.channels(), samples, page.orientation)?;
         image.color_space = if profile.is_some() { ColorSpace::Icc } else { page.color_space() };
         image.icc = profile;
+        if image.color_space == ColorSpace::Unknown {
+            let none = self.tiff.text(&directory, tags::GDAL_NO_DATA, 64, &cx).ok().flatten();
+            image.range = decode::range(&image, none.and_then(|none| none.trim().parse().ok()));
+        }
         image.source_bits = page.source_bits();
         image.frames = chain.pages.len() as u64;
         let mut record = MediaRecord::new(image);

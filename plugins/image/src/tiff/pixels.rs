@@ -1,7 +1,7 @@
 //! From strips and tiles to the samples of a picture.
 
 use mediary_core::record::Samples;
-use mediary_core::{Context, Error, Location, Result};
+use mediary_core::{Context, Error, Location, Result, Severity, Strictness};
 
 use super::codec::Codec;
 use super::color::{self, Table};
@@ -19,7 +19,7 @@ pub(super) fn read(tiff: &Tiff, directory: &Directory, page: &mut Page, cx: &Con
     if page.compression == 6 {
         chunks.join(tiff, directory, page, cx)?;
     }
-    if matches!(codec, Codec::Jpeg(_)) && page.colors == Colors::YCbCr && !page.planar {
+    if matches!(&codec, Codec::Jpeg(jpeg) if jpeg.makes_rgb()) {
         page.colors = Colors::Rgb;
     }
     let table = Table::of(tiff, directory, page, cx)?;
@@ -31,9 +31,9 @@ pub(super) fn read(tiff: &Tiff, directory: &Directory, page: &mut Page, cx: &Con
         Depth::F32 => Samples::F32(job.fill(decode::buffer::<f32>(cx, count)?)?.into()),
     };
     let text = "samples are rounded to floats of 32 bits";
-    cx.report_times(mediary_core::Severity::Warning, "rounded", text, None, job.inexact);
+    cx.report_times(Severity::Warning, "rounded", text, None, job.inexact);
     let text = "strips or tiles that are not in the file are 0";
-    cx.report_times(mediary_core::Severity::Info, "sparse", text, None, job.sparse);
+    cx.report_times(Severity::Info, "sparse", text, None, job.sparse);
     let samples = color::finish(page, &table, samples, cx)?;
     // Places and tables are gone; samples stay counted.
     let kept = samples.len() as u64 * u64::from(samples.bits() / 8);
@@ -114,17 +114,13 @@ impl Chunks {
         Ok(packed)
     }
 
-    /// Puts the parts of JPEG of the old kind together; the page is one strip then.
+    /// Takes the one stream of JPEG of the old kind, if there is one; the page is one strip then.
     fn join(&mut self, tiff: &Tiff, directory: &Directory, page: &mut Page, cx: &Context) -> Result<()> {
-        if page.tiled || page.planar {
-            return Err(Error::unsupported("JPEG of the old kind in tiles or planes is not read").at_byte(directory.at));
+        if let Some(stream) = jpeg::whole_stream(tiff, directory, cx)? {
+            page.chunk = (page.width, page.height);
+            page.tiled = false;
+            (self.across, self.plane, self.joined) = (1, 1, Some(stream));
         }
-        let strips: Vec<_> =
-            (0..self.offsets.len()).map(|number| self.packed(tiff, number, cx)).collect::<Result<_>>()?;
-        let stream = jpeg::old_stream(tiff, directory, page, &strips, cx)?;
-        cx.budget().take(stream.len() as u64)?;
-        page.chunk = (page.width, page.height);
-        (self.across, self.plane, self.joined) = (1, 1, Some(stream));
         Ok(())
     }
 }
@@ -219,7 +215,10 @@ impl Job<'_> {
             let error = Error::malformed(text).at(place()).with_hint("--lenient reads what there is, the rest is 0");
             cx.unless_lenient("damaged", error)?;
         } else if let Some(problem) = done.problem {
-            cx.tolerate("damaged-end", problem, place())?;
+            if cx.strictness() == Strictness::Strict {
+                return Err(Error::malformed(problem).at(place()));
+            }
+            cx.report(Severity::Error, "damaged", problem, Some(place()));
         }
         if page.subsampling != (1, 1) {
             let whole = decode::buffer::<u8>(cx, row_bytes.saturating_mul(rows.into()))?;
@@ -385,9 +384,9 @@ impl Stored for f32 {
         job.each(stored, across, |at, value| {
             let Some(sample) = row.get_mut(at) else { return };
             *sample = match (page.format, page.bits) {
-                (Format::Float, 16) => half(value as u16),
+                (Format::Float, 16) => decode::half(value as u16),
                 // One bit of sign, 7 of exponent, 16 of fraction.
-                (Format::Float, 24) => small_float(value as u32),
+                (Format::Float, 24) => decode::float_24(value as u32),
                 (Format::Float, 32) => Self::from_bits(value as u32),
                 (Format::Float, _) => {
                     let wide = f64::from_bits(value);
@@ -407,46 +406,5 @@ impl Stored for f32 {
             };
         });
         job.inexact += inexact;
-    }
-}
-
-/// A float of 16 bits: 5 of exponent, 10 of fraction.
-fn half(bits: u16) -> f32 {
-    widened(u32::from(bits), 5, 10)
-}
-
-fn small_float(bits: u32) -> f32 {
-    widened(bits, 7, 16)
-}
-
-/// A float of `exponent` and `fraction` bits behind its sign.
-fn widened(bits: u32, exponent: u32, fraction: u32) -> f32 {
-    let negative = bits >> (exponent + fraction) & 1 == 1;
-    let most = (1 << exponent) - 1;
-    let (power, rest) = (bits >> fraction & most, bits & ((1 << fraction) - 1));
-    let bias = (most >> 1) as i32;
-    let value = match power {
-        0 => rest as f32 * ((1 - bias - fraction as i32) as f32).exp2(),
-        power if power == most => f32::from_bits(0x7F80_0000 | rest << (23 - fraction)),
-        power => f32::from_bits((power as i32 - bias + 127) as u32 * (1 << 23) | rest << (23 - fraction)),
-    };
-    if negative { -value } else { value }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_floats_are_exact() {
-        for (bits, value) in
-            [(0x3C00, 1.0), (0xC000, -2.0), (0x7BFF, 65504.0), (0x0001, 5.960_464_5e-8), (0x0400, 6.103_515_6e-5), (0x3555, 0.333_251_95)]
-        {
-            assert_eq!(half(bits), value, "{bits:04x}");
-        }
-        assert_eq!(half(0x7C00), f32::INFINITY);
-        assert!(half(0x7E00).is_nan());
-        assert_eq!(small_float(0x3F_0000), 1.0);
-        assert_eq!(small_float(0xC0_8000), -3.0);
     }
 }
