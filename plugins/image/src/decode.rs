@@ -240,7 +240,14 @@ mod tests {
             assert!(value.is_nan() || to_half(value) == bits, "{bits:04x}");
         }
         // IEEE 754: ties to even, and beyond the greatest to infinity.
-        for (value, bits) in [(1.000_488_3, 0x3C00), (1.001_464_8, 0x3C02), (65520.0, 0x7C00), (65519.9, 0x7BFF), (2.9e-8, 0), (3.1e-8, 1)] {
+        for (value, bits) in [
+            (1.000_488_3, 0x3C00),
+            (1.001_464_8, 0x3C02),
+            (65520.0, 0x7C00),
+            (65519.9, 0x7BFF),
+            (2.9e-8, 0),
+            (3.1e-8, 1),
+        ] {
             assert_eq!(to_half(value), bits, "{value}");
         }
     }

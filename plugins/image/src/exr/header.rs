@@ -80,7 +80,8 @@ impl Window {
 
     /// Pixels across and down; `None` where the ends are the wrong way round or too far apart.
     pub(super) fn size(&self) -> Option<(u32, u32)> {
-        let side = |min: i32, max: i32| u32::try_from(i64::from(max) - i64::from(min) + 1).ok().filter(|&side| side > 0);
+        let side =
+            |min: i32, max: i32| u32::try_from(i64::from(max) - i64::from(min) + 1).ok().filter(|&side| side > 0);
         Some((side(self.min.0, self.max.0)?, side(self.min.1, self.max.1)?))
     }
 }
@@ -121,7 +122,9 @@ impl Headers {
         source.read_exact_at(0, &mut head, "the magic number and version")?;
         reader.consume_exactly(8)?;
         if head[..4] != super::MAGIC {
-            return Err(Error::malformed(format!("expected {:02x?}, found {:02x?}", super::MAGIC, &head[..4])).at_byte(0));
+            return Err(
+                Error::malformed(format!("expected {:02x?}, found {:02x?}", super::MAGIC, &head[..4])).at_byte(0)
+            );
         }
         let version = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
         if version & 0xFF != 2 {
@@ -177,7 +180,8 @@ impl Part {
             reader.read_exact(&mut size).map_err(|_| ended(at))?;
             let size = i32::from_le_bytes(size);
             let size = u64::try_from(size).ok().filter(|&size| size <= MAX_ATTRIBUTE).ok_or_else(|| {
-                Error::malformed(format!("expected at most {MAX_ATTRIBUTE} bytes of {name:?}, found {size}")).at_byte(at)
+                Error::malformed(format!("expected at most {MAX_ATTRIBUTE} bytes of {name:?}, found {size}"))
+                    .at_byte(at)
             })?;
             let left = reader.source_len().saturating_sub(reader.position());
             if size > left {
@@ -196,7 +200,9 @@ impl Part {
                 }
                 ("dataWindow", "box2i") => part.data = Window::of(&value).ok_or_else(wrong)?,
                 ("displayWindow", "box2i") => part.display = Window::of(&value).ok_or_else(wrong)?,
-                ("tiles", "tiledesc") => part.tiles = Some((number(0).ok_or_else(wrong)?, number(4).ok_or_else(wrong)?)),
+                ("tiles", "tiledesc") => {
+                    part.tiles = Some((number(0).ok_or_else(wrong)?, number(4).ok_or_else(wrong)?))
+                }
                 ("chunkCount", "int") => part.chunks = number(0).map(u64::from),
                 ("name", "string") => part.name = string(),
                 ("type", "string") => kind_of_part = string(),
@@ -211,7 +217,8 @@ impl Part {
             }
             part.seen.push(name);
         }
-        Err(Error::malformed(format!("expected at most {MAX_ATTRIBUTES} attributes, found more")).at_byte(reader.position()))
+        Err(Error::malformed(format!("expected at most {MAX_ATTRIBUTES} attributes, found more"))
+            .at_byte(reader.position()))
     }
 
     fn check(&self, at: u64, tiled: bool) -> Result<()> {
@@ -221,7 +228,9 @@ impl Part {
         }
         for (name, window) in [("dataWindow", self.data), ("displayWindow", self.display)] {
             // Beyond this the sums of other readers overflow too.
-            let far = [window.min.0, window.min.1, window.max.0, window.max.1].iter().any(|side| side.unsigned_abs() > 1 << 30);
+            let far = [window.min.0, window.min.1, window.max.0, window.max.1]
+                .iter()
+                .any(|side| side.unsigned_abs() > 1 << 30);
             if far || window.size().is_none() {
                 return Err(Error::malformed(format!("expected a rectangle in {name:?}, found {window:?}")).at_byte(at));
             }
@@ -248,7 +257,8 @@ fn text(reader: &mut SourceReader) -> Result<String> {
     match name.pop() {
         Some(0) => Ok(String::from_utf8_lossy(&name).into_owned()),
         Some(_) if name.len() >= MAX_NAME => {
-            Err(Error::malformed(format!("expected a name of at most {MAX_NAME} bytes, found a longer one")).at_byte(at))
+            Err(Error::malformed(format!("expected a name of at most {MAX_NAME} bytes, found a longer one"))
+                .at_byte(at))
         }
         _ => Err(ended(at)),
     }

@@ -50,7 +50,9 @@ pub(super) fn unpack(packed: &[u8], block: &Block<'_>, out: &mut [u8]) -> Result
             wavelet(&mut plane[part..], (across, parts), (down, across * parts), most);
         }
         // Indices that are none of a word are those of a damaged file.
-        planes.push(plane.iter().flat_map(|&value| words.get(usize::from(value)).copied().unwrap_or(0).to_le_bytes()).collect());
+        planes.push(
+            plane.iter().flat_map(|&value| words.get(usize::from(value)).copied().unwrap_or(0).to_le_bytes()).collect(),
+        );
     }
     weave(block, planes, out);
     Ok(())
@@ -168,7 +170,9 @@ fn huffman(coded: &[u8], out: &mut [u16]) -> Result<()> {
         return Ok(());
     }
     let number = |at: usize| coded.get(at * 4..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize);
-    let (Some(first), Some(last), Some(bits)) = (number(0), number(1), number(3)) else { return Err(broken("it ends early")) };
+    let (Some(first), Some(last), Some(bits)) = (number(0), number(1), number(3)) else {
+        return Err(broken("it ends early"));
+    };
     let Some(rest) = coded.get(20..).filter(|_| first <= last && last < CODES) else {
         return Err(broken("its codes are of words that there are not"));
     };
@@ -204,7 +208,9 @@ fn huffman(coded: &[u8], out: &mut [u16]) -> Result<()> {
         }
         // The last code repeats the word before it.
         let count = codes.take(8)? as usize;
-        let Some(previous) = at.checked_sub(1).map(|before| out[before]) else { return Err(broken("it begins with a run")) };
+        let Some(previous) = at.checked_sub(1).map(|before| out[before]) else {
+            return Err(broken("it begins with a run"));
+        };
         let Some(run) = out.get_mut(at..at + count) else { return Err(broken("a run is longer than its pixels")) };
         run.fill(previous);
         at += count;

@@ -30,7 +30,11 @@ impl Block<'_> {
         (0..self.size.1).flat_map(|line| {
             let y = i64::from(self.at.1) + i64::from(line);
             let has = move |channel: &Channel| y.rem_euclid(channel.sampling.1.into()) == 0;
-            self.channels.iter().enumerate().filter(move |(_, channel)| has(channel)).map(move |(index, _)| (line, index))
+            self.channels
+                .iter()
+                .enumerate()
+                .filter(move |(_, channel)| has(channel))
+                .map(move |(index, _)| (line, index))
         })
     }
 
@@ -102,10 +106,18 @@ fn rle(packed: &[u8], length: usize) -> Result<Vec<u8>> {
         if out.len() + bytes > length {
             return Err(broken("runs are longer than its pixels"));
         }
-        if (head as i8) < 0 { out.extend_from_slice(data) } else { out.resize(out.len() + bytes, data[0]) }
+        if (head as i8) < 0 {
+            out.extend_from_slice(data)
+        } else {
+            out.resize(out.len() + bytes, data[0])
+        }
         rest = &tail[used..];
     }
-    if out.len() < length { Err(Error::truncated("the runs of a block", length as u64, out.len() as u64)) } else { Ok(out) }
+    if out.len() < length {
+        Err(Error::truncated("the runs of a block", length as u64, out.len() as u64))
+    } else {
+        Ok(out)
+    }
 }
 
 /// Undoes differences, and puts the two halves together again: even bytes are in the first.
@@ -214,7 +226,23 @@ fn square(bytes: &[u8; 14]) -> [u16; 16] {
     let mut values = [0; 16];
     values[0] = u16::from_be_bytes([bytes[0], bytes[1]]);
     // Behind the shift: the first column downwards, then column by column.
-    let order = [(4, 0), (8, 4), (12, 8), (1, 0), (5, 4), (9, 8), (13, 12), (2, 1), (6, 5), (10, 9), (14, 13), (3, 2), (7, 6), (11, 10), (15, 14)];
+    let order = [
+        (4, 0),
+        (8, 4),
+        (12, 8),
+        (1, 0),
+        (5, 4),
+        (9, 8),
+        (13, 12),
+        (2, 1),
+        (6, 5),
+        (10, 9),
+        (14, 13),
+        (3, 2),
+        (7, 6),
+        (11, 10),
+        (15, 14),
+    ];
     for (number, (to, from)) in order.into_iter().enumerate() {
         let difference = (bits >> (84 - 6 * number) & 0x3F) as u32;
         values[to] = u32::from(values[from]).wrapping_add(difference << shift).wrapping_sub(bias) as u16;
@@ -222,11 +250,8 @@ fn square(bytes: &[u8; 14]) -> [u16; 16] {
     values
 }
 
-/// What channels that are perceptually linear are stored as: eight times their logarithm.
+/// Channels that are perceptually linear are stored as the exponential of an eighth of them.
 fn logarithmic(bits: u16) -> u16 {
     let value = crate::decode::half(bits);
-    if !value.is_finite() {
-        return 0;
-    }
-    crate::decode::to_half((value / 8.0).exp())
+    if !value.is_finite() || value < 0.0 { 0 } else { crate::decode::to_half(8.0 * value.ln()) }
 }

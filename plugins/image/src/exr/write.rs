@@ -18,14 +18,8 @@ const LINES: usize = 16;
 /// Effort of Deflate.
 const LEVEL: u32 = 4;
 
-const HOLDS: Holds = Holds {
-    channels: &[1, 2, 3, 4],
-    eight: false,
-    sixteen: false,
-    float: true,
-    light: Light::Linear,
-    profile: false,
-};
+const HOLDS: Holds =
+    Holds { channels: &[1, 2, 3, 4], eight: false, sixteen: false, float: true, light: Light::Linear, profile: false };
 
 /// Numbers of sample types and compressions in the file.
 const HALF: u32 = 1;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use mediary_core::{Context, Error, Location, Result, Severity, Source, Strictness};
 
 use super::tags;
+use crate::decode;
 
 /// A file: byte order, and whether offsets have 8 bytes.
 #[derive(Clone)]
@@ -28,7 +29,8 @@ pub(super) struct Entry {
 pub(super) struct Directory {
     pub(super) at: u64,
     pub(super) entries: Vec<Entry>,
-    next: u64,
+    /// Where the next directory is, 0 for none; `None` when the file ends before it says.
+    next: Option<u64>,
 }
 
 /// Where the directories of the pages are.
@@ -37,6 +39,8 @@ pub(super) struct Chain {
     pub(super) pages: Vec<u64>,
     /// Reduced pictures and masks that are set aside.
     pub(super) aside: u64,
+    /// Whether there are none but those.
+    pub(super) reduced: bool,
     /// Why the chain ends early.
     problem: Option<Error>,
 }
@@ -49,7 +53,9 @@ impl Tiff {
             b"II" => false,
             b"MM" => true,
             found => {
-                return Err(Error::malformed(format!("expected the byte order II or MM, found {found:02x?}")).at_byte(0));
+                return Err(
+                    Error::malformed(format!("expected the byte order II or MM, found {found:02x?}")).at_byte(0)
+                );
             }
         };
         let mut tiff = Self { source: source.clone(), big_endian, wide: false, first: 0 };
@@ -61,16 +67,19 @@ impl Tiff {
             43 => {
                 let (size, zero) = (tiff.number(&head[4..6]), tiff.number(&head[6..8]));
                 if (size, zero) != (8, 0) {
-                    return Err(
-                        Error::malformed(format!("expected offsets of 8 bytes and a 0, found {size} and {zero}")).at_byte(4)
-                    );
+                    return Err(Error::malformed(format!(
+                        "expected offsets of 8 bytes and a 0, found {size} and {zero}"
+                    ))
+                    .at_byte(4));
                 }
                 tiff.wide = true;
                 tiff.first = tiff.number(&head[8..16]);
                 16
             }
             found => {
-                return Err(Error::malformed(format!("expected 42 or 43 after the byte order, found {found}")).at_byte(2));
+                return Err(
+                    Error::malformed(format!("expected 42 or 43 after the byte order, found {found}")).at_byte(2)
+                );
             }
         };
         if read < needed {
@@ -101,7 +110,8 @@ impl Tiff {
         let count = self.number(&count[..count_bytes]);
         let start = at + count_bytes as u64;
         let left = self.source.len().saturating_sub(start);
-        let mut entries = cx.budget().vec::<Entry>("tags", count, entry_bytes, left).map_err(|error| error.at_byte(at))?;
+        let mut entries =
+            cx.budget().vec::<Entry>("tags", count, entry_bytes, left).map_err(|error| error.at_byte(at))?;
         let mut block = vec![0; (count * entry_bytes) as usize];
         self.source.read_exact_at(start, &mut block, "a directory")?;
         for (index, entry) in block.chunks_exact(entry_bytes as usize).enumerate() {
@@ -111,17 +121,16 @@ impl Tiff {
             let at = if length <= offset_bytes as u64 { place } else { self.number(&entry[4 + offset_bytes..]) };
             entries.push(Entry { tag: self.number(&entry[..2]) as u16, kind, count, at });
         }
-        // Many writers forget the offset of the next directory at the end of a file; without one there is none.
         let mut next = [0; 8];
         let read = self.source.read_at(start + block.len() as u64, &mut next[..offset_bytes])?;
-        let next = if read == offset_bytes { self.number(&next[..offset_bytes]) } else { 0 };
+        let next = (read == offset_bytes).then(|| self.number(&next[..offset_bytes]));
         Ok(Directory { at, entries, next })
     }
 
     /// Follows the chain of directories. Unless `all` are asked for, reduced pictures and masks are set aside where there
     /// are others.
     pub(super) fn pages(&self, all: bool, cx: &Context) -> Result<Chain> {
-        let mut chain = Chain { pages: Vec::new(), aside: 0, problem: None };
+        let mut chain = Chain { pages: Vec::new(), aside: 0, reduced: false, problem: None };
         let (mut seen, mut set_aside) = (BTreeSet::new(), Vec::new());
         let mut next = self.first;
         while next != 0 {
@@ -137,9 +146,18 @@ impl Tiff {
             match self.directory(next, cx) {
                 Ok(directory) => {
                     let aside = !all && self.is_beside(&directory, cx)?;
-                    if aside { set_aside.push(next) } else { chain.pages.push(next) }
+                    if aside {
+                        set_aside.push(next)
+                    } else {
+                        chain.pages.push(next)
+                    }
                     cx.budget().give_back(directory.entries.capacity() as u64 * size_of::<Entry>() as u64);
-                    next = directory.next;
+                    let Some(following) = directory.next else {
+                        let text = "expected the offset of the next directory, found the end of the file";
+                        chain.problem = Some(Error::malformed(text).at_byte(directory.at));
+                        break;
+                    };
+                    next = following;
                 }
                 Err(error) if error.kind() == mediary_core::ErrorKind::Malformed && seen.len() > 1 => {
                     chain.problem = Some(error);
@@ -153,6 +171,7 @@ impl Tiff {
         }
         if chain.pages.is_empty() {
             chain.pages = set_aside;
+            chain.reduced = true;
         } else {
             chain.aside = set_aside.len() as u64;
         }
@@ -171,11 +190,12 @@ impl Tiff {
 
     fn value_bytes(&self, entry: &Entry, cx: &Context) -> Result<Vec<u8>> {
         let size = size_of_kind(entry.kind);
-        let left = self.source.len().saturating_sub(entry.at);
-        let bytes = cx.budget().vec::<u8>("values", entry.count.saturating_mul(size), 1, left);
-        let mut bytes = bytes.map_err(|error| error.at(place(entry)))?;
-        bytes.resize((entry.count * size) as usize, 0);
-        self.exact(entry.at, &mut bytes, "the values of a tag").map_err(|error| error.at(place(entry)))?;
+        let (length, left) = (entry.count.saturating_mul(size), self.source.len().saturating_sub(entry.at));
+        if length > left {
+            return Err(Error::truncated("the value of a tag", length, left).at(place(entry)));
+        }
+        let mut bytes = decode::buffer::<u8>(cx, length)?;
+        self.exact(entry.at, &mut bytes, "the value of a tag").map_err(|error| error.at(place(entry)))?;
         Ok(bytes)
     }
 
@@ -187,7 +207,9 @@ impl Tiff {
             BYTE | 3 | 4 | 13 | 16 | 18 => false,
             6 | 8 | 9 | 17 => true,
             found => {
-                return Err(Error::malformed(format!("expected whole numbers, found values of type {found}")).at(place(entry)));
+                return Err(
+                    Error::malformed(format!("expected whole numbers, found values of type {found}")).at(place(entry))
+                );
             }
         };
         let size = size_of_kind(entry.kind) as usize;
@@ -204,7 +226,8 @@ impl Tiff {
     /// The first value of an integer tag.
     pub(super) fn first_number(&self, directory: &Directory, tag: u16, cx: &Context) -> Result<Option<u64>> {
         let Some(entry) = directory.entry(tag) else { return Ok(None) };
-        let one = Directory { at: directory.at, entries: vec![Entry { count: entry.count.min(1), ..*entry }], next: 0 };
+        let one =
+            Directory { at: directory.at, entries: vec![Entry { count: entry.count.min(1), ..*entry }], next: None };
         // A shortened value stands where the whole one does.
         Ok(self.numbers(&one, tag, cx)?.and_then(|values| values.first().copied()))
     }

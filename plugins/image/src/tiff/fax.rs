@@ -194,7 +194,8 @@ pub(super) fn decode(bytes: &[u8], coding: Coding, width: usize, out: &mut [u8])
             break;
         }
         changes.clear();
-        let result = if flat { one(&mut bits, width, &mut changes) } else { two(&mut bits, width, &above, &mut changes) };
+        let result =
+            if flat { one(&mut bits, width, &mut changes) } else { two(&mut bits, width, &above, &mut changes) };
         if result.is_err() {
             // Two marks are the end of group 4.
             broken += u64::from(coding != Coding::Group4 || !changes.is_empty() || !bits.mark());
@@ -215,7 +216,8 @@ pub(super) fn decode(bytes: &[u8], coding: Coding, width: usize, out: &mut [u8])
     if broken == 0 && rows == count {
         return Unpacked::whole(out.len());
     }
-    let text = format!("expected {count} rows of facsimile, found {rows}, {broken} of them broken; what is missing is white");
+    let text =
+        format!("expected {count} rows of facsimile, found {rows}, {broken} of them broken; what is missing is white");
     Unpacked::until(out.len(), text)
 }
 
@@ -301,7 +303,10 @@ mod tests {
             let codes: Vec<_> = codes.split_whitespace().chain(LONG.split_whitespace()).collect();
             assert_eq!(codes.len(), 104);
             for (index, code) in codes.iter().enumerate() {
-                assert!(codes.iter().enumerate().all(|(other, long)| other == index || !long.starts_with(code)), "{code}");
+                assert!(
+                    codes.iter().enumerate().all(|(other, long)| other == index || !long.starts_with(code)),
+                    "{code}"
+                );
             }
         }
     }
@@ -311,7 +316,7 @@ mod tests {
     fn rows_end_with_their_bits() {
         // 1011 10 0111 010 in group 3 without marks.
         let mut out = [0; 4];
-        let done = decode(&[0b1011_1001, 0b1101_0000, 0b1011_1001], Coding::Plain { words: false }, 10, &mut out);
+        let done = decode(&[0b1011_1001, 0b1101_0000, 0b1011_1000], Coding::Plain { words: false }, 10, &mut out);
         let text = "expected 2 rows of facsimile, found 1, 1 of them broken; what is missing is white";
         assert_eq!((done.bytes, done.problem.as_deref()), (4, Some(text)));
         assert_eq!(out, [0b0000_1110, 0b0100_0000, 0, 0]);

@@ -46,7 +46,9 @@ impl Jpeg {
     pub(super) fn of(tiff: &Tiff, directory: &Directory, page: &Page, cx: &Context) -> Result<Self> {
         let components = if page.planar { 1 } else { page.samples };
         if components == 2 || components > 4 {
-            return Err(Error::unsupported(format!("JPEG of {components} samples a pixel is not read")).at_byte(directory.at));
+            return Err(
+                Error::unsupported(format!("JPEG of {components} samples a pixel is not read")).at_byte(directory.at)
+            );
         }
         if page.compression == 6 {
             return Self::of_old(tiff, directory, page, cx);
@@ -85,7 +87,12 @@ impl Jpeg {
             segments.scan = written_scan(page.samples as u8, 2);
         }
         let old = Old { frame: segments.frame, scan: segments.scan };
-        Ok(Self { tables: segments.tables, old: Some(old), converts: converts && page.samples == 3, components: page.samples })
+        Ok(Self {
+            tables: segments.tables,
+            old: Some(old),
+            converts: converts && page.samples == 3,
+            components: page.samples,
+        })
     }
 
     /// Whether what comes out is RGB.

@@ -23,7 +23,12 @@ const TEXTS: &[(u16, &str)] = &[
 ];
 
 /// Reads properties. What is broken is left out and told.
-pub(super) fn read(tiff: &Tiff, directory: &Directory, properties: &mut Map<String, Value>, cx: &Context) -> Result<()> {
+pub(super) fn read(
+    tiff: &Tiff,
+    directory: &Directory,
+    properties: &mut Map<String, Value>,
+    cx: &Context,
+) -> Result<()> {
     let mut notes = Notes { tiff, cx, broken: Ok(()) };
     for &(tag, name) in TEXTS {
         notes.insert(properties, name, directory, |notes| notes.tiff.text(directory, tag, MAX_TEXT, notes.cx), tag);
@@ -43,6 +48,9 @@ pub(super) fn read(tiff: &Tiff, directory: &Directory, properties: &mut Map<Stri
             Ok(nested) => notes.exif(&nested, &mut found, name),
             Err(error) => notes.broken(tag, error),
         }
+    }
+    if let Ok(Some(orientation)) = tiff.first_number(directory, tags::ORIENTATION, cx) {
+        found.insert("orientation".into(), orientation.into());
     }
     // The description is a property of its own.
     found.remove("description");
@@ -130,7 +138,12 @@ impl Notes<'_> {
         }
     }
 
-    fn exif(&mut self, directory: &Directory, found: &mut Map<String, Value>, name: impl Fn(u16) -> Option<&'static str>) {
+    fn exif(
+        &mut self,
+        directory: &Directory,
+        found: &mut Map<String, Value>,
+        name: impl Fn(u16) -> Option<&'static str>,
+    ) {
         for entry in &directory.entries {
             let Some(name) = name(entry.tag) else { continue };
             let value = if entry.is_text() {
@@ -150,11 +163,19 @@ impl Notes<'_> {
     /// The keys of GeoTIFF (OGC 19-008r4) by number, with the values they refer to.
     fn geography(&mut self, directory: &Directory, properties: &mut Map<String, Value>) {
         let mut geography = Map::new();
-        for (tag, name) in
-            [(tags::PIXEL_SCALE, "pixel_scale"), (tags::TIE_POINTS, "tie_points"), (tags::TRANSFORMATION, "transformation")]
-        {
-            match self.tiff.bytes(directory, tag, 8 * MAX_VALUES, self.cx).and_then(|_| self.tiff.reals(directory, tag, self.cx)) {
-                Ok(Some(values)) => drop(geography.insert(name.into(), Value::Array(values.into_iter().map(number).collect()))),
+        for (tag, name) in [
+            (tags::PIXEL_SCALE, "pixel_scale"),
+            (tags::TIE_POINTS, "tie_points"),
+            (tags::TRANSFORMATION, "transformation"),
+        ] {
+            match self
+                .tiff
+                .bytes(directory, tag, 8 * MAX_VALUES, self.cx)
+                .and_then(|_| self.tiff.reals(directory, tag, self.cx))
+            {
+                Ok(Some(values)) => {
+                    drop(geography.insert(name.into(), Value::Array(values.into_iter().map(number).collect())))
+                }
                 Ok(None) => {}
                 Err(error) => self.broken(tag, error),
             }
@@ -183,9 +204,9 @@ impl Notes<'_> {
             let found = match u16::try_from(place) {
                 Ok(0) => Some(value.into()),
                 Ok(tags::GEO_REALS) => reals.get(from..from + count).map(|values| list(values.to_vec())),
-                Ok(tags::GEO_TEXTS) => texts.get(from..from + count).map(|text| {
-                    String::from_utf8_lossy(text).trim_end_matches(['|', '\0']).to_owned().into()
-                }),
+                Ok(tags::GEO_TEXTS) => texts
+                    .get(from..from + count)
+                    .map(|text| String::from_utf8_lossy(text).trim_end_matches(['|', '\0']).to_owned().into()),
                 _ => None,
             };
             keys.extend(found.map(|found| (key.to_string(), found)));

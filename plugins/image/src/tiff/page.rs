@@ -182,7 +182,10 @@ impl Page {
             _ => true,
         };
         if !fits {
-            return Err(unsupported(format!("{:?} of {} bits, {:?}, is not read", self.colors, self.bits, self.format)));
+            return Err(unsupported(format!(
+                "{:?} of {} bits, {:?}, is not read",
+                self.colors, self.bits, self.format
+            )));
         }
         if self.subsampling != (1, 1) && (self.planar || self.predictor != 1) {
             return Err(unsupported("subsampled colours in planes or under a predictor are not read".into()));
@@ -220,7 +223,8 @@ impl Page {
 
     /// What the numbers mean without a profile.
     pub(super) fn color_space(&self) -> ColorSpace {
-        let light = matches!(self.colors, Colors::Rgb | Colors::Cmyk) && self.format == Format::Float && self.bits <= 32;
+        let light =
+            matches!(self.colors, Colors::Rgb | Colors::Cmyk) && self.format == Format::Float && self.bits <= 32;
         match self.depth() {
             Depth::U8 | Depth::U16 => ColorSpace::Srgb,
             Depth::F32 if light => ColorSpace::Linear,
@@ -335,7 +339,11 @@ fn colors(found: u64, directory: &Directory) -> Result<Colors> {
                 32844 | 32845 => "logarithmic luminance (SGILog)",
                 32803 => "a colour filter array, as raw files of cameras have it,",
                 34892 => "linear raw, as raw files of cameras have it,",
-                _ => return Err(Error::malformed(format!("{other} is no meaning of samples (tag 262)")).at_byte(directory.at)),
+                _ => {
+                    return Err(
+                        Error::malformed(format!("{other} is no meaning of samples (tag 262)")).at_byte(directory.at)
+                    );
+                }
             };
             return Err(Error::unsupported(format!("{name} is not read")).at_byte(directory.at));
         }
@@ -356,9 +364,8 @@ fn alpha(
         // A fourth sample beside RGB that nobody explains is alpha to everyone.
         return Ok((channels == 3 && samples == 4).then_some((3, false)));
     };
-    let found = kinds.iter().enumerate().find(|(index, kind)| {
-        matches!(**kind, 1 | 2 | COREL) && channels + index < samples
-    });
+    let found =
+        kinds.iter().enumerate().find(|(index, kind)| matches!(**kind, 1 | 2 | COREL) && channels + index < samples);
     Ok(found.map(|(index, kind)| (channels + index, *kind == 1)))
 }
 
@@ -368,12 +375,14 @@ fn orientation(tiff: &Tiff, directory: &Directory, cx: &Context) -> Result<u8> {
         Ok(None) => Ok(1),
         Ok(Some(found @ 1..=8)) => Ok(found as u8),
         Ok(Some(found)) => {
-            let text = format!("expected an orientation from 1 to 8, found {found}; the picture is taken to be upright");
+            let text =
+                format!("expected an orientation from 1 to 8, found {found}; the picture is taken to be upright");
             cx.tolerate("orientation", text, Location::element("tag 274"))?;
             Ok(1)
         }
         Err(error) => {
-            let text = format!("the orientation cannot be read, the picture is taken to be upright: {}", error.message());
+            let text =
+                format!("the orientation cannot be read, the picture is taken to be upright: {}", error.message());
             cx.tolerate("orientation", text, Location::element("tag 274"))?;
             Ok(1)
         }

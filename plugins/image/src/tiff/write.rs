@@ -74,7 +74,8 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     for &(tag, name) in TEXTS {
         if let Some(Value::String(text)) = record.properties.get(name) {
             // What Adobe writes is no text to TIFF.
-            let values = if tag == tags::XMP { Values::Bytes(text.clone().into_bytes()) } else { Values::Text(text.clone()) };
+            let values =
+                if tag == tags::XMP { Values::Bytes(text.clone().into_bytes()) } else { Values::Text(text.clone()) };
             page.tags.push((tag, values));
         }
     }
@@ -96,7 +97,8 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
 /// A positive number as a fraction.
 fn rational(value: f64) -> Option<Values> {
     let whole = |scaled: f64| (scaled - scaled.round()).abs() < 1e-6;
-    let scale = [1_u32, 10, 100, 1000, 10_000].into_iter().find(|&scale| whole(value * f64::from(scale))).unwrap_or(100_000);
+    let scale =
+        [1_u32, 10, 100, 1000, 10_000].into_iter().find(|&scale| whole(value * f64::from(scale))).unwrap_or(100_000);
     let scaled = (value * f64::from(scale)).round();
     (value > 0.0 && scaled <= f64::from(u32::MAX)).then(|| Values::Rational(scaled as u32, scale))
 }
