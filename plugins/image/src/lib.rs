@@ -11,3 +11,4 @@ mod operations;
 mod png;
 #[cfg(test)]
 mod testing;
+mod webp;

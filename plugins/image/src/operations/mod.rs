@@ -12,6 +12,7 @@
 //! | `image.depth` | 8, 16 or 32 bits a sample |
 //! | `image.strip` | drops properties: EXIF, XMP, texts |
 //!
+//! A picture of one colour that is in its alpha channel alone, which turns black where alpha is dropped, is told (`alpha-only`).
 //! A profile that is broken is left out with the diagnostic `icc`; its pixels are taken as sRGB.
 
 mod background;
@@ -90,6 +91,12 @@ fn arrive(record: &mut MediaRecord, _: &mediary_core::Source, options: &Options,
             record.properties.insert("color_profile".into(), described);
         }
         profile::to_srgb(image, cx)?;
+    }
+    if background::is_alpha_alone(image) {
+        cx.note(
+            "alpha-only",
+            "all pixels have one colour: the picture is in its alpha channel alone; -o image.background shows it",
+        );
     }
     Ok(())
 }
