@@ -75,7 +75,14 @@ struct Reader<'i> {
 
 impl<'i> Reader<'i> {
     fn of(image: &'i Image) -> Self {
+        let full = match image.samples() {
+            Samples::U8(_) => 255.0,
+            Samples::U16(_) => 65535.0,
+            _ => 1.0,
+        };
+        let given = image.range.map(|[low, high]| ((low / full) as f32, (full / (high - low)) as f32));
         let range = match image.samples() {
+            _ if given.is_some() => given,
             Samples::F32(samples) if image.color_space == ColorSpace::Unknown => spread(samples.iter().copied()),
             Samples::U16(samples) if image.color_space == ColorSpace::Unknown => {
                 spread(samples.iter().map(|value| f32::from(*value) / 65535.0))
