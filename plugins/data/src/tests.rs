@@ -345,7 +345,10 @@ fn npy_pictures_have_one_rule_for_their_range() {
     assert_eq!(auto("<f8", &[-1.0, 0.0, 0.5]), Some([-1.0, 1.0]));
     // One pixel of 1.0001 makes the rest black.
     let (range, codes) = shown("<f8", &[0.0, 0.5, 1.0001], "auto").unwrap();
-    assert_eq!((range, codes), (Some([0.0, 1.0001]), vec!["npy.range-guess".to_owned(), "npy.range".to_owned()]));
+    assert_eq!(
+        (range, &codes[..2]),
+        (Some([0.0, 1.0001]), &["npy.range-guess".to_owned(), "npy.range".to_owned()][..])
+    );
     assert_eq!(auto("<f8", &[0.0, 17.0, 255.0]), Some([0.0, 255.0]));
     assert_eq!(auto("<f8", &[-3.0, f64::NAN, 9.0]), Some([-3.0, 9.0]));
     // 300 becomes 44.
