@@ -37,7 +37,7 @@ pub use format::{
     BuiltIn, Canonical, Feature, Format, FormatInfo, FormatReader, Header, Signature, Tier, single, whole,
 };
 pub use limits::{Budget, Limits};
-pub use operation::{BuiltInOperations, Operations};
+pub use operation::{Arrival, BuiltInOperations, Operations};
 pub use options::{OptionSpec, OptionType, OptionUse, OptionValue, Options};
 pub use output::{Closed, Finished, ObjectFile, Output, Sink};
 pub use packing::{BuiltInPacking, Packing};

@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{BuiltIn, Format, FormatInfo, FormatReader, Header};
 use crate::limits::{Budget, Limits};
-use crate::operation::{BuiltInOperations, Operations};
+use crate::operation::{Arrival, BuiltInOperations, Operations};
 use crate::options::{OptionUse, Options};
 use crate::output::Output;
 use crate::packing::{BuiltInPacking, Packing};
@@ -319,11 +319,28 @@ impl Registry {
         Options::resolve(info.id, info.options, usage, &self.own_options(info.id, options)?)
     }
 
-    /// Whether `options` ask for an operation on this kind, so that a source that is canonical already is not the result.
+    /// Whether `options` ask for an operation on this kind between reading and writing, so that a source that is canonical already
+    /// is not the result.
     #[must_use]
     pub fn operates_on(&self, kind: Kind, options: &[(String, String)]) -> bool {
-        let kind = kind.as_str();
-        self.operations.contains_key(kind) && self.own_options(kind, options).is_ok_and(|own| !own.is_empty())
+        let Some(operations) = self.operations.get(kind.as_str()) else { return false };
+        let is_applied = |name: &str| {
+            operations.options.iter().any(|option| option.usage == OptionUse::Write && option.name == name)
+        };
+        self.own_options(kind.as_str(), options).is_ok_and(|own| own.iter().any(|(name, _)| is_applied(name)))
+    }
+
+    /// What the records of a format go through as they are read, by kind, and how.
+    fn arrivals(&self, info: &FormatInfo, options: &[(String, String)]) -> Result<Vec<(Kind, Arrival, Options)>> {
+        let mut arrivals = Vec::new();
+        for kind in info.kinds {
+            let Some(operations) = self.operations.get(kind.as_str()) else { continue };
+            let Some(arrival) = operations.arrival else { continue };
+            let own = self.own_options(kind.as_str(), options)?;
+            let options = Options::resolve(kind.as_str(), operations.options, OptionUse::Read, &own)?;
+            arrivals.push((*kind, arrival, options));
+        }
+        Ok(arrivals)
     }
 
     /// Applies the operations on the record's kind that `options` ask for, such as `scene.scale`. What they drop and find is added
@@ -334,16 +351,16 @@ impl Registry {
     pub fn operate(&self, record: &mut MediaRecord, options: &WriteOptions) -> Result<()> {
         let kind = record.kind().as_str();
         let Some(operations) = self.operations.get(kind) else { return Ok(()) };
-        let own = self.own_options(kind, &options.options)?;
-        if own.is_empty() {
+        if !self.operates_on(record.kind(), &options.options) {
             return Ok(());
         }
+        let own = self.own_options(kind, &options.options)?;
         let cx = Context::builder(kind)
             .limits(options.limits)
             .options(Options::resolve(kind, operations.options, OptionUse::Write, &own)?)
             .cancel(options.cancel.clone())
             .build();
-        guard(|| (operations.apply)(&mut record.media, cx.options(), &cx))?;
+        guard(|| (operations.apply)(record, cx.options(), &cx))?;
         record.source_is_canonical = false;
         note(record, &cx);
         Ok(())
@@ -427,6 +444,7 @@ impl Registry {
             info,
             cx,
             reader,
+            arrivals: self.arrivals(info, &options.options)?,
             next: 0,
             failed: false,
             sha256: None,
@@ -492,6 +510,7 @@ pub struct Reading {
     info: &'static FormatInfo,
     cx: Context,
     reader: Box<dyn FormatReader>,
+    arrivals: Vec<(Kind, Arrival, Options)>,
     next: u64,
     failed: bool,
     sha256: Option<String>,
@@ -529,7 +548,11 @@ impl Reading {
     /// When the header is broken.
     pub fn header(&mut self) -> Result<Header> {
         let reader = &mut self.reader;
-        guard(|| reader.header()).map_err(|error| self.at_boundary(error))
+        let mut header = guard(|| reader.header()).map_err(|error| self.at_boundary(error))?;
+        if let Some((_, arrival, options)) = self.arrivals.iter().find(|(kind, ..)| *kind == header.facts.kind()) {
+            (arrival.facts)(&mut header.facts, options);
+        }
+        Ok(header)
     }
 
     /// The record JSON of the first record as far as the header tells, with `records`, the number of all, when it is known.
@@ -585,6 +608,9 @@ impl Reading {
         let Some(mut record) = guard(|| reader.next_record())? else { return Ok(None) };
         self.cx.limits().check("records", self.next + 1)?;
         record.media.validate(self.cx.limits().depth)?;
+        if let Some((_, arrival, options)) = self.arrivals.iter().find(|(kind, ..)| *kind == record.kind()) {
+            guard(|| (arrival.record)(&mut record, &self.source, options, &self.cx))?;
+        }
         record.format = self.info.id.to_owned();
         if record.media_type.is_empty() {
             record.media_type = self.info.media_type().to_owned();

@@ -90,6 +90,10 @@ pub struct Image {
     /// ICC profile as embedded in the source.
     #[serde(with = "crate::wire::columns::optional_bytes", skip_serializing_if = "Option::is_none")]
     pub icc: Option<Vec<u8>>,
+    /// The values that are shown as black and as white, where they are not 0 and the largest value of an integer sample, or 0 and
+    /// 1 of a float one: of arrays and elevations, whose numbers have a range of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
     /// Bits a sample in the source; may be less than in memory (1, 2, 4).
     pub source_bits: u8,
     /// Pictures in the source, of which this is one.
@@ -109,6 +113,7 @@ struct ImageParts {
     color_space: ColorSpace,
     #[serde(default, with = "crate::wire::columns::optional_bytes")]
     icc: Option<Vec<u8>>,
+    range: Option<[f64; 2]>,
     source_bits: Option<u8>,
     frames: Option<u64>,
     #[serde(default)]
@@ -120,9 +125,16 @@ impl TryFrom<ImageParts> for Image {
 
     fn try_from(parts: ImageParts) -> Result<Self> {
         let image = Self::new(parts.width, parts.height, parts.channels, parts.samples)?;
+        let is_range = |range: &[f64; 2]| range.iter().all(|value| value.is_finite()) && range[0] < range[1];
+        if let Some(range) = parts.range.filter(|range| !is_range(range)) {
+            return Err(Error::malformed(format!(
+                "expected a display range of two ascending numbers, found {range:?}"
+            )));
+        }
         Ok(Self {
             color_space: parts.color_space,
             icc: parts.icc,
+            range: parts.range,
             source_bits: parts.source_bits.unwrap_or(image.source_bits),
             frames: parts.frames.unwrap_or(image.frames),
             orientation_applied: parts.orientation_applied,
@@ -158,6 +170,7 @@ impl Image {
             samples,
             color_space: ColorSpace::Srgb,
             icc: None,
+            range: None,
             source_bits,
             frames: 1,
             orientation_applied: false,

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod decode;
+mod encode;
 mod exif;
 mod gif;
 mod jpeg;

@@ -35,7 +35,8 @@ static SCENE: Operations = Operations {
         OptionSpec::write("scale", OptionType::Float, "1", "Multiply every coordinate."),
         OptionSpec::write("up_axis", AXES, "keep", "Turn the scene so that this axis is up."),
     ],
-    apply: |media, options, cx| match media {
+    arrival: None,
+    apply: |record, options, cx| match &mut record.media {
         Media::Scene(scene) => on_scene(scene, options, cx),
         _ => Ok(()),
     },
@@ -48,7 +49,8 @@ static POINT_CLOUD: Operations = Operations {
         OptionSpec::write("scale", OptionType::Float, "1", "Multiply every coordinate."),
         OptionSpec::write("up_axis", AXES, "keep", "Turn the points so that this axis is up; they are taken as z up."),
     ],
-    apply: |media, options, cx| match media {
+    arrival: None,
+    apply: |record, options, cx| match &mut record.media {
         Media::PointCloud(cloud) => on_cloud(cloud, options, cx),
         _ => Ok(()),
     },

@@ -5,8 +5,13 @@ use std::collections::HashMap;
 
 use color_quant::NeuQuant;
 use gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
-use mediary_core::record::{ColorSpace, Image, Samples, VideoFrame};
-use mediary_core::{Context, Error, Media, MediaRecord, Output, Result, convert};
+use mediary_core::record::{Image, Samples, VideoFrame};
+use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
+
+use crate::encode::{self, Holds, Light};
+
+const HOLDS: Holds =
+    Holds { channels: &[4], eight: true, sixteen: false, float: false, light: Light::Display, profile: false };
 
 /// Colours of a palette.
 const COLORS: usize = 256;
@@ -22,17 +27,14 @@ const SHORTEST: u16 = 2;
 struct Lost {
     quantised: u64,
     alpha: u64,
-    depth: u64,
-    profiles: u64,
-    linear: u64,
     delays: u64,
+    fitted: encode::Lost,
 }
 
 pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
     let source_loops = record.properties.get("loop_count").and_then(serde_json::Value::as_u64);
     let mut lost = Lost::default();
-    let kept = usize::from(source_loops.is_some());
-    cx.lose("properties", (record.properties.len() - kept) as u64, "properties other than the number of loops");
+    encode::lose_rest(record, if source_loops.is_some() { &["loop_count"] } else { &[] }, cx);
     match &mut record.media {
         Media::Image(image) => {
             let mut encoder = start(image, out)?;
@@ -78,9 +80,7 @@ pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) ->
     }
     cx.lose("colors", lost.quantised, "frames of more than 256 colours are quantised");
     cx.lose("alpha", lost.alpha, "partly transparent pixels are shown or not");
-    cx.lose("depth", lost.depth, "frames of 16-bit or float samples are rounded to 8 bits");
-    cx.lose("icc", lost.profiles, "colour profiles");
-    cx.lose("linear", lost.linear, "frames of linear light are brought to the curve of sRGB");
+    lost.fitted.tell(cx);
     cx.lose("delay", lost.delays, "durations are rounded to hundredths of a second, 20 ms at least");
     Ok(())
 }
@@ -110,13 +110,15 @@ fn frame(image: &Image, delay: u16, lost: &mut Lost, cx: &Context) -> Result<Fra
     // RGBA, the copy that the quantiser looks at, indices, coded indices, and at worst every pixel a colour to look up.
     let scratch = pixels * 24;
     cx.budget().take(scratch)?;
-    lost.profiles += u64::from(image.icc.is_some());
-    lost.linear += u64::from(image.color_space == ColorSpace::Linear);
-    lost.depth += u64::from(!matches!(image.samples(), Samples::U8(_)));
-    let rgba = rgba(image);
+    let budget = cx.budget().taken();
+    let fitted = encode::fitted(image, &HOLDS, &mut lost.fitted, cx)?;
+    let Samples::U8(samples) = fitted.samples() else {
+        return Err(Error::unsupported("samples of a new type cannot be written"));
+    };
+    let rgba = samples.as_chunks::<4>().0;
     lost.alpha += rgba.iter().filter(|pixel| !matches!(pixel[3], 0 | 255)).count() as u64;
-    let (palette, buffer, transparent) = indexed(&rgba, lost);
-    cx.budget().give_back(scratch);
+    let (palette, buffer, transparent) = indexed(rgba, lost);
+    cx.budget().give_back(scratch + cx.budget().taken().saturating_sub(budget));
     Ok(Frame {
         delay,
         transparent,
@@ -126,44 +128,6 @@ fn frame(image: &Image, delay: u16, lost: &mut Lost, cx: &Context) -> Result<Fra
         buffer: Cow::Owned(buffer),
         ..Frame::default()
     })
-}
-
-/// Pixels as 8-bit RGBA.
-fn rgba(image: &Image) -> Vec<[u8; 4]> {
-    let channels = usize::from(image.channels());
-    let pixel = |values: [u8; 4]| match channels {
-        1 => [values[0], values[0], values[0], 255],
-        2 => [values[0], values[0], values[0], values[1]],
-        3 => [values[0], values[1], values[2], 255],
-        _ => values,
-    };
-    let alpha = matches!(channels, 2 | 4).then_some(channels - 1);
-    let linear = image.color_space == ColorSpace::Linear;
-    let curve = |value: f64, channel: usize| {
-        let value = if linear && alpha != Some(channel) { convert::linear_to_srgb(value) } else { value };
-        (value * 255.0).round() as u8
-    };
-    fn four<T: Copy>(values: &[T], make: impl Fn(T, usize) -> u8) -> [u8; 4] {
-        let mut four = [0; 4];
-        for (channel, (to, &from)) in four.iter_mut().zip(values).enumerate() {
-            *to = make(from, channel);
-        }
-        four
-    }
-    match image.samples() {
-        Samples::U8(samples) if linear => {
-            samples.chunks_exact(channels).map(|p| pixel(four(p, |v, c| curve(f64::from(v) / 255.0, c)))).collect()
-        }
-        Samples::U8(samples) => samples.chunks_exact(channels).map(|p| pixel(four(p, |v, _| v))).collect(),
-        Samples::U16(samples) => {
-            samples.chunks_exact(channels).map(|p| pixel(four(p, |v, c| curve(f64::from(v) / 65535.0, c)))).collect()
-        }
-        Samples::F32(samples) => samples
-            .chunks_exact(channels)
-            .map(|p| pixel(four(p, |v, c| curve(f64::from(v.clamp(0.0, 1.0)), c))))
-            .collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// Palette, indices and the transparent index: exact if 256 colours will do.

@@ -17,8 +17,8 @@
 //! ImageMagick writes as texts only the EXIF tags are kept; the orientation in them is not applied, as browsers do not
 //! either.
 //!
-//! Written: 8 and 16 bits, 1 to 4 channels, colour profile, texts. Lost: float samples (rounded to 16 bits,
-//! `png.float`, `png.range`), other properties (`png.properties`), boxes and masks (`png.annotations`).
+//! Written: 8 and 16 bits, 1 to 4 channels, colour profile, texts. Floats are rounded to 16 bits. Lost: texts with a keyword
+//! that is none in PNG (`png.text`), and what [`encode`](crate::encode) names.
 //!
 //! Strictness: bytes after the end (`png.trailing-bytes`) and broken ancillary chunks (`png.checksum`, `png.icc`,
 //! `png.exif`, `png.frames`) are diagnostics by default and errors when strict; texts that cannot be kept are told
