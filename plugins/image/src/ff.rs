@@ -8,18 +8,22 @@
 //! | 8 | 8 | width, height (big-endian) |
 //! | 16 | 8 each | pixels: red, green, blue, alpha of 16 bits (big-endian), sRGB, not premultiplied |
 //!
-//! Read and written: all of it.
+//! Read: all of it. Written: RGBA of 16 bits, to which gray and 8 bits are widened. Lost: floats (`ff.float`), linear light
+//! (`ff.linear`), colour profiles (`ff.icc`), properties (`ff.properties`).
 //!
 //! Strictness: bytes behind the pixels (`ff.trailing-bytes`) are a warning, an error when strict. Missing pixels are an
 //! error; lenient reads those before, the rest is transparent (`ff.truncated`).
 
+use std::io::Write;
+
 use mediary_core::record::Samples;
 use mediary_core::{
-    Context, Error, Format, FormatInfo, FormatReader, Kind, Location, MediaRecord, Result, Signature, Source, register,
-    single,
+    Context, Error, Feature, Format, FormatInfo, FormatReader, Kind, Location, MediaRecord, Output, Result, Signature,
+    Source, register, single,
 };
 
 use crate::decode;
+use crate::encode::{self, Holds, Light};
 use crate::raster::{Layout, part, u32_be};
 
 const MAGIC: &[u8; 8] = b"farbfeld";
@@ -30,6 +34,7 @@ const INFO: FormatInfo = FormatInfo::new("ff", "farbfeld", &[Kind::Image])
     .media_types(&["image/x-farbfeld"])
     .signatures(&[Signature { offset: 0, bytes: MAGIC, mask: &[] }])
     .reads()
+    .writes(&[Feature::Alpha, Feature::SixteenBit, Feature::Integer])
     .spec("https://tools.suckless.org/farbfeld/");
 
 struct Farbfeld;
@@ -49,16 +54,20 @@ impl Format for Farbfeld {
             return Err(Error::malformed(format!("expected \"farbfeld\", found {found:?}")).at_byte(0));
         }
         let layout = Layout::new(u32_be(&head, 8), u32_be(&head, 12), 4, 16);
-        decode::check_size(cx, layout.width, layout.height, 64, source.len())?;
+        layout.check(cx, layout.samples().saturating_mul(2))?;
         let (source, cx) = (source.clone(), cx.clone());
         Ok(single(move || Ok(layout.header()), move || read(&source, layout, &cx)))
+    }
+
+    fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+        write(record, out, cx)
     }
 }
 
 fn read(source: &Source, layout: Layout, cx: &Context) -> Result<MediaRecord> {
     let bytes = source.bytes(cx)?;
-    let length = layout.samples() * 2;
-    let stored = part(cx, &bytes, HEADER, length, "the pixels")?;
+    let length = layout.samples().saturating_mul(2);
+    let stored = part(cx, &bytes, HEADER, length, "the picture")?;
     let mut samples = decode::buffer::<u16>(cx, layout.samples())?;
     for (to, from) in samples.chunks_mut(1 << 16).zip(stored.chunks(2 << 16)) {
         cx.checkpoint()?;
@@ -72,4 +81,24 @@ fn read(source: &Source, layout: Layout, cx: &Context) -> Result<MediaRecord> {
         cx.tolerate("trailing-bytes", text, Location::byte(end))?;
     }
     Ok(MediaRecord::new(layout.image(Samples::U16(samples.into()))?))
+}
+
+const HOLDS: Holds =
+    Holds { channels: &[4], eight: false, sixteen: true, float: false, light: Light::Display, profile: false };
+
+fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+    let image = encode::fit(encode::image(record)?, &HOLDS, cx)?;
+    encode::lose_rest(record, &[], cx);
+    let Samples::U16(samples) = image.samples() else {
+        return Err(Error::unsupported("samples of a new type cannot be written"));
+    };
+    out.write_all(MAGIC)?;
+    out.write_all(&image.width().to_be_bytes())?;
+    out.write_all(&image.height().to_be_bytes())?;
+    for some in samples.chunks(1 << 16) {
+        cx.checkpoint()?;
+        let bytes: Vec<u8> = some.iter().flat_map(|sample| sample.to_be_bytes()).collect();
+        out.write_all(&bytes)?;
+    }
+    Ok(())
 }

@@ -2,11 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+mod bmp;
 mod decode;
 mod encode;
 mod exif;
+mod ff;
 mod gif;
+mod ico;
 mod jpeg;
 mod png;
+mod pnm;
+mod qoi;
+mod raster;
 #[cfg(test)]
 mod testing;

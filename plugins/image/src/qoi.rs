@@ -11,20 +11,24 @@
 //! | 14 | n | chunks: `FE` RGB, `FF` RGBA, `00` index, `40` difference, `80` luma, `C0` run |
 //! | | 8 | end, `00 00 00 00 00 00 00 01` |
 //!
-//! Read and written: all of it.
+//! Read: all of it. Written: 8-bit RGB and RGBA, sRGB or linear; gray becomes RGB. Lost: 16 bits and floats (`qoi.depth`,
+//! `qoi.float`), colour profiles (`qoi.icc`), properties (`qoi.properties`).
 //!
 //! Strictness: a missing or wrong end (`qoi.end`), bytes behind it (`qoi.trailing-bytes`), a run that goes on behind the
 //! last pixel (`qoi.run`) and another number than 0 or 1 for the colours (`qoi.color-space`) are warnings, errors when
 //! strict. A file whose chunks end early is an error; lenient reads the pixels before, the rest is black
 //! (`qoi.truncated`).
 
+use std::io::Write;
+
 use mediary_core::record::{ColorSpace, Samples};
 use mediary_core::{
-    Context, Error, Format, FormatInfo, FormatReader, Kind, Location, MediaRecord, Result, Signature, Source, register,
-    single,
+    Context, Error, Feature, Format, FormatInfo, FormatReader, Kind, Location, MediaRecord, Output, Result, Signature,
+    Source, register, single,
 };
 
 use crate::decode;
+use crate::encode::{self, Holds, Light};
 use crate::raster::{Layout, u32_be};
 
 const HEADER: usize = 14;
@@ -35,6 +39,7 @@ const INFO: FormatInfo = FormatInfo::new("qoi", "Quite OK Image", &[Kind::Image]
     .media_types(&["image/qoi", "image/x-qoi"])
     .signatures(&[Signature { offset: 0, bytes: b"qoif", mask: &[] }])
     .reads()
+    .writes(&[Feature::Alpha, Feature::Integer])
     .spec("https://qoiformat.org/qoi-specification.pdf");
 
 struct Qoi;
@@ -51,6 +56,10 @@ impl Format for Qoi {
         let (source, cx) = (source.clone(), cx.clone());
         Ok(single(move || Ok(layout.header()), move || read(&source, layout, space, &cx)))
     }
+
+    fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+        write(record, out, cx)
+    }
 }
 
 /// The layout, and the byte that names the colours.
@@ -65,8 +74,8 @@ fn layout(source: &Source, cx: &Context) -> Result<(Layout, u8)> {
     if !matches!(channels, 3 | 4) {
         return Err(Error::malformed(format!("expected 3 or 4 channels, found {channels}")).at_byte(12));
     }
-    decode::check_size(cx, width, height, 8 * u64::from(channels), source.len())?;
     let mut layout = Layout::new(width, height, channels, 8);
+    layout.check(cx, source.len())?;
     if space == 1 {
         layout.color_space = ColorSpace::Linear;
     }
@@ -169,5 +178,83 @@ impl Chunks<'_> {
         self.pixel = pixel;
         self.seen[hash(pixel)] = pixel;
         Some(pixel)
+    }
+}
+
+const HOLDS: Holds =
+    Holds { channels: &[3, 4], eight: true, sixteen: false, float: false, light: Light::Stated, profile: false };
+
+fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+    let image = encode::fit(encode::image(record)?, &HOLDS, cx)?;
+    encode::lose_rest(record, &[], cx);
+    let Samples::U8(samples) = image.samples() else {
+        return Err(Error::unsupported("samples of a new type cannot be written"));
+    };
+    out.write_all(b"qoif")?;
+    out.write_all(&image.width().to_be_bytes())?;
+    out.write_all(&image.height().to_be_bytes())?;
+    out.write_all(&[image.channels(), u8::from(image.color_space == ColorSpace::Linear)])?;
+    let channels = usize::from(image.channels());
+    let mut chunks = Vec::new();
+    let mut state = Coder { pixel: [0, 0, 0, 255], seen: [[0; 4]; 64], run: 0 };
+    for row in samples.chunks(image.width() as usize * channels) {
+        cx.checkpoint()?;
+        for pixel in row.chunks_exact(channels) {
+            state.put([pixel[0], pixel[1], pixel[2], pixel.get(3).copied().unwrap_or(255)], &mut chunks);
+        }
+        out.write_all(&chunks)?;
+        chunks.clear();
+    }
+    state.end_run(&mut chunks);
+    out.write_all(&chunks)?;
+    Ok(out.write_all(&END)?)
+}
+
+struct Coder {
+    pixel: [u8; 4],
+    seen: [[u8; 4]; 64],
+    run: u8,
+}
+
+impl Coder {
+    fn end_run(&mut self, chunks: &mut Vec<u8>) {
+        if self.run > 0 {
+            chunks.push(0xC0 | (self.run - 1));
+            self.run = 0;
+        }
+    }
+
+    fn put(&mut self, pixel: [u8; 4], chunks: &mut Vec<u8>) {
+        let before = std::mem::replace(&mut self.pixel, pixel);
+        if pixel == before {
+            self.run += 1;
+            // 63 and 64 would be the tags of RGB and RGBA.
+            if self.run == 62 {
+                self.end_run(chunks);
+            }
+            return;
+        }
+        self.end_run(chunks);
+        let place = hash(pixel);
+        if self.seen[place] == pixel {
+            chunks.push(place as u8);
+            return;
+        }
+        self.seen[place] = pixel;
+        let [r, g, b, a] = pixel;
+        if a != before[3] {
+            return chunks.extend([0xFF, r, g, b, a]);
+        }
+        let [dr, dg, db] = [r.wrapping_sub(before[0]), g.wrapping_sub(before[1]), b.wrapping_sub(before[2])];
+        let [small_r, small_g, small_b] = [dr, dg, db].map(|change| change.wrapping_add(2));
+        let (green, red, blue) =
+            (dg.wrapping_add(32), dr.wrapping_sub(dg).wrapping_add(8), db.wrapping_sub(dg).wrapping_add(8));
+        if small_r < 4 && small_g < 4 && small_b < 4 {
+            chunks.push(0x40 | small_r << 4 | small_g << 2 | small_b);
+        } else if green < 64 && red < 16 && blue < 16 {
+            chunks.extend([0x80 | green, red << 4 | blue]);
+        } else {
+            chunks.extend([0xFE, r, g, b]);
+        }
     }
 }

@@ -4,6 +4,8 @@ use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Image, Samples};
 use mediary_core::{Context, Error, Facts, Header, Result};
 
+use crate::decode;
+
 /// What the head of a file tells of its picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Layout {
@@ -41,6 +43,22 @@ impl Layout {
         self.width as usize * usize::from(self.channels)
     }
 
+    /// Bits of a pixel in memory.
+    pub(crate) fn pixel_bits(&self) -> u64 {
+        let sample = match self.bits {
+            _ if self.float => 32,
+            ..=8 => 8,
+            _ => 16,
+        };
+        sample * u64::from(self.channels)
+    }
+
+    /// Holds the size against the limits, given how many bytes are stored of it. Of pixels that are not compressed these
+    /// are what the size says: whether they are there is another question.
+    pub(crate) fn check(&self, cx: &Context, stored: u64) -> Result<()> {
+        decode::check_size(cx, self.width, self.height, self.pixel_bits(), stored).map(|_| ())
+    }
+
     pub(crate) fn facts(&self) -> ImageFacts {
         ImageFacts {
             width: Some(self.width),
@@ -58,12 +76,7 @@ impl Layout {
     /// The header of a file that holds this picture.
     pub(crate) fn header(&self) -> Header {
         let mut header = Header::single(Facts::Image(self.facts()));
-        let bytes = match self.bits {
-            _ if self.float => 4,
-            ..=8 => 1,
-            _ => 2,
-        };
-        header.memory = Some(self.samples() * bytes);
+        header.memory = Some(self.samples() / u64::from(self.channels) * self.pixel_bits() / 8);
         header
     }
 
@@ -113,6 +126,9 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
+    /// A channel of zeros.
+    pub(crate) const NONE: Self = Self { shift: 0, most: 0 };
+
     /// `None` when the bits of the mask do not follow each other. A mask without bits is a channel of zeros.
     pub(crate) fn new(mask: u32) -> Option<Self> {
         let shift = if mask == 0 { 0 } else { mask.trailing_zeros() };
