@@ -14,5 +14,6 @@ mod png;
 mod pnm;
 mod qoi;
 mod raster;
+mod tga;
 #[cfg(test)]
 mod testing;

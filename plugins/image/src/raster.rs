@@ -129,6 +129,11 @@ impl Channel {
     /// A channel of zeros.
     pub(crate) const NONE: Self = Self { shift: 0, most: 0 };
 
+    /// A channel of five bits.
+    pub(crate) const fn five(shift: u32) -> Self {
+        Self { shift, most: 31 }
+    }
+
     /// `None` when the bits of the mask do not follow each other. A mask without bits is a channel of zeros.
     pub(crate) fn new(mask: u32) -> Option<Self> {
         let shift = if mask == 0 { 0 } else { mask.trailing_zeros() };
