@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bmp;
+mod dds;
 mod decode;
 mod encode;
 mod exif;
