@@ -16,6 +16,7 @@ const FOLDERS: &[&str] = &[
     "image/jpeg",
     "image/npy",
     "image/png",
+    "image/webp",
     "mesh/3mf",
     "mesh/babylon",
     "mesh/glb",

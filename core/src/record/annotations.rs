@@ -31,7 +31,7 @@ impl Layer {
 }
 
 /// A box in pixels: (0, 0) is the top left corner of the image, x to the right, y down. It may reach beyond the image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Box2 {
     /// `[min_x, min_y, max_x, max_y]` in pixels.
     #[serde(with = "crate::wire::number")]

@@ -11,6 +11,7 @@ mod ff;
 mod gif;
 mod ico;
 mod jpeg;
+mod operations;
 mod png;
 mod pnm;
 mod qoi;
@@ -18,3 +19,4 @@ mod raster;
 mod tga;
 #[cfg(test)]
 mod testing;
+mod webp;
