@@ -102,3 +102,49 @@ fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use mediary_core::Strictness;
+    use mediary_core::record::Image;
+
+    use super::*;
+    use crate::testing;
+
+    /// The pixels as `xxd` shows them.
+    #[test]
+    fn pixels_are_those_of_the_file() {
+        let record = testing::read("a.ff", testing::data("ff/acid2.ff")).unwrap();
+        let expected = [65535, 65535, 0, 65535, 0, 0, 0, 0, 0, 0, 0, 0, 65535, 65535, 0, 65535];
+        assert_eq!(testing::image(&record).samples(), &Samples::U16(expected.to_vec().into()));
+        assert_eq!(testing::codes(&record), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_same_bytes_are_written() {
+        let bytes = testing::data("ff/acid2.ff");
+        let mut record = testing::read("a.ff", bytes.clone()).unwrap();
+        assert_eq!(testing::write(&mut record, "ff", &[]), bytes);
+        let gray = Image::new(1, 1, 1, Samples::U8(vec![3].into())).unwrap();
+        let bytes = testing::write(&mut MediaRecord::new(gray), "ff", &[]);
+        assert_eq!(bytes, b"farbfeld\0\0\0\x01\0\0\0\x01\x03\x03\x03\x03\x03\x03\xFF\xFF");
+    }
+
+    #[test]
+    fn missing_and_further_bytes_are_told() {
+        let cut = testing::data("ff/malformed/truncated-acid2.ff");
+        let error = testing::read("a.ff", cut.clone()).unwrap_err();
+        assert!(error.message().contains("expected 32 bytes, found 24"), "{error}");
+        let record = testing::read_with("a.ff", cut, &testing::strictly(Strictness::Lenient)).unwrap();
+        assert_eq!(testing::codes(&record), ["ff.truncated"]);
+        let mut long = testing::data("ff/acid2.ff");
+        long.push(0);
+        assert_eq!(testing::codes(&testing::read("a.ff", long).unwrap()), ["ff.trailing-bytes"]);
+        assert_eq!(testing::names("ff/malformed").len(), 1);
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        testing::torture("ff");
+    }
+}

@@ -16,7 +16,7 @@ mod png;
 mod pnm;
 mod qoi;
 mod raster;
-mod tga;
 #[cfg(test)]
 mod testing;
+mod tga;
 mod webp;

@@ -67,8 +67,9 @@ fn layout(source: &Source, cx: &Context) -> Result<(Layout, u8)> {
     let mut head = [0; HEADER];
     source.read_exact_at(0, &mut head, "the header")?;
     if !head.starts_with(b"qoif") {
-        return Err(Error::malformed(format!("expected \"qoif\", found {:?}", head[..4].escape_ascii().to_string()))
-            .at_byte(0));
+        return Err(
+            Error::malformed(format!("expected \"qoif\", found {:?}", head[..4].escape_ascii().to_string())).at_byte(0)
+        );
     }
     let (width, height, channels, space) = (u32_be(&head, 4), u32_be(&head, 8), head[12], head[13]);
     if !matches!(channels, 3 | 4) {
@@ -256,5 +257,77 @@ impl Coder {
         } else {
             chunks.extend([0xFE, r, g, b]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mediary_core::Strictness;
+    use mediary_core::record::Image;
+
+    use super::*;
+    use crate::testing;
+
+    /// Facts that Pillow 13.0.0 states: name, channels, bits, SHA-256 of the RGBA pixels.
+    const PILLOW: &[(&str, u8, u8, &str)] = &[
+        ("basic-test.qoi", 4, 8, "ee82815b4b711d6d4eba1b2b72247b85d58ff5e3b1ada96e2cc4c5b671ca020c"),
+        ("slopes.qoi", 4, 8, "15f24aae1874625e3c4a2515cd226b337b52a2295d2099591b0561a804d6f088"),
+    ];
+
+    fn read(name: &str) -> MediaRecord {
+        testing::read(name, testing::data(&format!("qoi/{name}"))).unwrap()
+    }
+
+    #[test]
+    fn pixels_are_those_of_pillow() {
+        for &(name, channels, bits, sha256) in PILLOW {
+            let record = read(name);
+            let image = testing::image(&record);
+            assert_eq!((image.channels(), image.source_bits), (channels, bits), "{name}");
+            assert_eq!(testing::sha256(&testing::rgba8(image)), sha256, "{name}");
+            assert_eq!(testing::codes(&record), Vec::<String>::new(), "{name}");
+        }
+        assert_eq!(PILLOW.len(), testing::names("qoi").len());
+    }
+
+    /// The bytes are those of Pillow 13.0.0, but that it writes RGBA for every picture with alpha.
+    #[test]
+    fn the_same_bytes_are_written() {
+        let bytes = testing::data("qoi/slopes.qoi");
+        assert_eq!(testing::write(&mut read("slopes.qoi"), "qoi", &[]), bytes);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        // Long runs, colours seen before, small and larger steps, steps over the end of a byte.
+        let values = [0, 0, 0, 1, 2, 250, 251, 3, 100, 90, 0, 0, 255, 17];
+        for channels in [3, 4] {
+            let mut samples: Vec<u8> =
+                (0..400 * usize::from(channels)).map(|index| values[index / 3 % 14] ^ (index / 900) as u8).collect();
+            samples.extend(vec![9; 200 * usize::from(channels)]);
+            let mut image = Image::new(60, 10, channels, Samples::U8(samples.into())).unwrap();
+            image.color_space = if channels == 3 { ColorSpace::Linear } else { ColorSpace::Srgb };
+            let bytes = testing::write(&mut MediaRecord::new(image.clone()), "qoi", &[]);
+            let again = testing::read("a.qoi", bytes).unwrap();
+            assert_eq!(testing::image(&again), &image);
+            assert_eq!(testing::codes(&again), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn malformed_files_are_refused_or_told() {
+        let record = testing::read("a.qoi", testing::data("qoi/malformed/op_index.qoi")).unwrap();
+        assert_eq!(testing::codes(&record), ["qoi.end"]);
+        let cut = testing::data("qoi/malformed/truncated-basic-test.qoi");
+        let error = testing::read("a.qoi", cut.clone()).unwrap_err();
+        assert!(error.message().contains("expected 25 pixels"), "{error}");
+        let record = testing::read_with("a.qoi", cut, &testing::strictly(Strictness::Lenient)).unwrap();
+        assert_eq!(testing::codes(&record), ["qoi.truncated", "qoi.end"]);
+        assert_eq!(testing::names("qoi/malformed").len(), 2);
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        testing::torture("qoi");
     }
 }

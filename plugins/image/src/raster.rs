@@ -2,7 +2,7 @@
 
 use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Image, Samples};
-use mediary_core::{Context, Error, Facts, Header, Result};
+use mediary_core::{Context, Error, Facts, Header, Kind, Result};
 
 use crate::decode;
 
@@ -88,6 +88,14 @@ impl Layout {
         image.frames = self.frames;
         Ok(image)
     }
+}
+
+/// Refuses an animation where a format holds a picture.
+pub(crate) fn still(kind: Kind) -> Result<()> {
+    if kind == Kind::Image {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!("expected a picture, found {kind}")))
 }
 
 /// The `length` bytes of `bytes` at `at`. Where the file ends before, that is an error; lenient takes what is there.

@@ -71,10 +71,8 @@ impl Dib {
         let size = if rest.len() < 4 { return Err(short(4).at_byte(at as u64)) } else { u32_le(rest, 0) };
         // OS/2 cuts its header behind any field.
         if !matches!(size, CORE | 16..=OS2 | 108 | V5) {
-            return Err(
-                Error::malformed(format!("expected a header of 12, 16 to 64, 108 or 124 bytes, found {size}"))
-                    .at_byte(at as u64),
-            );
+            return Err(Error::malformed(format!("expected a header of 12, 16 to 64, 108 or 124 bytes, found {size}"))
+                .at_byte(at as u64));
         }
         let head = rest.get(..size as usize).ok_or_else(|| short(size.into()).at_byte(at as u64))?;
         // A header that is cut has zeros behind it.
@@ -102,8 +100,9 @@ impl Dib {
         } else {
             let (width, height) = (u32_le(&field, 4) as i32, u32_le(&field, 8) as i32);
             if width < 0 {
-                return Err(Error::malformed(format!("expected a width of at least 1, found {width}"))
-                    .at_byte(at as u64 + 4));
+                return Err(
+                    Error::malformed(format!("expected a width of at least 1, found {width}")).at_byte(at as u64 + 4)
+                );
             }
             (it.width, it.height, it.top_down) = (width as u32, height.unsigned_abs(), height < 0);
             it.bits = u16_le(&field, 14);
@@ -121,7 +120,7 @@ impl Dib {
         if it.bits <= 8 && it.coding != Coding::Jpeg && it.coding != Coding::Png {
             it.palette(bytes, pixels, colors, if size == CORE { 3 } else { 4 });
         } else {
-            it.behind(pixels, size, at);
+            it.behind(pixels, size, at, colors);
         }
         Ok(it)
     }
@@ -178,7 +177,9 @@ impl Dib {
                     self.pixels += 4 * count;
                     if rest.len() < size as usize + 4 * count {
                         let found = rest.len().saturating_sub(size as usize) as u64;
-                        return Err(Error::truncated("the masks", 4 * count as u64, found).at_byte(at + u64::from(size)));
+                        return Err(
+                            Error::truncated("the masks", 4 * count as u64, found).at_byte(at + u64::from(size))
+                        );
                     }
                 }
                 if masks == [0; 4] {
@@ -253,9 +254,12 @@ impl Dib {
         };
     }
 
-    /// Where the pixels begin that have no palette.
-    fn behind(&mut self, pixels: Option<u32>, size: u32, at: usize) {
-        let Some(pixels) = pixels else { return };
+    /// Where the pixels begin that need no palette. There may be one all the same, of colours for poorer screens.
+    fn behind(&mut self, pixels: Option<u32>, size: u32, at: usize, colors: u32) {
+        let Some(pixels) = pixels else {
+            self.pixels += 4 * colors.min(256) as usize;
+            return;
+        };
         if pixels as usize >= at + size as usize {
             self.pixels = pixels as usize;
         } else {
@@ -312,8 +316,8 @@ impl Dib {
         }
         if self.bits <= 8 {
             // A profile is one of RGB.
-            let gray = !matches!(self.profile, Profile::Embedded(..))
-                && self.palette.iter().all(|[r, g, b]| r == g && g == b);
+            let gray =
+                !matches!(self.profile, Profile::Embedded(..)) && self.palette.iter().all(|[r, g, b]| r == g && g == b);
             return Layout::new(width, height, if gray { 1 } else { 3 }, 8);
         }
         let bits = self.channels.iter().map(|channel| channel.bits()).max().unwrap_or(8);

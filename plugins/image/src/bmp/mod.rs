@@ -46,7 +46,7 @@ use mediary_core::{
 use crate::decode;
 use crate::jpeg;
 use crate::png;
-use crate::raster::{Layout, u16_le, u32_le};
+use crate::raster::{Layout, still, u16_le, u32_le};
 use dib::{Coding, Dib, Profile};
 
 /// Bytes of the file header.
@@ -64,10 +64,7 @@ const MAX_ARRAY: u64 = 1 << 16;
 const INFO: FormatInfo = FormatInfo::new("bmp", "Windows Bitmap", &[Kind::Image])
     .extensions(&["bmp", "dib", "rle"])
     .media_types(&["image/bmp", "image/x-ms-bmp"])
-    .signatures(&[
-        Signature { offset: 0, bytes: b"BM", mask: &[] },
-        Signature { offset: 0, bytes: b"BA", mask: &[] },
-    ])
+    .signatures(&[Signature { offset: 0, bytes: b"BM", mask: &[] }, Signature { offset: 0, bytes: b"BA", mask: &[] }])
     .probes_without_signature()
     .reads()
     .writes(&[Feature::Alpha, Feature::ColorProfile, Feature::Integer])
@@ -103,10 +100,7 @@ impl Format for Bmp {
         let bitmap = Bitmap::open(source)?;
         let (header, header_bitmap, header_cx) = (source.clone(), bitmap.clone(), cx.clone());
         let (source, cx) = (source.clone(), cx.clone());
-        Ok(single(
-            move || read_header(&header, &header_bitmap, &header_cx),
-            move || read(&source, &bitmap, &cx),
-        ))
+        Ok(single(move || read_header(&header, &header_bitmap, &header_cx), move || read(&source, &bitmap, &cx)))
     }
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
@@ -208,10 +202,14 @@ fn array(source: &Source) -> Result<u64> {
 }
 
 fn read_header(source: &Source, bitmap: &Bitmap, cx: &Context) -> Result<Header> {
-    match bitmap.dib.coding {
-        Coding::Jpeg => return jpeg::read_header(&bitmap.embedded(source, cx)?, cx),
-        Coding::Png => return png::read_header(&bitmap.embedded(source, cx)?, cx),
-        _ => {}
+    let embedded = match bitmap.dib.coding {
+        Coding::Jpeg => Some(jpeg::read_header(&bitmap.embedded(source, cx)?, cx)?),
+        Coding::Png => Some(png::read_header(&bitmap.embedded(source, cx)?, cx)?),
+        _ => None,
+    };
+    if let Some(header) = embedded {
+        still(header.facts.kind())?;
+        return Ok(header);
     }
     let mut layout = bitmap.check(source, cx)?;
     // Findings are reported once, by the full read.
@@ -233,10 +231,15 @@ fn read(source: &Source, bitmap: &Bitmap, cx: &Context) -> Result<MediaRecord> {
         cx.note("left-out", format!("the first of {} bitmaps is read", bitmap.count));
     }
     dib.tell(cx)?;
-    match dib.coding {
-        Coding::Jpeg => return jpeg::read(&bitmap.embedded(source, cx)?, cx),
-        Coding::Png => return png::read(&bitmap.embedded(source, cx)?, cx),
-        _ => {}
+    let embedded = match dib.coding {
+        Coding::Jpeg => Some(jpeg::read(&bitmap.embedded(source, cx)?, cx)?),
+        Coding::Png => Some(png::read(&bitmap.embedded(source, cx)?, cx)?),
+        _ => None,
+    };
+    if let Some(mut record) = embedded {
+        still(record.kind())?;
+        record.source_is_canonical = false;
+        return Ok(record);
     }
     let mut layout = bitmap.check(source, cx)?;
     let bytes = source.bytes(cx)?;
@@ -274,3 +277,6 @@ fn read(source: &Source, bitmap: &Bitmap, cx: &Context) -> Result<MediaRecord> {
     }
     Ok(record)
 }
+
+#[cfg(test)]
+mod tests;

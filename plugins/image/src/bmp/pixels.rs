@@ -44,7 +44,8 @@ pub(crate) fn samples(dib: &Dib, layout: &Layout, bytes: &[u8], cx: &Context) ->
         }
         _ if layout.bits > 8 => {
             let mut picture = Picture::<u16>::new(dib, layout, cx)?;
-            picture.rows(dib, stored, cx, |row, packed| masked(dib, layout, row, packed, 65535, |value| value as u16))?;
+            picture
+                .rows(dib, stored, cx, |row, packed| masked(dib, layout, row, packed, 65535, |value| value as u16))?;
             Samples::U16(picture.samples.into())
         }
         _ => {
@@ -174,7 +175,10 @@ fn runs(dib: &Dib, layout: &Layout, bytes: &[u8], cx: &Context) -> Result<(Sampl
         cx.tolerate("runs", text, Location::byte(dib.pixels as u64))?;
     }
     if runs.painted < count {
-        cx.note("undefined-pixels", format!("{} pixels are in no run, they have the first colour", count - runs.painted));
+        cx.note(
+            "undefined-pixels",
+            format!("{} pixels are in no run, they have the first colour", count - runs.painted),
+        );
     }
     let end = runs.at;
     if unit == 3 {

@@ -145,9 +145,8 @@ impl Texture {
         // There are no more mipmaps than halvings.
         let mipmaps = self.mipmaps.min(u32::BITS - sides.leading_zeros());
         let slices = |mipmap: u32| u64::from((self.depth >> mipmap).max(1));
-        let chain = (0..mipmaps).fold(0_u64, |all, mipmap| {
-            all.saturating_add(self.surface(mipmap).saturating_mul(slices(mipmap)))
-        });
+        let chain = (0..mipmaps)
+            .fold(0_u64, |all, mipmap| all.saturating_add(self.surface(mipmap).saturating_mul(slices(mipmap))));
         chain.saturating_mul(self.faces.into()).saturating_mul(self.elements.into())
     }
 
@@ -172,12 +171,8 @@ impl Texture {
     /// What else the file holds.
     pub(super) fn describe(&self, properties: &mut Map<String, Value>, cx: &Context) {
         properties.insert("pixel_format".into(), self.name.clone().into());
-        let counts = [
-            ("mipmaps", self.mipmaps),
-            ("faces", self.faces),
-            ("elements", self.elements),
-            ("slices", self.depth),
-        ];
+        let counts =
+            [("mipmaps", self.mipmaps), ("faces", self.faces), ("elements", self.elements), ("slices", self.depth)];
         let several: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 1).collect();
         for (name, count) in &several {
             properties.insert((*name).into(), (*count).into());

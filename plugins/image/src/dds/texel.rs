@@ -32,15 +32,25 @@ pub(super) enum Block {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Texel {
     /// Bits under masks, of 1 to 4 channels.
-    Masked { bytes: u8, masks: [Channel; 4], channels: u8 },
+    Masked {
+        bytes: u8,
+        masks: [Channel; 4],
+        channels: u8,
+    },
     /// Channels one after the other, red first; signed ones count from the middle.
-    Plain { count: u8, width: Width, signed: bool },
+    Plain {
+        count: u8,
+        width: Width,
+        signed: bool,
+    },
     /// Alpha alone.
     Alpha,
     /// Indices of 256 colours that stand before the pixels.
     Palette,
     /// Two pixels that share red and blue.
-    Pairs { green_first: bool },
+    Pairs {
+        green_first: bool,
+    },
     /// Floats of 11, 11 and 10 bits without a sign.
     SmallFloats,
     /// Three numbers of 9 bits and an exponent of 5.

@@ -73,7 +73,8 @@ impl Entry {
         };
         if needed > self.length as u64 || self.length > bytes.len().saturating_sub(self.at) {
             let left = bytes.len().saturating_sub(self.at);
-            let text = format!("{} bytes announced, the picture takes at least {needed} and there are {left}", self.length);
+            let text =
+                format!("{} bytes announced, the picture takes at least {needed} and there are {left}", self.length);
             cx.tolerate("entry-size", text, place)?;
         }
         Ok(())

@@ -35,7 +35,7 @@ use crate::bmp::dib::{Coding, Dib};
 use crate::bmp::pixels;
 use crate::decode;
 use crate::png;
-use crate::raster::{Layout, u16_le};
+use crate::raster::{Layout, still, u16_le};
 use entry::{Entry, Picture};
 
 /// Bytes of the header, and of an entry.
@@ -190,6 +190,7 @@ fn read_header(directory: &Directory, cx: &Context) -> Result<Header> {
     match picture {
         Picture::Png { .. } => {
             let mut header = png::read_header(&entry.file(&directory.bytes, cx)?, cx)?;
+            still(header.facts.kind())?;
             if let Facts::Image(facts) = &mut header.facts {
                 facts.frames = Some(frames);
             }
@@ -214,6 +215,7 @@ fn read(directory: &Directory, cx: &Context) -> Result<MediaRecord> {
     let mut record = match picture {
         Picture::Png { .. } => {
             let mut record = png::read(&entry.file(&directory.bytes, cx)?, cx)?;
+            still(record.kind())?;
             if let Media::Image(image) = &mut record.media {
                 image.frames = frames;
             }
@@ -247,7 +249,9 @@ fn check(dib: &Dib, layout: &Layout, directory: &Directory, cx: &Context) -> Res
     match dib.coding {
         Coding::Plain => layout.check(cx, dib.stride().saturating_mul(dib.height.into())),
         Coding::Runs => layout.check(cx, directory.bytes.len() as u64),
-        Coding::Jpeg | Coding::Png => Err(Error::unsupported("expected rows of pixels or runs, found a file in a bitmap")),
+        Coding::Jpeg | Coding::Png => {
+            Err(Error::unsupported("expected rows of pixels or runs, found a file in a bitmap"))
+        }
     }
 }
 
@@ -280,11 +284,8 @@ fn bitmap(dib: &Dib, layout: &Layout, directory: &Directory, cx: &Context) -> Re
     let width = layout.width as usize;
     let stride = width.div_ceil(32) * 4;
     // The mask begins behind the padding of the picture.
-    let start = if dib.coding == Coding::Plain {
-        dib.pixels + (dib.stride() * u64::from(dib.height)) as usize
-    } else {
-        end
-    };
+    let start =
+        if dib.coding == Coding::Plain { dib.pixels + (dib.stride() * u64::from(dib.height)) as usize } else { end };
     let mask = dib.mask(bytes, start);
     let needed = stride * (layout.height as usize - 1) + width.div_ceil(8);
     if mask.len() < needed {
@@ -307,3 +308,6 @@ fn bitmap(dib: &Dib, layout: &Layout, directory: &Directory, cx: &Context) -> Re
     }
     Ok(MediaRecord::new(layout.image(Samples::U8(rgba.into()))?))
 }
+
+#[cfg(test)]
+mod tests;

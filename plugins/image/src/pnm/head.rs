@@ -21,10 +21,7 @@ pub(super) enum Coding {
     /// Numbers up to this one, of 1 byte or 2.
     Binary(u16),
     /// Floats.
-    Float {
-        little: bool,
-        half: bool,
-    },
+    Float { little: bool, half: bool },
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +40,12 @@ pub(super) fn looks_like_one(bytes: &[u8]) -> bool {
     let [b'P', b'1'..=b'7' | b'f' | b'F' | b'h' | b'H', rest @ ..] = bytes else { return false };
     let rest = if matches!(bytes[1], b'F' | b'H') { rest.strip_prefix(b"4").unwrap_or(rest) } else { rest };
     rest.first().is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'#')
+}
+
+/// Whether a number, a comment or a line of PAM follows the magic.
+pub(super) fn begins_as_one(bytes: &[u8]) -> bool {
+    let behind = bytes.get(2..).unwrap_or_default().trim_ascii_start();
+    looks_like_one(bytes) && matches!(behind.first(), Some(b'0'..=b'9' | b'#' | b'W' | b'H' | b'D'))
 }
 
 impl Head {

@@ -87,7 +87,7 @@ impl Format for Pnm {
         match Head::parse(probe.head, 0) {
             Ok(_) => Confidence::yes(180, "the header of a portable map"),
             // Two letters alone say nothing; with a number behind them it may be a broken one.
-            Err(_) if head::looks_like_one(probe.head) => Confidence::yes(60, "how a portable map begins"),
+            Err(_) if head::begins_as_one(probe.head) => Confidence::yes(60, "how a portable map begins"),
             Err(_) => Confidence::No,
         }
     }

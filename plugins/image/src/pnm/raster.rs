@@ -67,7 +67,8 @@ fn fill<T>(samples: &mut [T], cx: &Context, mut next: impl FnMut() -> Result<Opt
             Some(value) => *sample = value,
             None => {
                 let error = Error::malformed(format!("the pixels end early: expected {count} numbers, found {index}"));
-                return cx.unless_lenient("truncated", error.with_hint("the file is cut short; fetch or copy it again"));
+                return cx
+                    .unless_lenient("truncated", error.with_hint("the file is cut short; fetch or copy it again"));
             }
         }
     }
@@ -100,7 +101,8 @@ impl Beyond {
         if self.count == 0 {
             return Ok(());
         }
-        let text = format!("expected numbers up to {most}, found {} beyond it, the first is {}", self.count, self.first);
+        let text =
+            format!("expected numbers up to {most}, found {} beyond it, the first is {}", self.count, self.first);
         cx.tolerate("range", text, Location::byte(head.raster as u64))
     }
 }

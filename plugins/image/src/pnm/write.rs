@@ -37,7 +37,9 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
         ("pbm", ..) | ("auto", 1, _) if bilevel => "P4",
         ("pgm" | "auto", 1, _) => "P5",
         ("ppm" | "auto", 3, _) => "P6",
-        ("pbm", ..) => return Err(Error::unsupported("expected pixels of black and white alone for pbm, found others")),
+        ("pbm", ..) => {
+            return Err(Error::unsupported("expected pixels of black and white alone for pbm, found others"));
+        }
         _ => {
             return Err(Error::unsupported(format!("expected gray for {variant}, found colours"))
                 .with_hint("turn the picture to gray first, or write ppm"));

@@ -64,7 +64,9 @@ impl Head {
             1 | 9 | 3 | 11 => Class::Gray,
             2 | 10 => Class::Color,
             0 => return Err(Error::malformed("expected a picture, found the type 0, which is none").at_byte(2)),
-            32 | 33 => return Err(Error::unsupported(format!("expected runs or plain pixels, found type {kind}")).at_byte(2)),
+            32 | 33 => {
+                return Err(Error::unsupported(format!("expected runs or plain pixels, found type {kind}")).at_byte(2));
+            }
             _ => return wrong("a type of 1, 2, 3, 9, 10 or 11", kind, 2),
         };
         if has_map == 1 && !matches!(map_bits, 15 | 16 | 24 | 32) {
