@@ -2,13 +2,21 @@
 
 #![forbid(unsafe_code)]
 
+mod bmp;
+mod dds;
 mod decode;
 mod encode;
 mod exif;
+mod ff;
 mod gif;
+mod ico;
 mod jpeg;
 mod operations;
 mod png;
+mod pnm;
+mod qoi;
+mod raster;
 #[cfg(test)]
 mod testing;
+mod tga;
 mod webp;

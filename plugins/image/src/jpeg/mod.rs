@@ -405,7 +405,7 @@ impl Scans {
     }
 }
 
-fn read_header(source: &Source, cx: &Context) -> Result<Header> {
+pub(crate) fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     // Findings are reported once, by the full read.
     let quiet = Context::new(INFO.id);
     let frame = Frame::scan(source, cx)?;
@@ -431,7 +431,7 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     Ok(header)
 }
 
-fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
+pub(crate) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let frame = Frame::scan(source, cx)?;
     let pixels = frame.check(source, cx)?;
     if let Some((at, count)) = frame.stray {

@@ -242,7 +242,7 @@ fn profile(reader: &PngReader, chunks: &Chunks, cx: &Context, channels: u8) -> R
     }
 }
 
-fn read_header(source: &Source, cx: &Context) -> Result<Header> {
+pub(crate) fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     // Findings are reported once, by the full read.
     let quiet = Context::new(INFO.id);
     let mut chunks = Chunks::scan(source, cx)?;
@@ -276,7 +276,7 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     Ok(header)
 }
 
-fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
+pub(crate) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let mut chunks = Chunks::scan(source, cx)?;
     decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
     if let Some(damage) = chunks.damage.take() {
