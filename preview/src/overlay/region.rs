@@ -17,11 +17,8 @@ const SAMPLES: usize = 3;
 /// Draws the mask of a layer, and returns the classes in it that are shown.
 pub(super) fn mask(sheet: &mut Sheet, chosen: &Chosen<'_>, wide: f32) -> Result<BTreeSet<u16>> {
     let Some(mask) = &chosen.layer.mask else { return Ok(BTreeSet::new()) };
-    let mut counted = vec![false; 1 << 16];
-    mask.classes().iter().for_each(|class| counted[usize::from(*class)] = true);
-    let classes = counted.iter().enumerate().filter(|(_, found)| **found).map(|(class, _)| class as u16);
-    let shown: BTreeSet<u16> =
-        classes.filter(|class| chosen.shows((*class).into()) && !chosen.is_background((*class).into())).collect();
+    let is_shown = |class: &u16| chosen.shows((*class).into()) && !chosen.is_background((*class).into());
+    let shown: BTreeSet<u16> = mask.occurring().into_iter().filter(is_shown).collect();
     let size = [mask.width as usize, mask.height as usize];
     let key = |x: usize, y: usize| {
         let class = mask.classes()[y * size[0] + x];
@@ -33,7 +30,27 @@ pub(super) fn mask(sheet: &mut Sheet, chosen: &Chosen<'_>, wide: f32) -> Result<
 
 /// Draws the regions of the boxes, each with a rim of its own.
 pub(super) fn instances(sheet: &mut Sheet, chosen: &Chosen<'_>, size: [u32; 2], wide: f32, cx: &Context) -> Result<()> {
-    let _ = (sheet, chosen, size, wide, cx);
+    if !chosen.layer.has_regions() {
+        return Ok(());
+    }
+    let [width, height] = size.map(|side| side as usize);
+    let taken = (width * height * 4) as u64;
+    cx.budget().take(taken)?;
+    let mut owners = vec![0_u32; width * height];
+    for (number, one) in chosen.boxes.iter().enumerate() {
+        cx.checkpoint()?;
+        let Some(runs) = one.region(size[0], size[1], cx)? else { continue };
+        // Runs go down one column after the other.
+        for place in runs.inside().flatten() {
+            let (x, y) = ((place / u64::from(runs.height)) as usize, (place % u64::from(runs.height)) as usize);
+            if x < width && y < height {
+                owners[y * width + x] = number as u32 + 1;
+            }
+        }
+    }
+    let color = |owner: u32| class_color(chosen.boxes[owner as usize - 1].class_id);
+    paint(sheet, [width, height], wide, |x, y| owners[y * width + x], color);
+    cx.budget().give_back(taken);
     Ok(())
 }
 
