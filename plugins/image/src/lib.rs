@@ -7,8 +7,10 @@ mod dds;
 mod decode;
 mod encode;
 mod exif;
+mod exr;
 mod ff;
 mod gif;
+mod hdr;
 mod ico;
 mod jpeg;
 mod operations;
@@ -19,4 +21,5 @@ mod raster;
 #[cfg(test)]
 mod testing;
 mod tga;
+mod tiff;
 mod webp;

@@ -157,7 +157,8 @@ impl Runs {
         let height = u64::from(self.height).max(1);
         let mut bounds = None::<[u64; 4]>;
         for run in self.inside().filter(|run| !run.is_empty()) {
-            let (left, top, right, bottom) = (run.start / height, run.start % height, (run.end - 1) / height, (run.end - 1) % height);
+            let (left, top, right, bottom) =
+                (run.start / height, run.start % height, (run.end - 1) / height, (run.end - 1) % height);
             // One that goes on in the next column touches both ends of a column.
             let (top, bottom) = if left == right { (top, bottom) } else { (0, height - 1) };
             let [a, b, c, d] = bounds.unwrap_or([left, top, right + 1, bottom + 1]);

@@ -201,7 +201,9 @@ impl Plan {
                 if let Some(runs) = &one.runs {
                     let was = raster(runs);
                     let inside = |x: u32, y: u32| {
-                        let (Some(x), Some(y)) = (from(x, 0, runs.width), from(y, 1, runs.height)) else { return false };
+                        let (Some(x), Some(y)) = (from(x, 0, runs.width), from(y, 1, runs.height)) else {
+                            return false;
+                        };
                         was[x * runs.height as usize + y]
                     };
                     one.runs = Some(Runs::of_pixels(self.size[0], self.size[1], inside, cx)?);
