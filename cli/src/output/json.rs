@@ -105,11 +105,11 @@ mod tests {
 
     use std::collections::BTreeSet;
 
+    use mediary::record::annotations::{Position, Runs};
     use mediary::record::facts::{
         AudioFacts, Bounds, ColumnFact, HistogramFacts, HtmlFacts, ImageFacts, MoleculeFacts, PointCloudFacts,
         SceneFacts, TableFacts, VideoFacts,
     };
-    use mediary::record::annotations::{Position, Runs};
     use mediary::record::{Asset, Box2, Html, Layer, Mask, SourceInfo, Track, TrackKind};
     use mediary::{Diagnostic, Facts, Kind, Location, Loss, MediaRecord, Severity, SiblingUse};
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::diagnostic::Severity;
 use crate::error::Location;
 use crate::limits::Budget;
+use crate::record::annotations::{Form, Position, Runs, Unit};
 use crate::record::audio::Audio;
 use crate::record::facts::{AudioFacts, ColumnFact, ImageFacts, MoleculeFacts, SceneFacts, TableFacts, VideoFacts};
 use crate::record::molecule::{
@@ -17,7 +18,6 @@ use crate::record::scene::{
     AlphaMode, AnimatedProperty, Animation, Camera, Channel, Interpolation, Light, Material, Mesh, MorphTarget, Node,
     Primitive, Skin, Texture, TextureUse, Topology, Transform, Wrap,
 };
-use crate::record::annotations::{Form, Position, Runs, Unit};
 use crate::record::{
     Bounds, Box2, ColorSpace, Column, ColumnType, Histogram, Html, Image, Layer, Mask, Molecule, PointCloud, Samples,
     ScalarType, Scene, Table, Track, TrackKind, VarBytes, Video, VideoFrame,

@@ -80,7 +80,8 @@ impl Position {
         }
         // A width is a difference: it is as good as the corners are.
         let scale = [a, b, c, d].into_iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-        let mut rounded = DIGITS.map(|digits| Self { values: values.map(|value| round(value, digits, scale)), ..exact });
+        let mut rounded =
+            DIGITS.map(|digits| Self { values: values.map(|value| round(value, digits, scale)), ..exact });
         rounded.find(|position| position.pixels(width, height) == pixels).unwrap_or(exact)
     }
 }

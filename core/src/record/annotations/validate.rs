@@ -142,7 +142,11 @@ fn of_box(layer: &Layer, one: &Box2, [width, height]: [u32; 2], tell: &mut Tell<
     if high[0] < 0.0 || high[1] < 0.0 || low[0] > across || low[1] > down {
         odd(tell, "range", format!("{:?} lies outside of the image of {width} x {height} pixels", one.pixels));
     } else if !is_inside(left, top) || !is_inside(right, bottom) || !corners().all(|&[x, y]| is_inside(x, y)) {
-        let what = if is_inside(left, top) && is_inside(right, bottom) { "a polygon".into() } else { format!("{:?}", one.pixels) };
+        let what = if is_inside(left, top) && is_inside(right, bottom) {
+            "a polygon".into()
+        } else {
+            format!("{:?}", one.pixels)
+        };
         odd(tell, "range", format!("{what} reaches beyond the image of {width} x {height} pixels"));
     }
     let is_bare = one.polygons.is_empty() && one.runs.is_none() && one.properties.is_empty();
