@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annotations;
 mod bmp;
 mod dds;
 mod decode;
