@@ -199,10 +199,11 @@ impl Plan {
                     (*x, *y) = (along(*x, 0), along(*y, 1));
                 }
                 if let Some(runs) = &one.runs {
-                    cx.budget().take(u64::from(runs.width) * u64::from(runs.height))?;
+                    let pixels = u64::from(runs.width) * u64::from(runs.height);
+                    cx.budget().take(pixels)?;
                     cx.checkpoint()?;
                     one.runs = Some(moved(runs, self.size, from)?);
-                    cx.budget().give_back(u64::from(runs.width) * u64::from(runs.height));
+                    cx.budget().give_back(pixels);
                 }
             }
             let Some(mask) = &layer.mask else { continue };
