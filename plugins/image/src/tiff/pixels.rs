@@ -109,7 +109,12 @@ impl Chunks {
         let (Some(&at), Some(&length)) = (self.offsets.get(number), self.lengths.get(number)) else {
             return Ok(Vec::new());
         };
-        let mut packed = decode::buffer::<u8>(cx, length.min(tiff.source.len().saturating_sub(at)))?;
+        let left = tiff.source.len().saturating_sub(at);
+        if length > left {
+            let text = format!("expected a strip or tile of {length} bytes, found the end of the file behind {left}");
+            cx.tolerate("strip-lengths", text, Location::byte(at))?;
+        }
+        let mut packed = decode::buffer::<u8>(cx, length.min(left))?;
         let read = tiff.source.read_at(at, &mut packed)?;
         packed.truncate(read);
         Ok(packed)
