@@ -2,13 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annotations;
 mod bmp;
 mod dds;
 mod decode;
 mod encode;
 mod exif;
+mod exr;
 mod ff;
 mod gif;
+mod hdr;
 mod ico;
 mod jpeg;
 mod operations;
@@ -19,4 +22,5 @@ mod raster;
 #[cfg(test)]
 mod testing;
 mod tga;
+mod tiff;
 mod webp;

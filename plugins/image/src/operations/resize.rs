@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use fast_image_resize::images::{Image as Target, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use mediary_core::record::annotations::Runs;
 use mediary_core::record::{Annotations, ColorSpace, Image, Mask, Samples};
 use mediary_core::{Context, Error, Result};
 
@@ -185,21 +186,31 @@ impl Plan {
         let scale = [f64::from(self.drawn[0]) / width, f64::from(self.drawn[1]) / height];
         let corner = self.corner().map(f64::from);
         let along = |value: f64, axis: usize| (value - [left, top][axis]) * scale[axis] + corner[axis];
+        // A class is no number: the nearest pixel decides, and beside the picture there is none.
+        let from = |at: u32, axis: usize, side: u32| {
+            let at = (f64::from(at) + 0.5 - corner[axis]) / scale[axis] + [left, top][axis];
+            (0.0..f64::from(side)).contains(&at).then_some(at as usize)
+        };
         for layer in annotations.values_mut() {
             for one in &mut layer.boxes {
                 let [x0, y0, x1, y1] = one.pixels;
                 one.pixels = [along(x0, 0), along(y0, 1), along(x1, 0), along(y1, 1)];
+                for [x, y] in one.polygons.iter_mut().flatten() {
+                    (*x, *y) = (along(*x, 0), along(*y, 1));
+                }
+                if let Some(runs) = &one.runs {
+                    let pixels = u64::from(runs.width) * u64::from(runs.height);
+                    cx.budget().take(pixels)?;
+                    cx.checkpoint()?;
+                    one.runs = Some(moved(runs, self.size, from)?);
+                    cx.budget().give_back(pixels);
+                }
             }
             let Some(mask) = &layer.mask else { continue };
             let [wide, high] = self.size;
             let count = u64::from(wide) * u64::from(high);
             cx.budget().take(count * 2)?;
             cx.checkpoint()?;
-            // A class is no number: the nearest pixel decides, and beside the picture there is none.
-            let from = |at: u32, axis: usize, side: u32| {
-                let at = (f64::from(at) + 0.5 - corner[axis]) / scale[axis] + [left, top][axis];
-                (0.0..f64::from(side)).contains(&at).then_some(at as usize)
-            };
             let columns: Vec<_> = (0..wide).map(|x| from(x, 0, mask.width)).collect();
             let mut classes = Vec::with_capacity(count as usize);
             for y in 0..high {
@@ -211,4 +222,29 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The runs of a picture of this size, whose pixels are `from` those: given a column or row, its axis and the side it is of.
+fn moved(runs: &Runs, [wide, high]: [u32; 2], from: impl Fn(u32, usize, u32) -> Option<usize>) -> Result<Runs> {
+    let mut was = vec![false; runs.width as usize * runs.height as usize];
+    for run in runs.inside() {
+        was[run.start as usize..run.end as usize].fill(true);
+    }
+    // They go down one column after the other, and begin with what is outside.
+    let (mut counts, mut last) = (vec![0], false);
+    for x in 0..wide {
+        let column = from(x, 0, runs.width);
+        for y in 0..high {
+            let row = from(y, 1, runs.height);
+            let inside = column.zip(row).is_some_and(|(x, y)| was[x * runs.height as usize + y]);
+            if inside != last {
+                counts.push(0);
+                last = inside;
+            }
+            if let Some(count) = counts.last_mut() {
+                *count += 1;
+            }
+        }
+    }
+    Runs::new(wide, high, counts)
 }
