@@ -40,6 +40,8 @@ pub(crate) fn run(session: &Session, args: &PreviewArgs, screen: &mut Screen) ->
     session.interrupt.graceful();
     let mut options = PreviewOptions::default();
     (options.size, options.background, options.up) = (args.size, args.background, args.up);
+    (options.marks.layers, options.marks.classes) = (args.layer.clone(), args.class.clone());
+    options.marks.min_score = args.min_score;
     options.threads = session.global.jobs.map_or(0, std::num::NonZeroUsize::get);
     let job = Job { session, options, format };
     each_input(session, &args.inputs, screen, |screen, input, source| {
@@ -77,7 +79,7 @@ impl Job<'_> {
         self.session.registry.operate(&mut record, &self.session.write_options())?;
         let cx =
             Context::builder("preview").limits(self.session.limits).cancel(self.session.interrupt.cancel()).build();
-        let image = picture(&mut record.media, &self.session.registry, &self.options, &cx)
+        let image = picture(&mut record, &self.session.registry, &self.options, &cx)
             .map_err(|error| error.of_format(format).with_path(input.shown()))?;
         cx.diagnostics().to_vec().into_iter().for_each(|diagnostic| record.diagnostics.push(diagnostic));
         Ok((record, MediaRecord::new(image)))

@@ -2,6 +2,7 @@
 
 use mediary_core::record::{Image, Samples};
 use mediary_core::{Context, Error, Location, Result};
+use serde_json::{Map, Value};
 
 /// Up to this many decoded bytes no compression is taken for a bomb: 16 MiB. A blank page compresses a thousandfold.
 const HARMLESS: u64 = 16 << 20;
@@ -125,6 +126,72 @@ pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Re
     Ok(None)
 }
 
+/// Bytes of a text that become a property: 1 MiB.
+pub(crate) const MAX_TEXT: usize = 1 << 20;
+
+/// Keeps XMP as the property `xmp`, or tells why not.
+pub(crate) fn keep_xmp(bytes: &[u8], cx: &Context, properties: &mut Map<String, Value>) {
+    let text = std::str::from_utf8(bytes).map(|text| text.trim_matches(['\0', '\u{feff}']));
+    match text {
+        Ok(text) if text.len() <= MAX_TEXT => {
+            properties.insert("xmp".into(), text.into());
+        }
+        Ok(text) => cx.warn("xmp", format!("{} bytes of XMP are left out, the most is {MAX_TEXT}", text.len())),
+        Err(error) => cx.warn("xmp", format!("the XMP is left out: expected UTF-8, found {error}")),
+    }
+}
+
+/// The least and the greatest number of float colours, without those that stand for none.
+pub(crate) fn range(image: &Image, no_data: Option<f64>) -> Option<[f64; 2]> {
+    let Samples::F32(samples) = image.samples() else { return None };
+    let colors = if image.channels() % 2 == 0 { image.channels() - 1 } else { image.channels() };
+    let pixels = samples.chunks_exact(image.channels().into()).flat_map(|pixel| &pixel[..colors.into()]);
+    let none = no_data.map(|none| none as f32);
+    let known = pixels.filter(|&&value| value.is_finite() && Some(value) != none).map(|&value| f64::from(value));
+    let range = known.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| [low.min(value), high.max(value)]);
+    (range[0] < range[1]).then_some(range)
+}
+
+/// A float of 16 bits: a sign, 5 bits of exponent, 10 of fraction.
+pub(crate) fn half(bits: u16) -> f32 {
+    widened(u32::from(bits), 5, 10)
+}
+
+/// A float of 24 bits: a sign, 7 bits of exponent, 16 of fraction.
+pub(crate) fn float_24(bits: u32) -> f32 {
+    widened(bits, 7, 16)
+}
+
+fn widened(bits: u32, exponent: u32, fraction: u32) -> f32 {
+    let sign = (bits >> (exponent + fraction) & 1) << 31;
+    let most = (1 << exponent) - 1;
+    let (power, rest) = (bits >> fraction & most, bits & ((1 << fraction) - 1));
+    let bias = (most >> 1) as i32;
+    if power == 0 {
+        let value = rest as f32 * ((1 - bias - fraction as i32) as f32).exp2();
+        return f32::from_bits(value.to_bits() | sign);
+    }
+    let power = if power == most { 0xFF } else { (power as i32 - bias + 127) as u32 };
+    f32::from_bits(sign | power << 23 | rest << (23 - fraction))
+}
+
+/// The nearest float of 16 bits, of two the even one.
+pub(crate) fn to_half(value: f32) -> u16 {
+    const LEAST_NORMAL: u32 = 113 << 23;
+    let bits = value.to_bits();
+    let (sign, magnitude) = ((bits >> 16 & 0x8000) as u16, bits & 0x7FFF_FFFF);
+    if magnitude > 0x7F80_0000 {
+        return sign | 0x7E00;
+    }
+    if magnitude < LEAST_NORMAL {
+        // In steps of the least one; rounding to even is that of the sum.
+        let steps = f32::from_bits(magnitude) + 0.5;
+        return sign | (steps.to_bits() - 0.5_f32.to_bits()) as u16;
+    }
+    let rounded = magnitude - (112 << 23) + 0xFFF + (magnitude >> 13 & 1);
+    sign | (rounded >> 13).min(0x7C00) as u16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +230,41 @@ mod tests {
         assert_eq!(cx.diagnostics().to_vec()[0].code, "test.icc");
         profile[16..20].copy_from_slice(b"RGB ");
         assert_eq!(usable_profile(&cx, profile.clone(), 3).unwrap(), Some(profile));
+    }
+
+    #[test]
+    fn small_floats_are_exact() {
+        for (bits, value) in [
+            (0x3C00, 1.0),
+            (0xC000, -2.0),
+            (0x7BFF, 65504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x0400, 6.103_515_6e-5),
+            (0x3555, 0.333_251_95),
+            (0x7C00, f32::INFINITY),
+        ] {
+            assert_eq!(half(bits), value, "{bits:04x}");
+        }
+        assert!(half(0x7E00).is_nan());
+        assert_eq!((float_24(0x3F_0000), float_24(0xC0_8000)), (1.0, -3.0));
+    }
+
+    #[test]
+    fn every_half_comes_back_and_others_are_rounded() {
+        for bits in 0..=u16::MAX {
+            let value = half(bits);
+            assert!(value.is_nan() || to_half(value) == bits, "{bits:04x}");
+        }
+        // IEEE 754: ties to even, and beyond the greatest to infinity.
+        for (value, bits) in [
+            (1.000_488_3, 0x3C00),
+            (1.001_464_8, 0x3C02),
+            (65520.0, 0x7C00),
+            (65519.9, 0x7BFF),
+            (2.9e-8, 0),
+            (3.1e-8, 1),
+        ] {
+            assert_eq!(to_half(value), bits, "{value}");
+        }
     }
 }

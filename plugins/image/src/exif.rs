@@ -169,12 +169,18 @@ impl Directory {
         match self {
             Self::Thumbnail => None,
             Self::Position => position_name(tag),
-            Self::Picture | Self::Nested => TAGS.iter().find(|(known, _)| *known == tag).map(|(_, name)| *name),
+            Self::Picture | Self::Nested => name(tag),
         }
     }
 }
 
-fn position_name(tag: u16) -> Option<&'static str> {
+/// The property that a tag becomes.
+pub(crate) fn name(tag: u16) -> Option<&'static str> {
+    TAGS.iter().find(|(known, _)| *known == tag).map(|(_, name)| *name)
+}
+
+/// The property that a tag of the position becomes.
+pub(crate) fn position_name(tag: u16) -> Option<&'static str> {
     Some(match tag {
         1 => "gps_latitude_ref",
         2 => "gps_latitude",

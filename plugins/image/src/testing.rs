@@ -42,6 +42,13 @@ pub(crate) fn read(name: &str, bytes: Vec<u8>) -> Result<MediaRecord> {
     read_with(name, bytes, &ReadOptions::default())
 }
 
+/// Reading with these options.
+pub(crate) fn reading(given: &[(&str, &str)]) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.options = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    options
+}
+
 pub(crate) fn strictly(strictness: Strictness) -> ReadOptions {
     let mut options = ReadOptions::default();
     options.strictness = strictness;
