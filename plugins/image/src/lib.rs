@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod annotations;
+mod annotations;
 mod bmp;
 mod dds;
 mod decode;

@@ -10,19 +10,19 @@ use super::sheet::{self, GROUND_TRUTH, size};
 use super::{boxes, coco, labelme, labels, voc, yolo};
 
 /// Option of reading images: where annotations are.
-pub const ANNOTATIONS: OptionSpec = OptionSpec::read(
+pub(crate) const ANNOTATIONS: OptionSpec = OptionSpec::read(
     "annotations",
     OptionType::Text,
     "none",
-    "boxes and masks beside a picture: a file's name, `auto` for one of the picture's name, or `none`",
+    "Boxes and masks beside a picture: a file's name, `auto` for one of the picture's name, or `none`.",
 );
 
 /// Option of reading images: where masks are.
-pub const MASKS: OptionSpec = OptionSpec::read(
+pub(crate) const MASKS: OptionSpec = OptionSpec::read(
     "masks",
     OptionType::Text,
     "",
-    "label images beside a picture, PNG or npy: `FILE`, `LAYER:FILE`, several with commas",
+    "Label images beside a picture, PNG or npy: `FILE` or `LAYER:FILE`, several with commas.",
 );
 
 /// Endings of a file of the picture's name that `auto` looks for, in this order.
@@ -39,7 +39,7 @@ const CERTAIN: u8 = 150;
 ///
 /// # Errors
 /// What a file that was named lacks; what strictness does not tolerate in annotations; `Limit` and `Cancelled`.
-pub fn annotate(record: &mut MediaRecord, source: &Source, options: &Options, cx: &Context) -> Result<()> {
+pub(crate) fn annotate(record: &mut MediaRecord, source: &Source, options: &Options, cx: &Context) -> Result<()> {
     let size = size(record);
     let mut found = Annotations::new();
     match options.text("annotations") {

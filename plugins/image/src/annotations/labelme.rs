@@ -293,7 +293,11 @@ fn parts(one: &Box2, subject: &Subject) -> Result<(&'static str, Vec<Value>, Val
     }
     let known = ["point", "points", "line", "linestrip"].into_iter().find(|kind| told == Some(kind));
     if let (Some(kind), Some(points)) = (known, one.properties.get("points")) {
-        return Ok((kind, vec![points.clone()], Value::Null));
+        // A box that was moved is no longer that of its points.
+        let read = list(points.clone()).and_then(|points| points.iter().map(point).collect::<Result<Vec<_>>>());
+        if read.is_ok_and(|read| Box2::around(&read) == one.pixels) {
+            return Ok((kind, vec![points.clone()], Value::Null));
+        }
     }
     if one.polygons.is_empty() {
         return Ok(("rectangle", vec![rectangle], Value::Null));

@@ -17,7 +17,7 @@ mod voc;
 mod write;
 mod yolo;
 
-pub use beside::{ANNOTATIONS, MASKS, annotate};
+pub(crate) use beside::{ANNOTATIONS, MASKS, annotate};
 
 /// Ids of the formats whose records are those of other files.
 const IDS: [&str; 5] = [boxes::INFO.id, coco::INFO.id, labelme::INFO.id, voc::INFO.id, yolo::INFO.id];

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `image.annotations`, `image.masks` | boxes and masks from files beside it |
 //! | `image.icc` | `srgb`: pixels with a colour profile are converted to sRGB; `keep`: the profile stays beside them |
+//! | `image.annotations`, `image.masks` | boxes and masks in files beside the picture are read too |
 //!
 //! | option | between reading and writing, in this order |
 //! |---|---|
@@ -30,6 +31,7 @@ use mediary_core::{
 };
 
 use crate::annotations::{ANNOTATIONS, MASKS, annotate};
+use crate::annotations;
 
 static IMAGE: Operations = Operations {
     kind: Kind::Image,
@@ -42,6 +44,8 @@ static IMAGE: Operations = Operations {
         ),
         ANNOTATIONS,
         MASKS,
+        annotations::ANNOTATIONS,
+        annotations::MASKS,
         OptionSpec::write(
             "background",
             OptionType::Text,
@@ -104,7 +108,7 @@ fn arrive(record: &mut MediaRecord, source: &Source, options: &Options, cx: &Con
             "all pixels have one colour: the picture is in its alpha channel alone; -o image.background shows it",
         );
     }
-    Ok(())
+    annotations::annotate(record, source, options, cx)
 }
 
 fn facts(facts: &mut Facts, options: &Options) {

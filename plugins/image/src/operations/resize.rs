@@ -204,6 +204,15 @@ impl Plan {
                     cx.checkpoint()?;
                     one.runs = Some(moved(runs, self.size, from)?);
                     cx.budget().give_back(pixels);
+                    let was = raster(runs);
+                    let inside = |x: u32, y: u32| {
+                        let (Some(x), Some(y)) = (from(x, 0, runs.width), from(y, 1, runs.height)) else {
+                            return false;
+                        };
+                        was[x * runs.height as usize + y]
+                    };
+                    let [width, height] = self.size;
+                    one.runs = Some(Runs::of_window(width, height, [0, 0, width, height], inside, cx)?);
                 }
             }
             let Some(mask) = &layer.mask else { continue };

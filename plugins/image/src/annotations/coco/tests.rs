@@ -48,6 +48,9 @@ fn annotations_of_the_dataset_are_those_of_pycocotools() {
     assert_eq!(records[1].properties["date_captured"], "2013-11-21 01:34:01");
 }
 
+/// Width, height, polygons, and what pycocotools says of them: area, box and runs.
+type Case = (u32, u32, Vec<Vec<[f64; 2]>>, u64, [f64; 4], String);
+
 /// Random polygons, alone and several of one object, inside and far outside of the picture.
 #[test]
 fn polygons_cover_the_pixels_that_pycocotools_says() {
@@ -56,8 +59,7 @@ fn polygons_cover_the_pixels_that_pycocotools_says() {
     let cx = Context::new("test");
     let mut cases = 0;
     for line in String::from_utf8(text).unwrap().lines() {
-        let (width, height, polygons, area, bounds, counts): (u32, u32, Vec<Vec<[f64; 2]>>, u64, [f64; 4], String) =
-            serde_json::from_str(line).unwrap();
+        let (width, height, polygons, area, bounds, counts): Case = serde_json::from_str(line).unwrap();
         let runs = Runs::of_polygons(&polygons, width, height, &cx).unwrap();
         assert_eq!(rle::encode(runs.counts()), counts, "{line}");
         assert_eq!(runs.area(), area, "{line}");

@@ -75,8 +75,10 @@ fn annotation(one: &Box2, id: usize, width: u32, height: u32, cx: &Context) -> R
     if let Some(&score) = one.scores.get("score") {
         written.insert("score".into(), number(score));
     }
-    // What the source had is kept: `area` by its own measure, `iscrowd`, `id`.
-    let given = one.properties.iter().filter(|(key, _)| !OWN.contains(&key.as_str()) && key.as_str() != "id");
+    // What the source had is kept: `iscrowd`, and `area` by its own measure, where the box is still that of the source.
+    let unmoved = one.position.is_some_and(|given| given.pixels(width, height) == one.pixels);
+    let kept = |key: &str| !OWN.contains(&key) && key != "id" && (unmoved || key != "area");
+    let given = one.properties.iter().filter(|(key, _)| kept(key));
     written.extend(given.map(|(key, value)| (key.clone(), value.clone())));
     Ok(written)
 }

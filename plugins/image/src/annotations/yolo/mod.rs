@@ -114,7 +114,9 @@ pub(super) fn probed(probe: &Probe<'_>) -> Confidence {
 }
 
 /// The class and the other numbers of a line.
-fn parse(line: &str) -> Result<(i64, Vec<f64>)> {
+type Line = (i64, Vec<f64>);
+
+fn parse(line: &str) -> Result<Line> {
     let mut words = line.split_ascii_whitespace();
     let first = words.next().unwrap_or_default();
     // Tools that keep rows in arrays of floats write `2.0`.
@@ -134,7 +136,8 @@ fn parse(line: &str) -> Result<(i64, Vec<f64>)> {
     Ok((class as i64, numbers))
 }
 
-pub(super) struct Lines(Vec<(u64, Result<(i64, Vec<f64>)>)>);
+/// Each line with its number.
+pub(super) struct Lines(Vec<(u64, Result<Line>)>);
 
 impl Sheet for Lines {
     const ENDINGS: &'static [&'static str] = &["yolo.txt", "txt"];
