@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod annotations;
 mod annotations;
 mod bmp;
 mod dds;

@@ -2,7 +2,6 @@
 //!
 //! | option | as a record is read |
 //! |---|---|
-//! | `image.annotations`, `image.masks` | boxes and masks from files beside it |
 //! | `image.icc` | `srgb`: pixels with a colour profile are converted to sRGB; `keep`: the profile stays beside them |
 //! | `image.annotations`, `image.masks` | boxes and masks in files beside the picture are read too |
 //!
@@ -30,7 +29,6 @@ use mediary_core::{
     Result, Source,
 };
 
-use crate::annotations::{ANNOTATIONS, MASKS, annotate};
 use crate::annotations;
 
 static IMAGE: Operations = Operations {
@@ -42,8 +40,6 @@ static IMAGE: Operations = Operations {
             "srgb",
             "Convert pixels that have a colour profile to sRGB, or keep the profile.",
         ),
-        ANNOTATIONS,
-        MASKS,
         annotations::ANNOTATIONS,
         annotations::MASKS,
         OptionSpec::write(
@@ -94,7 +90,6 @@ mediary_core::register_operations!(IMAGE);
 const SIDE: OptionType = OptionType::Int { min: 0, max: 65_535 };
 
 fn arrive(record: &mut MediaRecord, source: &Source, options: &Options, cx: &Context) -> Result<()> {
-    annotate(record, source, options, cx)?;
     let Media::Image(image) = &mut record.media else { return Ok(()) };
     if options.text("icc") == "srgb" {
         if let Some(described) = profile::described(image) {

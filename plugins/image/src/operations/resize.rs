@@ -199,11 +199,6 @@ impl Plan {
                     (*x, *y) = (along(*x, 0), along(*y, 1));
                 }
                 if let Some(runs) = &one.runs {
-                    let pixels = u64::from(runs.width) * u64::from(runs.height);
-                    cx.budget().take(pixels)?;
-                    cx.checkpoint()?;
-                    one.runs = Some(moved(runs, self.size, from)?);
-                    cx.budget().give_back(pixels);
                     let was = raster(runs);
                     let inside = |x: u32, y: u32| {
                         let (Some(x), Some(y)) = (from(x, 0, runs.width), from(y, 1, runs.height)) else {
@@ -233,27 +228,11 @@ impl Plan {
     }
 }
 
-/// The runs of a picture of this size, whose pixels are `from` those: given a column or row, its axis and the side it is of.
-fn moved(runs: &Runs, [wide, high]: [u32; 2], from: impl Fn(u32, usize, u32) -> Option<usize>) -> Result<Runs> {
-    let mut was = vec![false; runs.width as usize * runs.height as usize];
+/// Which pixels runs hold, column by column.
+fn raster(runs: &Runs) -> Vec<bool> {
+    let mut inside = vec![false; runs.width as usize * runs.height as usize];
     for run in runs.inside() {
-        was[run.start as usize..run.end as usize].fill(true);
+        inside[run.start as usize..run.end as usize].fill(true);
     }
-    // They go down one column after the other, and begin with what is outside.
-    let (mut counts, mut last) = (vec![0], false);
-    for x in 0..wide {
-        let column = from(x, 0, runs.width);
-        for y in 0..high {
-            let row = from(y, 1, runs.height);
-            let inside = column.zip(row).is_some_and(|(x, y)| was[x * runs.height as usize + y]);
-            if inside != last {
-                counts.push(0);
-                last = inside;
-            }
-            if let Some(count) = counts.last_mut() {
-                *count += 1;
-            }
-        }
-    }
-    Runs::new(wide, high, counts)
+    inside
 }
