@@ -243,10 +243,11 @@ fn webp(packed: &[u8], width: usize, samples: usize, out: &mut [u8], cx: &Contex
         Err(error) => return Ok(broken(error)),
     };
     let ((across, down), stored) = (decoder.dimensions(), if decoder.has_alpha() { 4 } else { 3 });
-    cx.limits().check("pixels", u64::from(across) * u64::from(down))?;
     let (across, down) = (across as usize, down as usize);
-    if across < width {
-        return Ok(Unpacked::until(0, format!("expected a WebP picture {width} pixels wide, found {across}")));
+    let rows = out.len() / (width * samples);
+    if (across, down) != (width, rows) {
+        let text = format!("expected a WebP picture of {width} x {rows} pixels, found {across} x {down}");
+        return Ok(Unpacked::until(0, text));
     }
     let size = (across * down * stored) as u64;
     let mut pixels = decode::buffer::<u8>(cx, size)?;
@@ -260,7 +261,7 @@ fn webp(packed: &[u8], width: usize, samples: usize, out: &mut [u8], cx: &Contex
         }
     }
     cx.budget().give_back(size);
-    Ok(Unpacked::whole(down.min(out.len() / row) * row))
+    Ok(Unpacked::whole(out.len()))
 }
 
 /// ThunderScan: 4-bit pixels as runs, differences of two and three bits, and values (as libtiff reads it).
@@ -275,7 +276,7 @@ fn thunder(packed: &[u8], width: usize, out: &mut [u8]) -> Unpacked {
         let (mut at, mut last) = (0, 0_u8);
         let mut put = |at: &mut usize, value: u8| {
             if *at < width {
-                row[*at / 2] |= if *at % 2 == 0 { value << 4 } else { value };
+                row[*at / 2] |= if at.is_multiple_of(2) { value << 4 } else { value };
                 *at += 1;
             }
         };

@@ -125,8 +125,7 @@ fn palette(tiff: &Tiff, directory: &Directory, page: &Page, cx: &Context) -> Res
         cx.tolerate("palette", "the palette has 8 bits, 16 are expected; it is read so", place())?;
     }
     let entry = |index: usize| if narrow { map[index] as u16 * 257 } else { map[index] as u16 };
-    let rounded =
-        (0..colors * 3).map(|index| entry(index)).filter(|entry| entry & 0xFF != 0 && entry & 0xFF != entry >> 8);
+    let rounded = (0..colors * 3).map(entry).filter(|entry| entry & 0xFF != 0 && entry & 0xFF != entry >> 8);
     let rounded = if page.bits <= 8 { rounded.count() as u64 } else { 0 };
     let text = "a colour of the palette has more than 8 bits; the upper 8 are kept";
     cx.report_times(mediary_core::Severity::Info, "palette-rounded", text, Some(place()), rounded);
