@@ -54,8 +54,7 @@ type Case = (u32, u32, Vec<Vec<[f64; 2]>>, u64, [f64; 4], String);
 /// Random polygons, alone and several of one object, inside and far outside of the picture.
 #[test]
 fn polygons_cover_the_pixels_that_pycocotools_says() {
-    let path = std::env::var("MEDIARY_POLYGONS");
-    let text = path.map_or_else(|_| data("coco/polygons.txt"), |path| std::fs::read(path).unwrap());
+    let text = data("coco/polygons.txt");
     let cx = Context::new("test");
     let mut cases = 0;
     for line in String::from_utf8(text).unwrap().lines() {
@@ -69,7 +68,6 @@ fn polygons_cover_the_pixels_that_pycocotools_says() {
         cases += 1;
     }
     assert!(cases >= 100);
-    assert_eq!(cx.budget().taken() % 4, 0);
 }
 
 #[test]
@@ -124,6 +122,16 @@ fn forms_that_tools_write_are_read() {
         [[1.0, 1.0, 5.0, 5.0], [2.0, 3.0, 6.0, 8.0], [1.0, 2.0, 4.0, 6.0], [1.0, 2.0, 4.0, 6.0], [1.0, 1.0, 2.0, 3.0]]
     );
     assert_eq!((record.caption.as_deref(), &record.properties["captions"][1]), (Some("one"), &"two".into()));
+}
+
+#[test]
+fn a_second_picture_in_a_file_is_refused() {
+    let (registry, mut out) = (Registry::builtin(), mediary_core::Output::memory());
+    let mut results = read_all("coco/val2017.coco.json")
+        .into_iter()
+        .map(|mut record| registry.write(&mut record, "coco", &mut out, &mediary_core::WriteOptions::default()));
+    assert!(results.next().unwrap().is_ok());
+    assert!(results.next().unwrap().unwrap_err().hint().unwrap().contains("{index}"));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Writes a record as a file of one picture.
 
+use std::io::Seek;
+
 use mediary_core::record::annotations::{Form, Runs, Unit};
 use mediary_core::record::{Box2, Layer};
-use mediary_core::{Context, MediaRecord, Output, Result};
+use mediary_core::{Context, Error, MediaRecord, Output, Result};
 use serde_json::{Map, Value, json};
 
 use super::rle;
@@ -12,6 +14,10 @@ use crate::annotations::write::{Keeps, Scores, Subject, json, layer, number, num
 const OWN: &[&str] = &["image_id", "category_id", "bbox", "segmentation", "score"];
 
 pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+    if out.stream_position()? > 0 {
+        return Err(Error::unsupported("COCO is written with one picture a file, found a second one")
+            .with_hint("put {index} into the name of the output for one file a record"));
+    }
     let subject = Subject::of(record, out, cx)?;
     let (width, height) = (subject.width, subject.height);
     let (_, layer) = layer(record, cx)?;
