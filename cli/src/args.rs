@@ -185,9 +185,12 @@ pub(crate) struct ConvertArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PreviewArgs {
-    /// Files; `-` is stdin. Of an input with several records the first is drawn
+    /// Files; `-` is stdin. Of an input with several records the first is drawn, or all with --all
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
+    /// Draw every record, such as the pages of a TIFF or the pictures of a COCO file, into a folder
+    #[arg(long)]
+    pub(crate) all: bool,
     /// The picture: its extension names the format, `-` is PNG on stdout. A folder gets a PNG of every input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -200,6 +203,15 @@ pub(crate) struct PreviewArgs {
     /// The axis that points up, where the input does not say or is wrong
     #[arg(long, value_name = "AXIS", value_parser = parse_up)]
     pub(crate) up: Option<preview::Up>,
+    /// Layer of boxes and masks to draw, by name; may be given several times. All are drawn otherwise
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layer: Vec<String>,
+    /// Class of boxes and masks to draw, by name or id; may be given several times
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Vec<String>,
+    /// Least score of the boxes to draw; those without scores are drawn always
+    #[arg(long, value_name = "SCORE", default_value_t = 0.0)]
+    pub(crate) min_score: f64,
     /// Option of a format; `-o` is the output here. `mediary formats ID` explains them
     #[arg(long, value_parser = parse_option, value_name = "FORMAT.NAME=VALUE")]
     pub(crate) option: Vec<(String, String)>,

@@ -169,6 +169,13 @@ impl Registry {
         Self { entries: BTreeMap::new(), operations, packings, draw: self.draw }
     }
 
+    /// The same formats, and no operations: for parts of an input that are read by themselves and arrive as a whole.
+    #[must_use]
+    pub fn without_operations(mut self) -> Self {
+        self.operations.clear();
+        self
+    }
+
     /// What draws media for writers that take images.
     pub(crate) fn depiction(&self) -> Option<Draw> {
         self.draw

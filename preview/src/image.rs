@@ -1,25 +1,61 @@
 //! Images: smaller ones, scaled in linear light with Lanczos' window so that edges stay sharp and fine patterns keep their
 //! brightness. What is small already stays as it is.
 
-use mediary_core::record::{ColorSpace, Image, Samples};
+use mediary_core::record::{Annotations, ColorSpace, Image, Samples};
 use mediary_core::{Context, Result};
 
 use crate::PreviewOptions;
 use crate::color;
+use crate::overlay::{Overlay, Sheet};
 
 /// Lobes of the window.
 const LOBES: f32 = 3.0;
 
-/// An image that fits into the size asked for, with 8 bits a sample.
-pub(crate) fn thumbnail(image: &Image, options: &PreviewOptions, cx: &Context) -> Result<Image> {
-    let most = options.pixels();
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    let share = (most as f64 / width.max(height) as f64).min(1.0);
-    let fitted = |side: usize| ((side as f64 * share).round() as usize).clamp(1, most);
-    let (wide, high) = (fitted(width), fitted(height));
+/// An image that fits into the size asked for, with 8 bits a sample, and what is marked on it.
+pub(crate) fn picture(
+    image: &Image,
+    annotations: &Annotations,
+    options: &PreviewOptions,
+    cx: &Context,
+) -> Result<Image> {
     let channels = usize::from(image.channels());
+    let Some(overlay) = Overlay::of(image, annotations, options) else {
+        let small = scaled(image, fitted(image, options.pixels(), 1.0), cx)?;
+        return finish(small, channels, image);
+    };
+    // Words want room: what is small is made larger, by whole steps so that pixels are seen as they are.
+    let most = options.pixels();
+    let longest = image.width().max(image.height()) as usize;
+    let mut sheet = if longest * 2 <= most {
+        enlarged(image, most / longest, cx)?
+    } else {
+        scaled(image, fitted(image, most, 1.0), cx)?
+    };
+    let legend = overlay.draw(&mut sheet, cx)?;
+    finish(legend.below(sheet), if channels < 3 { channels + 2 } else { channels }, image)
+}
+
+/// The size within `most` pixels a side, `share` times as large at most.
+fn fitted(image: &Image, most: usize, share: f64) -> [usize; 2] {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let share = (most as f64 / width.max(height) as f64).min(share);
+    [width, height].map(|side| ((side as f64 * share).round() as usize).clamp(1, most))
+}
+
+/// Every pixel as a square of so many.
+fn enlarged(image: &Image, by: usize, cx: &Context) -> Result<Sheet> {
+    let (width, height) = (image.width() as usize, image.height() as usize);
     let read = Reader::of(image);
-    cx.budget().take((wide * high * 16 + width * 16 + wide * high * channels) as u64)?;
+    cx.budget().take((width * height * by * by * 16) as u64)?;
+    let pixel = |at: usize| read.pixel(at / (width * by) / by * width + at % (width * by) / by);
+    let pixels = (0..width * height * by * by).map(pixel).collect();
+    Ok(Sheet { width: width * by, height: height * by, pixels })
+}
+
+fn scaled(image: &Image, [wide, high]: [usize; 2], cx: &Context) -> Result<Sheet> {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let read = Reader::of(image);
+    cx.budget().take((wide * high * 32 + width * 16) as u64)?;
     let (across, down) = (Weights::of(width, wide), Weights::of(height, high));
     let mut pixels = vec![[0.0_f32; 4]; wide * high];
     let (mut row, mut narrow) = (vec![[0.0_f32; 4]; width], vec![[0.0_f32; 4]; wide]);
@@ -46,8 +82,13 @@ pub(crate) fn thumbnail(image: &Image, options: &PreviewOptions, cx: &Context) -
             }
         }
     }
-    let mut bytes = Vec::with_capacity(wide * high * channels);
-    for [r, g, b, a] in pixels {
+    Ok(Sheet { width: wide, height: high, pixels })
+}
+
+/// Light as bytes, in so many channels.
+fn finish(sheet: Sheet, channels: usize, image: &Image) -> Result<Image> {
+    let mut bytes = Vec::with_capacity(sheet.pixels.len() * channels);
+    for [r, g, b, a] in sheet.pixels {
         let by = if a > 0.0 { 1.0 / a } else { 0.0 };
         let alpha = (a.clamp(0.0, 1.0) * 255.0).round() as u8;
         let [r, g, b] = [r, g, b].map(|value| color::srgb(value * by));
@@ -58,8 +99,8 @@ pub(crate) fn thumbnail(image: &Image, options: &PreviewOptions, cx: &Context) -
             _ => bytes.extend([r, g, b, alpha]),
         }
     }
-    let mut small = Image::new(wide as u32, high as u32, image.channels(), Samples::U8(bytes.into()))?;
-    if image.color_space == ColorSpace::Icc {
+    let mut small = Image::new(sheet.width as u32, sheet.height as u32, channels as u8, Samples::U8(bytes.into()))?;
+    if image.color_space == ColorSpace::Icc && channels == usize::from(image.channels()) {
         (small.color_space, small.icc) = (ColorSpace::Icc, image.icc.clone());
     }
     Ok(small)
@@ -75,7 +116,14 @@ struct Reader<'i> {
 
 impl<'i> Reader<'i> {
     fn of(image: &'i Image) -> Self {
+        let full = match image.samples() {
+            Samples::U8(_) => 255.0,
+            Samples::U16(_) => 65535.0,
+            _ => 1.0,
+        };
+        let given = image.range.map(|[low, high]| ((low / full) as f32, (full / (high - low)) as f32));
         let range = match image.samples() {
+            _ if given.is_some() => given,
             Samples::F32(samples) if image.color_space == ColorSpace::Unknown => spread(samples.iter().copied()),
             Samples::U16(samples) if image.color_space == ColorSpace::Unknown => {
                 spread(samples.iter().map(|value| f32::from(*value) / 65535.0))
@@ -178,7 +226,7 @@ mod tests {
 
     fn small(image: &Image, size: u32) -> (u32, u32, Vec<u8>) {
         let options = PreviewOptions { size, ..PreviewOptions::default() };
-        let small = thumbnail(image, &options, &Context::new("preview")).unwrap();
+        let small = picture(image, &Annotations::new(), &options, &Context::new("preview")).unwrap();
         assert_eq!(small.channels(), image.channels());
         let (width, height) = (small.width(), small.height());
         let Samples::U8(bytes) = small.into_samples() else { panic!("not 8 bits") };

@@ -16,6 +16,7 @@ mod image;
 mod light;
 mod math;
 mod occlusion;
+mod overlay;
 mod parallel;
 mod points;
 mod raster;
@@ -24,8 +25,8 @@ mod scene;
 mod tests;
 mod text;
 
-use mediary_core::record::Image;
-use mediary_core::{Context, Error, Media, Registry, Result};
+use mediary_core::record::{Annotations, Image};
+use mediary_core::{Context, Error, Media, MediaRecord, Registry, Result};
 
 use canvas::Backdrop;
 
@@ -49,6 +50,18 @@ pub enum Background {
     Color([u8; 3]),
 }
 
+/// What is drawn of boxes and masks.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Marks {
+    /// Names of layers; none is all.
+    pub layers: Vec<String>,
+    /// Names or ids of classes; none is all.
+    pub classes: Vec<String>,
+    /// Boxes that have scores are drawn if one is so high; the default is 0.
+    pub min_score: f64,
+}
+
 /// How to draw.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -59,13 +72,15 @@ pub struct PreviewOptions {
     pub background: Background,
     /// Which axis points up; `None` is what the record says, and otherwise y of scenes and z of point clouds.
     pub up: Option<Up>,
+    /// What is drawn of boxes and masks on an image.
+    pub marks: Marks,
     /// Threads to draw with; 0 is one a core. The picture does not depend on it.
     pub threads: usize,
 }
 
 impl Default for PreviewOptions {
     fn default() -> Self {
-        Self { size: 512, background: Background::default(), up: None, threads: 0 }
+        Self { size: 512, background: Background::default(), up: None, marks: Marks::default(), threads: 0 }
     }
 }
 
@@ -84,15 +99,28 @@ impl PreviewOptions {
     }
 }
 
-mediary_core::register_depiction!(|media, registry, cx| picture(media, registry, &PreviewOptions::default(), cx));
+mediary_core::register_depiction!(|media, registry, cx| {
+    draw(media, &Annotations::new(), registry, &PreviewOptions::default(), cx)
+});
 
-/// The picture of `media`. Streams are read to their end. `registry` decodes textures; findings and losses go to `cx`.
+/// The picture of a record: of an image with the boxes and masks on it and a legend below it, if it has any. Streams are read to
+/// their end. `registry` decodes textures; findings and losses go to `cx`.
 ///
 /// # Errors
 /// `Unsupported` for a kind that has no pictures yet; `Limit` where memory or time is up; what a stream reports.
-pub fn picture(media: &mut Media, registry: &Registry, options: &PreviewOptions, cx: &Context) -> Result<Image> {
+pub fn picture(record: &mut MediaRecord, registry: &Registry, options: &PreviewOptions, cx: &Context) -> Result<Image> {
+    draw(&mut record.media, &record.annotations, registry, options, cx)
+}
+
+fn draw(
+    media: &mut Media,
+    annotations: &Annotations,
+    registry: &Registry,
+    options: &PreviewOptions,
+    cx: &Context,
+) -> Result<Image> {
     match media {
-        Media::Image(image) => image::thumbnail(image, options, cx),
+        Media::Image(image) => image::picture(image, annotations, options, cx),
         Media::Scene(scene) => {
             let (canvas, backdrop) = scene::draw(scene, registry, options, cx)?;
             canvas.into_image(options.background, backdrop)

@@ -64,7 +64,7 @@ impl Seen {
     }
 
     fn with(media: impl Into<Media>, registry: &Registry, options: &PreviewOptions) -> Self {
-        let image = picture(&mut media.into(), registry, options, &Context::new("preview")).unwrap();
+        let image = picture(&mut MediaRecord::new(media), registry, options, &Context::new("preview")).unwrap();
         assert_eq!((image.width(), image.height()), (options.size, options.size));
         let channels = usize::from(image.channels());
         let Samples::U8(samples) = image.into_samples() else { panic!("not 8 bits") };
@@ -228,7 +228,7 @@ fn a_texture_that_cannot_be_read_is_a_finding_and_leaves_the_colour() {
     let mut scene = scene(vec![square(1.0, 0.0, 0)], vec![Material { base_color_texture: uses(0), ..flat(RED) }]);
     scene.textures = vec![Texture { bytes: b"no picture"[..].to_vec().into(), ..texture(1, 1, &[]) }];
     let cx = Context::new("preview");
-    let image = picture(&mut scene.into(), &registry(), &options(), &cx).unwrap();
+    let image = picture(&mut MediaRecord::new(scene), &registry(), &options(), &cx).unwrap();
     let Samples::U8(samples) = image.samples() else { panic!() };
     assert_eq!(samples[(50 * 100 + 50) * 4..][..4], [255, 0, 0, 255]);
     let codes: Vec<_> = cx.diagnostics().to_vec().into_iter().map(|diagnostic| diagnostic.code).collect();
@@ -507,7 +507,7 @@ fn hostile_scenes_are_pictures_or_errors() {
     for (number, scene) in scenes.into_iter().enumerate() {
         for size in [16, SIDE] {
             let made = picture(
-                &mut scene.clone().into(),
+                &mut MediaRecord::new(scene.clone()),
                 &registry(),
                 &PreviewOptions { size, ..options() },
                 &Context::new("preview"),
@@ -516,7 +516,7 @@ fn hostile_scenes_are_pictures_or_errors() {
         }
     }
     let broken = Scene { roots: vec![7], ..Scene::default() };
-    let error = picture(&mut broken.into(), &registry(), &options(), &Context::new("preview")).unwrap_err();
+    let error = picture(&mut MediaRecord::new(broken), &registry(), &options(), &Context::new("preview")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);
 }
 
@@ -545,30 +545,31 @@ fn hostile_clouds_are_pictures() {
 #[test]
 fn a_picture_without_anything_says_so() {
     let cx = Context::new("preview");
-    picture(&mut Scene::default().into(), &registry(), &options(), &cx).unwrap();
+    picture(&mut MediaRecord::new(Scene::default()), &registry(), &options(), &cx).unwrap();
     assert_eq!(cx.diagnostics().to_vec()[0].code, "preview.empty");
 }
 
 #[test]
 fn limits_hold() {
     let budget = Context::builder("preview").budget(Budget::new(100_000)).build();
-    let error = picture(&mut ball().into(), &registry(), &options(), &budget).unwrap_err();
+    let error = picture(&mut MediaRecord::new(ball()), &registry(), &options(), &budget).unwrap_err();
     assert_eq!(error.limit_name(), Some("alloc_bytes"));
     let mut limits = Limits::default();
     limits.elements = 100;
     let few = Context::builder("preview").limits(limits).build();
-    let error = picture(&mut ball().into(), &registry(), &options(), &few).unwrap_err();
+    let error = picture(&mut MediaRecord::new(ball()), &registry(), &options(), &few).unwrap_err();
     assert_eq!(error.limit_name(), Some("elements"));
     let stopped = Context::new("preview");
     stopped.cancel().cancel();
-    let error = picture(&mut ball().into(), &registry(), &options(), &stopped).unwrap_err();
+    let error = picture(&mut MediaRecord::new(ball()), &registry(), &options(), &stopped).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
 #[test]
 fn kinds_without_pictures_say_so() {
-    let mut page = Media::from(Html { text: "<p>".into(), title: String::new(), has_external_refs: false });
-    let error: Error = picture(&mut page, &registry(), &options(), &Context::new("preview")).unwrap_err();
+    let page = Media::from(Html { text: "<p>".into(), title: String::new(), has_external_refs: false });
+    let error: Error =
+        picture(&mut MediaRecord::new(page), &registry(), &options(), &Context::new("preview")).unwrap_err();
     assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("html"), "{error:?}");
 }
 

@@ -25,6 +25,11 @@ pub(crate) struct Text {
 impl Text {
     /// For a picture of this size; `None` when there is nothing to write.
     pub(crate) fn new(words: &str, size: usize) -> Option<Self> {
+        Self::of_height(words, (size as f32 / 512.0 * 17.0).clamp(11.0, 64.0))
+    }
+
+    /// Of letters so many pixels high, the room for their tails included.
+    pub(crate) fn of_height(words: &str, tall: f32) -> Option<Self> {
         let mut font = PSF2Font::new(FONT_16X32).ok()?;
         let mut letters: Vec<char> =
             words.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
@@ -47,7 +52,6 @@ impl Text {
                 }
             }
         }
-        let tall = (size as f32 / 512.0 * 17.0).clamp(11.0, 64.0);
         let scale = HIGH as f32 / tall;
         let (width, height) = ((across as f32 / scale).ceil() as usize, tall.ceil() as usize);
         let (width, height) = (width + 2 * RIM, height + 2 * RIM);
@@ -73,6 +77,12 @@ impl Text {
 
     pub(crate) fn height(&self) -> usize {
         self.height
+    }
+
+    /// The pixels with ink: across, down, and how much.
+    pub(crate) fn ink(&self) -> impl Iterator<Item = (usize, usize, f32)> {
+        let pixels = self.ink.iter().enumerate().filter(|(_, ink)| **ink > 0.0);
+        pixels.map(|(place, ink)| (place % self.width, place / self.width, *ink))
     }
 
     /// Writes it with its upper left corner here.

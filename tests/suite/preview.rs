@@ -76,7 +76,7 @@ fn textures_come_from_the_formats_of_the_registry() {
         let source = Source::open(data("sample/BoxTextured.glb"), &Limits::default()).unwrap();
         let mut record = Registry::builtin().open(&source, &ReadOptions::default()).unwrap().next().unwrap().unwrap();
         let cx = Context::new("preview");
-        let image = picture(&mut record.media, registry, &PreviewOptions::default(), &cx).unwrap();
+        let image = picture(&mut record, registry, &PreviewOptions::default(), &cx).unwrap();
         codes.extend(cx.diagnostics().to_vec().into_iter().map(|diagnostic| diagnostic.code.to_string()));
         image
     };
@@ -101,7 +101,7 @@ fn the_corpus_has_pictures() {
             let mut options = PreviewOptions::default();
             (options.size, options.threads) = (96, threads);
             let cx = Context::new("preview");
-            let drawn = picture(&mut record.media, &registry, &options, &cx);
+            let drawn = picture(&mut record, &registry, &options, &cx);
             Some(drawn.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
         };
         let Some(one) = image(1) else { continue };

@@ -105,6 +105,7 @@ mod tests {
 
     use std::collections::BTreeSet;
 
+    use mediary::record::annotations::{Position, Runs};
     use mediary::record::facts::{
         AudioFacts, Bounds, ColumnFact, HistogramFacts, HtmlFacts, ImageFacts, MoleculeFacts, PointCloudFacts,
         SceneFacts, TableFacts, VideoFacts,
@@ -257,6 +258,10 @@ mod tests {
                 class_id: 1,
                 caption: Some(String::new()),
                 scores: [(String::new(), 1.0)].into(),
+                position: Some(Position::default()),
+                polygons: vec![vec![[0.0; 2]]],
+                runs: Some(Runs::new(1, 1, vec![1]).unwrap()),
+                properties: [(String::new(), 1.into())].into_iter().collect(),
             }],
             mask: Some(Mask::new(1, 1, vec![0]).unwrap()),
         };
@@ -283,6 +288,8 @@ mod tests {
             (&json["source"]["siblings"][0], &definitions["source"]["properties"]["siblings"]["items"], "sibling"),
             (layer, &definitions["layer"], "layer"),
             (&layer["boxes"][0], &definitions["layer"]["properties"]["boxes"]["items"], "box"),
+            (&layer["boxes"][0]["position"], &definitions["position"], "position"),
+            (&layer["boxes"][0]["runs"], &definitions["runs"], "runs"),
             (&layer["mask"], &definitions["layer"]["properties"]["mask"], "mask"),
             (&json["diagnostics"][0], &definitions["diagnostic"], "diagnostic"),
             (&json["diagnostics"][0]["location"], &definitions["location"], "location"),

@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Header;
 use crate::record::{
     Annotations, AttributeData, AttributeSpec, AudioChunk, Buffer, Chunk, ColumnData, ColumnSpec, Facts, Kind, Media,
-    MediaRecord, PointChunk, SourceInfo, Stream, TableChunk,
+    MediaRecord, PointChunk, SourceInfo, Stream, TableChunk, annotations,
 };
 
 /// Bytes that somebody owns.
@@ -172,7 +172,7 @@ pub fn pack_record(record: &mut MediaRecord) -> Result<Parcel> {
         loss: &'a [Loss],
     }
     record.media.share();
-    record.annotations.values_mut().filter_map(|layer| layer.mask.as_mut()).for_each(|mask| mask.share());
+    annotations::share(&mut record.annotations);
     pack(
         "record",
         &Packed {

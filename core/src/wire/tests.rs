@@ -7,6 +7,7 @@ use super::*;
 use crate::diagnostic::Severity;
 use crate::error::Location;
 use crate::limits::Budget;
+use crate::record::annotations::{Form, Position, Runs, Unit};
 use crate::record::audio::Audio;
 use crate::record::facts::{AudioFacts, ColumnFact, ImageFacts, MoleculeFacts, SceneFacts, TableFacts, VideoFacts};
 use crate::record::molecule::{
@@ -104,6 +105,10 @@ fn dressed(media: impl Into<Media>) -> MediaRecord {
                 class_id: -1,
                 caption: Some("c".into()),
                 scores: [("p".into(), f64::INFINITY), ("q".into(), 0.25)].into(),
+                position: Some(Position { form: Form::Size, unit: Unit::Fraction, values: [f64::NAN, 0.1, -0.0, 0.5] }),
+                polygons: vec![vec![[0.5, f64::NAN], [1.0, 2.0], [0.1, 0.2]], vec![]],
+                runs: Some(Runs::new(2, 1, vec![0, 1, 1]).unwrap()),
+                properties: serde_json::from_value(json!({ "iscrowd": 1 })).unwrap(),
             }],
             mask: Some(Mask::new(2, 1, vec![65_535, 0]).unwrap()),
         },
@@ -822,8 +827,10 @@ fn examples() -> Vec<MediaRecord> {
             boxes: vec![Box2 {
                 pixels: [0.0, 0.0, 1.5, 1.0],
                 class_id: 1,
-                caption: None,
                 scores: [("p".into(), f64::NAN)].into(),
+                polygons: vec![vec![[0.0, 0.0], [1.5, 0.0], [1.5, 1.0]]],
+                runs: Some(Runs::new(2, 1, vec![0, 1, 1]).unwrap()),
+                ..Box2::default()
             }],
             mask: Some(Mask::new(2, 1, vec![0, 1]).unwrap()),
         },

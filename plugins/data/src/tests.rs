@@ -316,6 +316,55 @@ fn array(shape: &str, values: &[f64]) -> MediaRecord {
     Registry::builtin().open(&source, &ReadOptions::default()).unwrap().next().unwrap().unwrap()
 }
 
+/// Where the SDK of wandb turns pictures black, wraps or squeezes them: its doings are in the comments.
+#[test]
+fn npy_pictures_have_one_rule_for_their_range() {
+    let shown = |dtype: &str, values: &[f64], range: &str| {
+        let head = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': (1, {}), }}\n", values.len());
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend_from_slice(&u16::try_from(head.len()).unwrap().to_le_bytes());
+        bytes.extend_from_slice(head.as_bytes());
+        for value in values {
+            match dtype {
+                "<f8" => bytes.extend(value.to_le_bytes()),
+                "<i4" => bytes.extend((*value as i32).to_le_bytes()),
+                _ => bytes.extend((*value as u16).to_le_bytes()),
+            }
+        }
+        let mut options = ReadOptions::default();
+        options.options = vec![("npy.range".into(), range.into()), ("npy.as".into(), "image".into())];
+        let source = Source::from_bytes("a.npy", bytes);
+        let record = Registry::builtin().open(&source, &options)?.next().unwrap()?;
+        let Media::Image(image) = &record.media else { panic!() };
+        Ok::<_, mediary_core::Error>((image.range, codes(&record)))
+    };
+    let auto = |dtype: &str, values: &[f64]| shown(dtype, values, "auto").unwrap().0;
+    // All black.
+    assert_eq!(auto("<f8", &[0.0, 0.5, 1.0]), Some([0.0, 1.0]));
+    // Mostly black, and -1 white.
+    assert_eq!(auto("<f8", &[-1.0, 0.0, 0.5]), Some([-1.0, 1.0]));
+    // One pixel of 1.0001 makes the rest black.
+    let (range, codes) = shown("<f8", &[0.0, 0.5, 1.0001], "auto").unwrap();
+    assert_eq!(
+        (range, &codes[..2]),
+        (Some([0.0, 1.0001]), &["npy.range-guess".to_owned(), "npy.range".to_owned()][..])
+    );
+    assert_eq!(auto("<f8", &[0.0, 17.0, 255.0]), Some([0.0, 255.0]));
+    assert_eq!(auto("<f8", &[-3.0, f64::NAN, 9.0]), Some([-3.0, 9.0]));
+    // 300 becomes 44.
+    assert_eq!(auto("<i4", &[20.0, 300.0, 7.0]), Some([7.0, 300.0]));
+    assert_eq!(auto("<i4", &[0.0, 1.0, 1.0]), Some([0.0, 1.0]));
+    assert_eq!(auto("<i4", &[4000.0; 3]), Some([0.0, 4000.0]));
+    // 4095 becomes 255, 256 becomes 0.
+    assert_eq!(auto("<u2", &[0.0, 256.0, 4095.0]), None);
+    // A mask of 0 and 1 is black.
+    assert_eq!(auto("<u2", &[0.0, 1.0, 1.0]), Some([0.0, 1.0]));
+    assert_eq!(auto("<u2", &[0.0, 0.0, 0.0]), None);
+    assert_eq!(shown("<u2", &[0.0, 256.0, 4095.0], "0,4095").unwrap().0, Some([0.0, 4095.0]));
+    assert_eq!(shown("<f8", &[0.0, 0.5, 0.7], "minmax").unwrap().0, Some([0.0, 0.7]));
+    assert!(shown("<f8", &[0.0, 0.5, 0.7], "big").unwrap_err().message().contains("expected a rule or two numbers"));
+}
+
 #[test]
 fn npy_arrays_become_what_they_are_of() {
     let Media::Image(image) = read("npy/chessboard_GRAY_U8.npy").media else { panic!() };
@@ -328,9 +377,9 @@ fn npy_arrays_become_what_they_are_of() {
     assert_eq!((image.width(), image.height(), samples[1], samples[5], samples[14]), (5, 3, 0.25, 1.25, 3.5));
 
     let record = read("npy/bool_2d.npy");
-    assert_eq!(codes(&record), ["npy.bool-values"]);
+    assert_eq!(codes(&record), ["npy.range"]);
     let Media::Image(image) = record.media else { panic!() };
-    assert_eq!(image.samples(), &Samples::U8(vec![1, 0, 1].into()));
+    assert_eq!((image.samples(), image.range), (&Samples::U8(vec![1, 0, 1].into()), Some([0.0, 1.0])));
 
     let mut record = read("npy/structured_dtype_points.npy");
     let chunk = points(&mut record);

@@ -2,6 +2,7 @@
 
 use mediary_core::record::{Image, Samples};
 use mediary_core::{Context, Error, Location, Result};
+use serde_json::{Map, Value};
 
 /// Up to this many decoded bytes no compression is taken for a bomb: 16 MiB. A blank page compresses a thousandfold.
 const HARMLESS: u64 = 16 << 20;
@@ -123,6 +124,21 @@ pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Re
     };
     cx.tolerate("icc", format!("the colour profile is left out: {problem}"), Location::element("icc"))?;
     Ok(None)
+}
+
+/// Bytes of a text that become a property: 1 MiB.
+pub(crate) const MAX_TEXT: usize = 1 << 20;
+
+/// Keeps XMP as the property `xmp`, or tells why not.
+pub(crate) fn keep_xmp(bytes: &[u8], cx: &Context, properties: &mut Map<String, Value>) {
+    let text = std::str::from_utf8(bytes).map(|text| text.trim_matches(['\0', '\u{feff}']));
+    match text {
+        Ok(text) if text.len() <= MAX_TEXT => {
+            properties.insert("xmp".into(), text.into());
+        }
+        Ok(text) => cx.warn("xmp", format!("{} bytes of XMP are left out, the most is {MAX_TEXT}", text.len())),
+        Err(error) => cx.warn("xmp", format!("the XMP is left out: expected UTF-8, found {error}")),
+    }
 }
 
 /// The least and the greatest number of float colours, without those that stand for none.

@@ -33,8 +33,10 @@
 //! bytes where all are 255ths, and linear light otherwise (`linear-colors`, a note). A field `color` of other numbers than 8 or
 //! 16 bits has no known range: it is called `rgb`.
 //!
-//! Images keep bool (as 0 and 1, noted), 8 and 16 bits without sign; other numbers become 32-bit floats without a colour meaning,
-//! and what they do not hold exactly is counted (`precision`). 64-bit integers of points become doubles (`precision`). Integers beyond
+//! Images keep bool (as 0 and 1), 8 and 16 bits without sign; other numbers become 32-bit floats without a colour meaning,
+//! and what they do not hold exactly is counted (`precision`). Their values stay as they are, and a display range goes with them,
+//! by one rule that the module `range` states: previews and formats of integers show that range, so that nothing wraps, and
+//! nothing turns black for want of a scale. The rule, what it found and what it chose are a note and the property `range`. 64-bit integers of points become doubles (`precision`). Integers beyond
 //! 63 bits in a table are unsupported.
 //!
 //! `shape`, `dtype` and `fortran_order` become properties, and `whole_numbers` of points that are integers alone. Data shorter than its shape is malformed; bytes behind it are reported
@@ -43,6 +45,7 @@
 mod array;
 mod header;
 mod plan;
+mod range;
 
 use std::sync::Arc;
 
@@ -58,6 +61,9 @@ use mediary_core::{
 
 use array::{Array, check_length};
 use header::{Field, MAGIC, NpyHeader, Scalar};
+use range::Range;
+use serde_json::json;
+
 use plan::{Plan, Points, Raster, Rows, attribute, is_kept, pcm, sample_rate, track};
 
 const INFO: FormatInfo =
@@ -79,6 +85,12 @@ const INFO: FormatInfo =
                 OptionType::Int { min: 1, max: 4_000_000_000 },
                 "44100",
                 "Samples a second of audio",
+            ),
+            OptionSpec::read(
+                "range",
+                OptionType::Text,
+                "auto",
+                "Values of pictures shown as black and white: auto, unit (0,1), byte (0,255), minmax, or two numbers such as 0,4095",
             ),
         ])
         .spec("https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html");
@@ -122,9 +134,13 @@ fn read(source: &Source, header: &Arc<NpyHeader>, plan: Plan, cx: &Context) -> R
         cx.tolerate("trailing-bytes", message, Location::byte(end))?;
     }
     let array = Array::new(source, header, cx)?;
+    let range = match &plan {
+        Plan::Image(raster) | Plan::Video(raster) => range::of(&array, raster, cx)?,
+        _ => None,
+    };
     let media: Media = match plan {
-        Plan::Image(raster) => image(&array, &raster, 0, cx)?.into(),
-        Plan::Video(raster) => video(array, raster, cx)?.into(),
+        Plan::Image(raster) => image(&array, &raster, 0, range, cx)?.into(),
+        Plan::Video(raster) => video(array, raster, range, cx)?.into(),
         Plan::Points(points) => cloud(array, points, cx)?.into(),
         Plan::Table(rows) => table(array, rows, cx).into(),
         Plan::Audio { channels, frames, steps } => audio(array, channels, frames, steps, cx).into(),
@@ -141,6 +157,10 @@ fn read(source: &Source, header: &Arc<NpyHeader>, plan: Plan, cx: &Context) -> R
         .with_property("shape", header.shape.clone())
         .with_property("dtype", dtype)
         .with_property("fortran_order", header.fortran);
+    if let Some(Range { shown, found }) = range {
+        let rule = cx.options().text("range");
+        record = record.with_property("range", json!({"rule": rule, "shown": shown, "found": found}));
+    }
     if record.kind() == Kind::PointCloud && header.fields.iter().all(|field| !field.scalar.is_float()) {
         record = record.with_property("whole_numbers", true);
     }
@@ -148,7 +168,7 @@ fn read(source: &Source, header: &Arc<NpyHeader>, plan: Plan, cx: &Context) -> R
 }
 
 /// Frame `frame` of a raster.
-fn image(array: &Array, raster: &Raster, frame: usize, cx: &Context) -> Result<Image> {
+fn image(array: &Array, raster: &Raster, frame: usize, range: Option<Range>, cx: &Context) -> Result<Image> {
     let Field { scalar, big_endian: big, .. } = array.header.fields[0];
     let pixels = u64::from(raster.width) * u64::from(raster.height);
     cx.limits().check("pixels", pixels)?;
@@ -203,13 +223,11 @@ fn image(array: &Array, raster: &Raster, frame: usize, cx: &Context) -> Result<I
     if !matches!(scalar, Scalar::U8 | Scalar::U16) {
         image.color_space = ColorSpace::Unknown;
     }
-    if scalar == Scalar::Bool && frame == 0 {
-        cx.note("bool-values", "bool samples are 0 and 1, not 0 and 255");
-    }
+    image.range = range.map(|range| range.shown);
     Ok(image)
 }
 
-fn video(array: Array, raster: Raster, cx: &Context) -> Result<Video> {
+fn video(array: Array, raster: Raster, range: Option<Range>, cx: &Context) -> Result<Video> {
     cx.limits().check("frames", raster.frames)?;
     let fps = cx.options().float("fps");
     let track = track(&raster, array.header.fields[0].scalar, cx);
@@ -218,7 +236,7 @@ fn video(array: Array, raster: Raster, cx: &Context) -> Result<Video> {
     let pictures = (0..usize::try_from(frames).unwrap_or(usize::MAX)).map(move |frame| {
         cx.checkpoint()?;
         let before = cx.budget().taken();
-        let image = image(&array, &raster, frame, &cx)?;
+        let image = image(&array, &raster, frame, range, &cx)?;
         // A frame is handed on; the next one takes its place.
         cx.budget().give_back((cx.budget().taken() - before).min(bytes));
         Ok(VideoFrame { image, duration_seconds: 1.0 / fps })

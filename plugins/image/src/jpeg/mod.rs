@@ -7,7 +7,7 @@
 //! | 2 | `FF D8`, SOI |
 //! | 4 + n each | segments: `FF`, marker, length n + 2 (big-endian), n bytes |
 //! | APP0 | `JFIF`: version, density |
-//! | APP1 | `Exif`: a TIFF block, see the module `exif` |
+//! | APP1 | `Exif`: a TIFF block, see the module `exif`; or the name of XMP and XMP |
 //! | APP2 | `ICC_PROFILE`: number of this part, number of parts, a part of the profile |
 //! | APP14 | `Adobe`: colour transform 0 none, 1 YCbCr, 2 YCCK |
 //! | SOFn | bits, height, width, components with their sampling factors |
@@ -16,29 +16,31 @@
 //!
 //! Read: baseline, extended sequential and progressive Huffman coding of 8 bits, one component (gray), three (YCbCr or
 //! RGB) and four (CMYK or YCCK, inverted as Adobe writes them; they become RGB without a profile). The EXIF orientation
-//! is applied. Density, comment and EXIF tags become properties; the position only with the option `gps`. Unsupported:
+//! is applied. Density, comment, XMP and EXIF tags become properties; the position only with the option `gps`. Unsupported:
 //! arithmetic coding, lossless and hierarchical pictures, 12 bits, a height that only follows the first scan (DNL), and
 //! baseline scans of two of three components, which the decoder gets wrong.
 //!
-//! Not written: PNG keeps the pixels.
+//! Written: baseline, 8 bits, gray or YCbCr of full chroma resolution, with the colour profile and XMP of up to 64 KiB. Lost
+//! is what the coding at `quality` loses, which nothing tells, and what [`encode`](crate::encode) names.
 //!
 //! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as
 //! it goes with a diagnostic of severity error, the rest is gray; so is one of which a scan has fewer data than the
 //! picture needs (`jpeg.truncated-scan`) or data that cannot be (`jpeg.corrupt-scan`), which the decoder passes over.
 //! Scans whose Huffman tables are not in the file, as in motion JPEG, are not followed that way.
-//! Bytes between segments (`jpeg.stray-bytes`), a broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also
+//! Bytes between segments (`jpeg.stray-bytes`), a short segment of Adobe (`jpeg.adobe`), a broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also
 //! is left out when it is made for CMYK, are warnings. Strict makes errors of all. Bytes behind the end
 //! (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
 
 mod entropy;
+mod write;
 
 use std::io::{BufRead, Seek, SeekFrom};
 
 use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Samples};
 use mediary_core::{
-    Context, Error, Facts, Format, FormatInfo, FormatReader, Header, Kind, Location, MediaRecord, OptionSpec,
-    OptionType, Result, Severity, Signature, Source, Strictness, register, single,
+    Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location, MediaRecord, OptionSpec,
+    OptionType, Output, Result, Severity, Signature, Source, Strictness, register, single,
 };
 use serde_json::{Map, Value};
 use zune_jpeg::JpegDecoder;
@@ -65,6 +67,7 @@ const SOS: u8 = 0xDA;
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP2: u8 = 0xE2;
+const APP14: u8 = 0xEE;
 const COM: u8 = 0xFE;
 const TEM: u8 = 0x01;
 
@@ -74,6 +77,12 @@ const MAX_PROFILE: u64 = 16 << 20;
 /// Passes over the picture; files have about ten.
 const MAX_SCANS: usize = 100;
 
+/// Bytes of Adobe's segment.
+const ADOBE: u64 = 12;
+
+/// What a segment of XMP begins with.
+const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+
 const OTHER_DECODER: &str = "`djpeg` of libjpeg-turbo reads more codings; convert the file with it";
 
 const INFO: FormatInfo = FormatInfo::new("jpeg", "JPEG", &[Kind::Image])
@@ -81,7 +90,11 @@ const INFO: FormatInfo = FormatInfo::new("jpeg", "JPEG", &[Kind::Image])
     .media_types(&["image/jpeg"])
     .signatures(&[Signature { offset: 0, bytes: &[0xFF, SOI, 0xFF], mask: &[] }])
     .reads()
-    .options(&[OptionSpec::read("gps", OptionType::Bool, "false", "keep the position where the picture was taken")])
+    .writes(&[Feature::ColorProfile])
+    .options(&[
+        OptionSpec::read("gps", OptionType::Bool, "false", "keep the position where the picture was taken"),
+        OptionSpec::write("quality", OptionType::Int { min: 1, max: 100 }, "90", "how little is lost"),
+    ])
     .spec("https://www.w3.org/Graphics/JPEG/itu-t81.pdf");
 
 struct Jpeg;
@@ -103,6 +116,10 @@ impl Format for Jpeg {
         let (source, cx) = (source.clone(), cx.clone());
         Ok(single(move || read_header(&header, &header_cx), move || read(&source, &cx)))
     }
+
+    fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
+        write::write(record, out, cx)
+    }
 }
 
 /// What the segments before the first scan say.
@@ -120,6 +137,10 @@ struct Frame {
     profile: Vec<(u8, u8, u64, u64)>,
     /// Place and length of the first EXIF block.
     exif: Option<(u64, u64)>,
+    /// Place of the marker of an APP14 segment that is too short to be Adobe's, and its length.
+    short_adobe: Option<(u64, u64)>,
+    /// Place and length of the first XMP.
+    xmp: Option<(u64, u64)>,
     /// Places and lengths of comments.
     comments: Vec<(u64, u64)>,
     /// Units, density across and down of JFIF.
@@ -228,9 +249,13 @@ impl Frame {
             APP1 if head.starts_with(b"Exif\0") && length >= 6 && self.exif.is_none() => {
                 self.exif = Some((body + 6, length - 6));
             }
+            APP1 if head.starts_with(XMP) && self.xmp.is_none() => {
+                self.xmp = Some((body + XMP.len() as u64, length - XMP.len() as u64));
+            }
             APP2 if head.starts_with(b"ICC_PROFILE\0") && head.len() >= 14 => {
                 self.profile.push((head[12], head[13], body + 14, length - 14));
             }
+            APP14 if length < ADOBE => self.short_adobe = Some((body - 3, length)),
             COM => self.comments.push((body, length)),
             _ => {}
         }
@@ -387,7 +412,7 @@ impl Scans {
     }
 }
 
-fn read_header(source: &Source, cx: &Context) -> Result<Header> {
+pub(crate) fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     // Findings are reported once, by the full read.
     let quiet = Context::new(INFO.id);
     let frame = Frame::scan(source, cx)?;
@@ -413,14 +438,16 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     Ok(header)
 }
 
-fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
+pub(crate) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let frame = Frame::scan(source, cx)?;
     let pixels = frame.check(source, cx)?;
     if let Some((at, count)) = frame.stray {
         cx.tolerate("stray-bytes", format!("{count} bytes between segments"), Location::byte(at))?;
     }
-    let bytes = source.bytes(cx)?;
-    let scans = Scans::follow(&bytes, frame.scans as usize, &frame, cx)?;
+    let whole = source.bytes(cx)?;
+    let patched = without_short_adobe(&whole, &frame, cx)?;
+    let bytes = patched.as_deref().unwrap_or(&whole);
+    let scans = Scans::follow(bytes, frame.scans as usize, &frame, cx)?;
     if let (Some(at), false) = (scans.partial, frame.progressive) {
         return Err(Error::unsupported(
             "expected scans of one component or of all, found one of some, not progressive",
@@ -443,8 +470,8 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     }
     let cut = scans.end.is_none();
 
-    let samples = decode_pixels(&bytes, &frame, pixels, cut, cx)?;
-    drop(bytes);
+    let samples = decode_pixels(bytes, &frame, pixels, cut, cx)?;
+    drop((whole, patched));
     let exif = frame.exif(source, cx)?;
     exif.report(cx)?;
     let samples = Samples::U8(samples.into());
@@ -454,8 +481,19 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         image.color_space = ColorSpace::Icc;
     }
     let mut record = MediaRecord::new(image);
-    properties(&frame, source, exif, &mut record.properties)?;
+    properties(&frame, source, exif, cx, &mut record.properties)?;
     Ok(record)
+}
+
+/// The bytes with a segment of Adobe that is too short turned into a comment: the decoder refuses the one and passes over the other.
+fn without_short_adobe(bytes: &[u8], frame: &Frame, cx: &Context) -> Result<Option<Vec<u8>>> {
+    let Some((at, length)) = frame.short_adobe else { return Ok(None) };
+    let text = format!("expected {ADOBE} bytes of an APP14 segment, found {length}; it is left out");
+    cx.tolerate("adobe", text, Location::byte(at))?;
+    cx.budget().take(bytes.len() as u64)?;
+    let mut patched = bytes.to_vec();
+    patched[at as usize] = COM;
+    Ok(Some(patched))
 }
 
 /// Data that are read as far as they go: an error when strict.
@@ -509,8 +547,14 @@ fn described(error: &DecodeErrors) -> String {
     format!("the image data are broken: {}", words.join(" ").trim_end_matches('.'))
 }
 
-/// Density, comment and EXIF tags.
-fn properties(frame: &Frame, source: &Source, exif: Exif, properties: &mut Map<String, Value>) -> Result<()> {
+/// Density, comment, XMP and EXIF tags.
+fn properties(
+    frame: &Frame,
+    source: &Source,
+    exif: Exif,
+    cx: &Context,
+    properties: &mut Map<String, Value>,
+) -> Result<()> {
     if let Some((unit, across, down)) = frame.density {
         let name = match unit {
             1 => "pixels_per_inch",
@@ -528,6 +572,11 @@ fn properties(frame: &Frame, source: &Source, exif: Exif, properties: &mut Map<S
     }
     if !comments.is_empty() {
         properties.insert("comment".into(), comments.join("\n").into());
+    }
+    if let Some((at, length)) = frame.xmp {
+        let mut text = vec![0; length as usize];
+        source.read_exact_at(at, &mut text, "XMP")?;
+        decode::keep_xmp(&text, cx, properties);
     }
     if !exif.tags.is_empty() {
         properties.insert("exif".into(), exif.tags.into());
@@ -654,6 +703,17 @@ mod tests {
         bytes.splice(middle..middle, [0xFF, JPG, 0, 2]);
         let record = testing::read("a.jpg", bytes.clone()).unwrap();
         assert_eq!(testing::codes(&record), ["jpeg.damaged"]);
+        assert!(testing::read_with("a.jpg", bytes, &testing::strictly(Strictness::Strict)).is_err());
+    }
+
+    #[test]
+    fn a_short_segment_of_adobe_is_left_out() {
+        let mut bytes = good("flower.jpg");
+        bytes.splice(2..2, *b"\xFF\xEE\0\x07Adobe");
+        let record = testing::read("a.jpg", bytes.clone()).unwrap();
+        assert_eq!(testing::codes(&record), ["jpeg.adobe"]);
+        let plain = testing::read("a.jpg", good("flower.jpg")).unwrap();
+        assert_eq!(testing::image(&record).samples(), testing::image(&plain).samples());
         assert!(testing::read_with("a.jpg", bytes, &testing::strictly(Strictness::Strict)).is_err());
     }
 

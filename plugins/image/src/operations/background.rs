@@ -24,6 +24,24 @@ pub(super) fn color(text: &str) -> Result<Option<[u8; 3]>> {
     }
 }
 
+/// Whether every pixel has one colour, and alpha alone makes the picture.
+pub(super) fn is_alpha_alone(image: &Image) -> bool {
+    fn is_alone<T: PartialEq>(samples: &[T], channels: usize) -> bool {
+        let mut pixels = samples.chunks_exact(channels);
+        let Some((alpha, color)) = pixels.next().and_then(<[T]>::split_last) else { return false };
+        // Most pictures differ in their first pixels.
+        pixels.clone().all(|pixel| pixel.starts_with(color)) && pixels.any(|pixel| pixel.last() != Some(alpha))
+    }
+    let channels = usize::from(image.channels());
+    matches!(channels, 2 | 4)
+        && match image.samples() {
+            Samples::U8(samples) => is_alone(samples, channels),
+            Samples::U16(samples) => is_alone(samples, channels),
+            Samples::F32(samples) => is_alone(samples, channels),
+            _ => false,
+        }
+}
+
 /// Lays the picture on a colour; it has no alpha channel then. Colour on gray makes RGB.
 pub(super) fn lay(image: &mut Image, color: [u8; 3], cx: &Context) -> Result<()> {
     let channels = image.channels();

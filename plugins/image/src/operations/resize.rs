@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use fast_image_resize::images::{Image as Target, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use mediary_core::record::annotations::Runs;
 use mediary_core::record::{Annotations, ColorSpace, Image, Mask, Samples};
 use mediary_core::{Context, Error, Result};
 
@@ -185,21 +186,35 @@ impl Plan {
         let scale = [f64::from(self.drawn[0]) / width, f64::from(self.drawn[1]) / height];
         let corner = self.corner().map(f64::from);
         let along = |value: f64, axis: usize| (value - [left, top][axis]) * scale[axis] + corner[axis];
+        // A class is no number: the nearest pixel decides, and beside the picture there is none.
+        let from = |at: u32, axis: usize, side: u32| {
+            let at = (f64::from(at) + 0.5 - corner[axis]) / scale[axis] + [left, top][axis];
+            (0.0..f64::from(side)).contains(&at).then_some(at as usize)
+        };
         for layer in annotations.values_mut() {
             for one in &mut layer.boxes {
                 let [x0, y0, x1, y1] = one.pixels;
                 one.pixels = [along(x0, 0), along(y0, 1), along(x1, 0), along(y1, 1)];
+                for [x, y] in one.polygons.iter_mut().flatten() {
+                    (*x, *y) = (along(*x, 0), along(*y, 1));
+                }
+                if let Some(runs) = &one.runs {
+                    let was = raster(runs);
+                    let inside = |x: u32, y: u32| {
+                        let (Some(x), Some(y)) = (from(x, 0, runs.width), from(y, 1, runs.height)) else {
+                            return false;
+                        };
+                        was[x * runs.height as usize + y]
+                    };
+                    let [width, height] = self.size;
+                    one.runs = Some(Runs::of_window(width, height, [0, 0, width, height], inside, cx)?);
+                }
             }
             let Some(mask) = &layer.mask else { continue };
             let [wide, high] = self.size;
             let count = u64::from(wide) * u64::from(high);
             cx.budget().take(count * 2)?;
             cx.checkpoint()?;
-            // A class is no number: the nearest pixel decides, and beside the picture there is none.
-            let from = |at: u32, axis: usize, side: u32| {
-                let at = (f64::from(at) + 0.5 - corner[axis]) / scale[axis] + [left, top][axis];
-                (0.0..f64::from(side)).contains(&at).then_some(at as usize)
-            };
             let columns: Vec<_> = (0..wide).map(|x| from(x, 0, mask.width)).collect();
             let mut classes = Vec::with_capacity(count as usize);
             for y in 0..high {
@@ -211,4 +226,13 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Which pixels runs hold, column by column.
+fn raster(runs: &Runs) -> Vec<bool> {
+    let mut inside = vec![false; runs.width as usize * runs.height as usize];
+    for run in runs.inside() {
+        inside[run.start as usize..run.end as usize].fill(true);
+    }
+    inside
 }

@@ -3,6 +3,7 @@
 use mediary_core::{Context, Error, Location, Result, Source};
 
 use super::METADATA;
+use super::animation::Animation;
 use crate::decode;
 use crate::exif::Exif;
 
@@ -23,9 +24,9 @@ pub(super) struct Chunks {
     pub(super) text_bytes: u64,
     /// Bytes of the profile, compressed.
     pub(super) profile_bytes: u64,
-    /// Frames that `acTL` announces, and `fcTL` chunks found.
+    /// Frames that `acTL` announces, and what the frames found say.
     pub(super) announced_frames: Option<u64>,
-    pub(super) frames: u64,
+    pub(super) animation: Animation,
     /// Where the data of `eXIf` is.
     pub(super) exif: Option<(u64, u64)>,
     /// What is wrong with the sequence of chunks, if it is.
@@ -100,11 +101,18 @@ impl Chunks {
                 b"tEXt" | b"zTXt" | b"iTXt" => chunks.text_bytes += length,
                 b"iCCP" => chunks.profile_bytes = length,
                 b"eXIf" => chunks.exif = Some(data),
-                b"fcTL" => chunks.frames += 1,
+                b"fcTL" if length == 26 => {
+                    let mut control = [0; 26];
+                    source.read_exact_at(data.0, &mut control, "fcTL")?;
+                    chunks.animation.include(&control, cx)?;
+                    chunks.animation.begins_with_image |= chunks.image.is_none();
+                }
                 b"acTL" if length == 8 => {
-                    let mut count = [0; 4];
-                    source.read_exact_at(data.0, &mut count, "acTL")?;
-                    chunks.announced_frames = Some(u32::from_be_bytes(count).into());
+                    let mut numbers = [0; 8];
+                    source.read_exact_at(data.0, &mut numbers, "acTL")?;
+                    let [a, b, c, d, plays @ ..] = numbers;
+                    chunks.announced_frames = Some(u32::from_be_bytes([a, b, c, d]).into());
+                    chunks.animation.plays = u32::from_be_bytes(plays);
                 }
                 b"IEND" => {
                     chunks.trailing = (at < source.len()).then(|| (at, source.len() - at));
@@ -171,7 +179,7 @@ impl Chunks {
             text_bytes: 0,
             profile_bytes: 0,
             announced_frames: None,
-            frames: 0,
+            animation: Animation::default(),
             exif: None,
             damage: None,
             trailing: None,
@@ -182,9 +190,15 @@ impl Chunks {
     /// there.
     pub(super) fn frames(&self) -> u64 {
         match self.announced_frames {
-            Some(_) => self.frames.max(1),
+            Some(_) => self.animation.frames.max(1),
             None => 1,
         }
+    }
+
+    /// Whether it is read as an animation: of several frames, or of one that is not the default image.
+    pub(super) fn is_animated(&self) -> bool {
+        let one = self.announced_frames.is_some() && self.animation.frames == 1;
+        self.frames() > 1 || (one && !self.animation.begins_with_image)
     }
 
     /// Bytes of a row of `width` pixels.

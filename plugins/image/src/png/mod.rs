@@ -12,12 +12,15 @@
 //!
 //! Read: every colour type, depth and interlacing. Palettes become RGB, `tRNS` an alpha channel, 1, 2 and 4 bits become
 //! 8, 16 bits stay. The colour space is that of `cICP`, `iCCP`, `sRGB` or `gAMA` with `cHRM`, in this order; without
-//! any it is sRGB. The orientation of `eXIf` is applied. Texts, density and EXIF tags become properties. Of an
-//! animation (APNG) the default image is read, `frames` counts them all and `png.animation` tells. Of raw profiles that
+//! any it is sRGB. The orientation of `eXIf` is applied. Texts, XMP, density and EXIF tags become properties. An
+//! animation (APNG) becomes a video whose frames are whole canvases in 8-bit RGBA, decoded one at a time; a frame without a
+//! delay is shown for 100 ms (`png.delay`), and a default image that is no frame is left out. Of raw profiles that
 //! ImageMagick writes as texts only the EXIF tags are kept; the orientation in them is not applied, as browsers do not
 //! either.
 //!
-//! Written: 8 and 16 bits, 1 to 4 channels, colour profile, texts. Floats are rounded to 16 bits. Lost: texts with a keyword
+//! Written: 8 and 16 bits, 1 to 4 channels, colour profile, texts, XMP. Floats are rounded to 16 bits. The
+//! frames of a video become an animation, each a whole picture. Lost: durations that are no whole milliseconds
+//! (`png.delay`), other tracks (`png.tracks`), texts with a keyword
 //! that is none in PNG (`png.text`), and what [`encode`](crate::encode) names.
 //!
 //! Strictness: bytes after the end (`png.trailing-bytes`) and broken ancillary chunks (`png.checksum`, `png.icc`,
@@ -26,6 +29,7 @@
 //! that are longer than the picture or end without their checksum (`png.image-data`). A wrong checksum, missing data or a missing end is an error; lenient reads the rows before the damage
 //! (`png.damaged`), the rest is black, or the first colour of the palette.
 
+mod animation;
 mod chunks;
 mod stream;
 mod write;
@@ -36,13 +40,12 @@ use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Samples};
 use mediary_core::{
     Canonical, Confidence, Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location,
-    MediaRecord, OptionSpec, OptionType, Output, Probe, Result, Severity, Signature, Source, Strictness, register,
-    single,
+    MediaRecord, OptionSpec, OptionType, Output, Probe, Result, Signature, Source, Strictness, register, single,
 };
 use png::{BitDepth, ColorType, Decoder, DecodingError, Info, Reader};
 use serde_json::{Map, Value};
 
-use crate::decode;
+use crate::decode::{self, MAX_TEXT};
 use crate::exif::Exif;
 use chunks::{Chunks, check_ancillary, wrong_checksum};
 
@@ -54,13 +57,13 @@ const METADATA: u64 = 16 << 20;
 /// Bytes that deflate makes of one at most.
 const MOST_SHRUNK: u64 = 1032;
 
-/// Bytes of one text that become a property: 1 MiB.
-const MAX_TEXT: usize = 1 << 20;
+/// The keyword of XMP (section 11.3.3.1).
+const XMP: &str = "XML:com.adobe.xmp";
 
 /// How the keywords of metadata begin that ImageMagick writes as text.
 const RAW_PROFILE: &str = "Raw profile type ";
 
-const INFO: FormatInfo = FormatInfo::new("png", "Portable Network Graphics", &[Kind::Image])
+const INFO: FormatInfo = FormatInfo::new("png", "Portable Network Graphics", &[Kind::Image, Kind::Video])
     .extensions(&["png", "apng"])
     .media_types(&["image/png", "image/apng"])
     .signatures(&[
@@ -239,11 +242,16 @@ fn profile(reader: &PngReader, chunks: &Chunks, cx: &Context, channels: u8) -> R
     }
 }
 
-fn read_header(source: &Source, cx: &Context) -> Result<Header> {
+pub(crate) fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     // Findings are reported once, by the full read.
     let quiet = Context::new(INFO.id);
     let mut chunks = Chunks::scan(source, cx)?;
     let pixels = decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
+    if chunks.is_animated() {
+        let mut header = Header::single(Facts::Video(chunks.animation.facts(chunks.width, chunks.height)));
+        header.memory = Some(pixels * 20);
+        return Ok(header);
+    }
     let reader = start(source, &chunks, cx.strictness() == Strictness::Lenient)
         .map_err(|error| chunks.damage.take().unwrap_or_else(|| failed(source, error)))?;
     let (channels, depth, bits) = layout(&reader);
@@ -258,7 +266,7 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
         sample_format: Some("uint"),
         color_space: Some(color_space(reader.info(), has_profile).as_str()),
         has_alpha: Some(matches!(channels, 2 | 4)),
-        frames: Some(chunks.frames()),
+        frames: Some(1),
         orientation_applied: Some(orientation > 1),
     }));
     // Turned and 16-bit pixels exist twice for a moment.
@@ -268,7 +276,7 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     Ok(header)
 }
 
-fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
+pub(crate) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let mut chunks = Chunks::scan(source, cx)?;
     decode::check_size(cx, chunks.width, chunks.height, chunks.pixel_bits, source.len())?;
     if let Some(damage) = chunks.damage.take() {
@@ -285,6 +293,15 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     }
 
     check_ancillary(source, cx)?;
+    if let Some(announced) = chunks.announced_frames
+        && announced != chunks.animation.frames
+    {
+        let text = format!("acTL announces {announced} frames, found {}", chunks.animation.frames);
+        cx.tolerate("frames", text, Location::element("acTL"))?;
+    }
+    if chunks.is_animated() {
+        return read_animation(source, &chunks, cx);
+    }
 
     // Taken for the profile while it is decompressed, and for the texts.
     let metadata = chunks.profile_bytes.saturating_mul(MOST_SHRUNK).saturating_add(chunks.text_bytes).min(2 * METADATA);
@@ -337,19 +354,26 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
             "the colours are those of cICP, gAMA or cHRM, which are not sRGB; the samples are unchanged",
         );
     }
-    image.frames = chunks.frames();
-    if let Some(announced) = chunks.announced_frames {
-        if announced != chunks.frames {
-            let text = format!("acTL announces {announced} frames, found {}", chunks.frames);
-            cx.tolerate("frames", text, Location::element("acTL"))?;
-        }
-        cx.note("animation", format!("the first of {} frames is read", image.frames));
-    }
-
-    let upright = !image.orientation_applied && image.frames == 1;
+    let upright = !image.orientation_applied;
     let mut record = MediaRecord::new(image);
     properties(reader.info(), &chunks, exif, cx, &mut record.properties);
-    record.source_is_canonical = upright && cx.diagnostics().worst().is_none_or(|worst| worst == Severity::Info);
+    record.source_is_canonical = upright && animation::is_clean(cx);
+    Ok(record)
+}
+
+fn read_animation(source: &Source, chunks: &Chunks, cx: &Context) -> Result<MediaRecord> {
+    decode::check_expansion(cx, chunks.animation.pixels.saturating_mul(4), source.len())?;
+    let exif = chunks.exif(source, cx)?;
+    exif.report(cx)?;
+    if exif.orientation > 1 {
+        cx.note("orientation", format!("the orientation {} is not applied to an animation", exif.orientation));
+    }
+    let mut record = MediaRecord::new(animation::video(source, chunks, cx)?);
+    record.source_is_canonical = animation::is_clean(cx);
+    record.properties.insert("loop_count".into(), chunks.animation.plays.into());
+    if !exif.tags.is_empty() {
+        record.properties.insert("exif".into(), exif.tags.into());
+    }
     Ok(record)
 }
 
@@ -457,6 +481,9 @@ fn properties(info: &Info<'_>, chunks: &Chunks, mut exif: Exif, cx: &Context, pr
             }
         }
     }
+    if let Some(Value::String(text)) = texts.remove(XMP) {
+        properties.insert("xmp".into(), text.into());
+    }
     if !texts.is_empty() {
         properties.insert("text".into(), texts.into());
     }
@@ -490,15 +517,14 @@ mod tests {
 
     /// Facts and pixels that Pillow 13.0.0 states: name, channels, bits, colour space, frames, SHA-256 of the RGBA
     /// pixels.
-    const PILLOW: &[(&str, u8, u8, &str, u64, &str)] = &[
-        ("apng_ball.png", 4, 8, "srgb", 20, "46bff92f931cf247608bdb68b541d14559e7968969de2192190b0a65f735cde4"),
-        ("basi6a08.png", 4, 8, "linear", 1, "2eb6a2cb3166e9c188add371157e9f81caa18fdf34d218844ed930b53b7431d2"),
-        ("basn0g01.png", 1, 1, "linear", 1, "661985e83f94a569510ded43e65edb11f4ced1121c611209f7abe9a9c40c71a8"),
-        ("basn2c16.png", 3, 16, "linear", 1, "7c4b73e829f02793549b4480e25f0c0b332abcb24ac059dbad855fd1d726c17a"),
-        ("basn3p04.png", 3, 8, "linear", 1, "a7abc212cf1a44c85df377773f3722dc118f0c4159df89fdac2dfe6911abe378"),
-        ("basn6a16.png", 4, 16, "linear", 1, "f6912d034804dc6b009afea0108cd07b524f79ac84d670f92ce077eec63bead7"),
-        ("paris_icc_exif_xmp.png", 3, 8, "icc", 1, "c6fc13486823361383f210d842979f06464a38c6ed4b811c915b470bc5d869ad"),
-        ("tbrn2c08.png", 4, 8, "linear", 1, "053eb9d28b7ac85c3639b5169a175df61856cef7ffdaa7ad218cafdde9646d08"),
+    const PILLOW: &[(&str, u8, u8, &str, &str)] = &[
+        ("basi6a08.png", 4, 8, "linear", "2eb6a2cb3166e9c188add371157e9f81caa18fdf34d218844ed930b53b7431d2"),
+        ("basn0g01.png", 1, 1, "linear", "661985e83f94a569510ded43e65edb11f4ced1121c611209f7abe9a9c40c71a8"),
+        ("basn2c16.png", 3, 16, "linear", "7c4b73e829f02793549b4480e25f0c0b332abcb24ac059dbad855fd1d726c17a"),
+        ("basn3p04.png", 3, 8, "linear", "a7abc212cf1a44c85df377773f3722dc118f0c4159df89fdac2dfe6911abe378"),
+        ("basn6a16.png", 4, 16, "linear", "f6912d034804dc6b009afea0108cd07b524f79ac84d670f92ce077eec63bead7"),
+        ("paris_icc_exif_xmp.png", 3, 8, "icc", "c6fc13486823361383f210d842979f06464a38c6ed4b811c915b470bc5d869ad"),
+        ("tbrn2c08.png", 4, 8, "linear", "053eb9d28b7ac85c3639b5169a175df61856cef7ffdaa7ad218cafdde9646d08"),
     ];
 
     /// With its profile, as Pillow reads it.
@@ -509,17 +535,18 @@ mod tests {
 
     #[test]
     fn pixels_are_those_of_pillow() {
-        for &(name, channels, bits, space, frames, sha256) in PILLOW {
+        for &(name, channels, bits, space, sha256) in PILLOW {
             let record = read(name);
             let image = testing::image(&record);
             let facts = image.facts();
             assert_eq!(facts.channels, Some(channels), "{name}");
-            assert_eq!((facts.bit_depth, facts.frames), (Some(bits), Some(frames)), "{name}");
+            assert_eq!((facts.bit_depth, facts.frames), (Some(bits), Some(1)), "{name}");
             assert_eq!(facts.color_space, Some(space), "{name}");
             assert_eq!(testing::sha256(&testing::rgba8(image)), sha256, "{name}");
-            assert_eq!(record.source_is_canonical, frames == 1, "{name}");
+            assert!(record.source_is_canonical, "{name}");
         }
-        assert_eq!(PILLOW.len(), testing::names("png").len());
+        // And an animation.
+        assert_eq!(PILLOW.len() + 1, testing::names("png").len());
     }
 
     #[test]
@@ -528,7 +555,21 @@ mod tests {
         assert_eq!(testing::image(&record).icc.as_ref().map(Vec::len), Some(596));
         assert_eq!(record.properties["exif"]["model"], "Pixel 4a");
         assert_eq!(testing::codes(&record), Vec::<String>::new());
-        assert_eq!(testing::codes(&read("apng_ball.png")), ["png.animation"]);
+    }
+
+    #[test]
+    fn an_animation_is_that_of_pillow() {
+        let mut record = read("apng_ball.png");
+        assert_eq!((testing::codes(&record), &record.properties["loop_count"]), (Vec::new(), &0.into()));
+        let mediary_core::Media::Video(video) = &mut record.media else { panic!("expected a video") };
+        let (mut all, mut count) = (Vec::new(), 0);
+        while let Some(frame) = video.frames.as_mut().unwrap().next_chunk().unwrap() {
+            assert_eq!(frame.duration_seconds, 0.075);
+            all.extend(testing::rgba8(&frame.image));
+            count += 1;
+        }
+        assert_eq!(count, 20);
+        assert_eq!(testing::sha256(&all), "552fbdfcaf8744c6d0821ff755ef77ee4dc67e775f90abd975a3452cec667dd8");
     }
 
     #[test]
@@ -556,7 +597,7 @@ mod tests {
         let record = testing::read_with("a.png", testing::data("png/malformed/xcsn0g01.png"), &lenient).unwrap();
         assert_eq!(testing::codes(&record), ["png.damaged"]);
         // The pixels of basn0g01, of which this is a copy with a wrong checksum.
-        assert_eq!(testing::sha256(&testing::rgba8(testing::image(&record))), PILLOW[2].5);
+        assert_eq!(testing::sha256(&testing::rgba8(testing::image(&record))), PILLOW[1].4);
         assert!(!record.source_is_canonical);
 
         let cut = testing::data("png/malformed/truncated-basn6a16.png");
@@ -696,10 +737,24 @@ mod tests {
         assert!(testing::read_with("a.png", bytes, &testing::strictly(Strictness::Strict)).is_err());
     }
 
+    /// The default image of `apng_ball.png`, which has no chunks of colour, with these chunks.
+    fn still(extra: &[u8]) -> Vec<u8> {
+        let bytes = with("apng_ball.png", extra);
+        let (mut still, mut at) = (bytes[..8].to_vec(), 8);
+        while at < bytes.len() {
+            let end = at + 12 + u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+            if ![&b"acTL"[..], b"fcTL", b"fdAT"].contains(&&bytes[at + 4..at + 8]) {
+                still.extend_from_slice(&bytes[at..end]);
+            }
+            at = end;
+        }
+        still
+    }
+
     #[test]
     fn color_chunks_decide_in_their_order() {
         let space = |extra: &[u8]| {
-            let record = testing::read("a.png", with("apng_ball.png", extra)).unwrap();
+            let record = testing::read("a.png", still(extra)).unwrap();
             testing::image(&record).color_space
         };
         let gamma = |value: u32| chunk(b"gAMA", &value.to_be_bytes());
@@ -736,7 +791,7 @@ mod tests {
         }
         deflate.clear();
         let bomb = chunk(b"iCCP", &[b"bomb\0\0", &profile[..]].concat());
-        let record = testing::read("a.png", with("apng_ball.png", &bomb)).unwrap();
+        let record = testing::read("a.png", still(&bomb)).unwrap();
         assert!(testing::codes(&record).contains(&"png.icc".to_owned()), "{:?}", testing::codes(&record));
         assert_eq!(testing::image(&record).icc, None);
     }
