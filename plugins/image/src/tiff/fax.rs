@@ -316,7 +316,7 @@ mod tests {
     fn rows_end_with_their_bits() {
         // 1011 10 0111 010 in group 3 without marks.
         let mut out = [0; 4];
-        let done = decode(&[0b1011_1001, 0b1101_0000, 0b1011_1001], Coding::Plain { words: false }, 10, &mut out);
+        let done = decode(&[0b1011_1001, 0b1101_0000, 0b1011_1000], Coding::Plain { words: false }, 10, &mut out);
         let text = "expected 2 rows of facsimile, found 1, 1 of them broken; what is missing is white";
         assert_eq!((done.bytes, done.problem.as_deref()), (4, Some(text)));
         assert_eq!(out, [0b0000_1110, 0b0100_0000, 0, 0]);

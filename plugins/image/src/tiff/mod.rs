@@ -16,7 +16,7 @@
 //! `pages=all`; directories below a page (SubIFDs) are not read. Whole samples of 1 to 32 and 64 bits, signed ones of 8,
 //! 16, 32 and 64, floats of 16, 24, 32 and 64; gray of both senses, RGB, palettes, CMYK, YCbCr of 8 bits, CIE L\*a\*b\*,
 //! with alpha. Compressions: none, PackBits, LZW of both orders, Deflate, JPEG (new and old), CCITT RLE, group 3 and 4,
-//! LZMA, Zstandard, ThunderScan; the predictors of whole numbers and of floats.
+//! LZMA, Zstandard, WebP, ThunderScan; the predictors of whole numbers and of floats.
 //!
 //! Samples of 1 to 8 bits become 8, of 9 to 16 become 16, over their full range. Wider, signed and float samples become
 //! floats with the values they have; `tiff.rounded` counts what is not exact. RGB and CMYK of floats are taken for linear
@@ -51,7 +51,7 @@ use std::sync::Arc;
 use mediary_core::record::ColorSpace;
 use mediary_core::{
     Context, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location, MediaRecord, OptionSpec,
-    OptionType, Output, Result, Signature, Source, register,
+    OptionType, Output, Result, Severity, Signature, Source, register,
 };
 
 use crate::decode;
@@ -176,10 +176,15 @@ impl FormatReader for Reader {
         let mut record = MediaRecord::new(image);
         notes::read(&self.tiff, &directory, &mut record.properties, &cx)?;
         if directory.has(tags::SUB_DIRECTORIES) {
+            // Those below a thumbnail are the picture, as in raw files of cameras; others are smaller copies.
+            let severity = if chain.reduced { Severity::Warning } else { Severity::Info };
             let text = "directories below this page are not read";
-            cx.report(mediary_core::Severity::Info, "sub-directories", text, Some(Location::byte(directory.at)));
+            cx.report(severity, "sub-directories", text, Some(Location::byte(directory.at)));
         }
         self.next += 1;
         Ok(Some(record))
     }
 }
+
+#[cfg(test)]
+mod tests;

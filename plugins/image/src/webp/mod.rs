@@ -188,6 +188,8 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         )));
     }
     let mut record = if riff.animated {
+        // Without a colour the decoder clears nothing where a frame is to be.
+        decoder.set_background_color([0; 4]).map_err(failed)?;
         let untimed = riff.delays.iter().filter(|delay| **delay == 0).count();
         if untimed > 0 {
             cx.note("delay", format!("{untimed} frames without a duration are shown for {UNTIMED} ms"));
