@@ -13,7 +13,7 @@
 //! (a PNG in base64 inside of its two corners) the pixels of its object. Of shapes without an inside `shape_type` and `points` are
 //! properties of the box, of a circle `shape_type`; so are `group_id`, `flags` and keys that are not listed. `description` is the caption, `score` a score.
 //! Labels have class ids from 1 on, in the order in which they come. The picture is the one beside the file; `imageData` is
-//! taken where there is none.
+//! taken where there is none, or what is there is no picture (`labelme.picture`): some files name themselves.
 //!
 //! Written: rectangles, polygons (several of one object have a `group_id`), masks, and what properties tell of the other shapes.
 //! `imageData` is null. Lost: the pixels of the picture (`labelme.pixels`), masks of layers, scores but `score`, ids of classes.

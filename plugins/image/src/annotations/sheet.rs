@@ -78,12 +78,19 @@ impl<S: Sheet> Reader<S> {
             Some(name) => pictures.named(source, name, cx),
             None => pictures.of_stem(source, S::ENDINGS, cx),
         };
-        let picture = match beside {
-            Ok(picture) => picture,
-            Err(error) if error.kind() == ErrorKind::Limit => return Err(error),
-            Err(error) => sheet.embedded(cx)?.ok_or(error)?,
-        };
-        Ok((sheet, pictures.open(&picture, cx)?))
+        let missing = beside.is_err();
+        match beside.and_then(|picture| pictures.open(&picture, cx)) {
+            Ok(picture) => Ok((sheet, picture)),
+            Err(error) if matches!(error.kind(), ErrorKind::Limit | ErrorKind::Cancelled) => Err(error),
+            Err(error) => {
+                let embedded = sheet.embedded(cx)?;
+                if embedded.is_some() && !missing {
+                    let message = format!("{}: the picture inside of the file is taken", error.message());
+                    cx.warn_at("picture", message, Location::element("imagePath"));
+                }
+                Ok((sheet, pictures.open(&embedded.ok_or(error)?, cx)?))
+            }
+        }
     }
 }
 

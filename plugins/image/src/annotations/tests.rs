@@ -562,4 +562,10 @@ fn annotations_are_no_picture() {
     let source = Source::from_bytes("a.json", text.as_bytes()).with_siblings(siblings);
     let error = Registry::builtin().open(&source, &ReadOptions::default()).unwrap().next().unwrap().unwrap_err();
     assert_eq!(error.message(), "expected a picture, found annotations (labelme)");
+    // One of labelme's own examples is such a file, with the picture inside.
+    let embedded = String::from_utf8(data("labelme/embedded.labelme.json")).unwrap().replace("gone.png", "a.json");
+    let siblings = MemorySiblings::default().with("a.json", embedded.as_bytes());
+    let source = Source::from_bytes("a.json", embedded.as_bytes()).with_siblings(siblings);
+    let records = all(&source, &ReadOptions::default()).unwrap();
+    assert_eq!(codes(&records[0]), ["labelme.picture"]);
 }
