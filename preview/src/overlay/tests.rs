@@ -98,8 +98,7 @@ fn words_stay_inside_and_apart() {
         Box2 { pixels: [f64::NAN, 0.0, f64::INFINITY, 9.0], class_id: i64::MIN, ..Box2::default() },
     ];
     for size in [16, 100, 400, 2048] {
-        let mut options = PreviewOptions::default();
-        options.size = size;
+        let options = PreviewOptions { size, ..PreviewOptions::default() };
         let mut one = self::record();
         one.annotations = record.annotations.clone();
         Seen::of(one, &options);
