@@ -25,7 +25,7 @@
 //! Strictness: rows that are missing or broken are an error; lenient leaves them black (`hdr.damaged`). A header without
 //! FORMAT is taken for RGBE (`hdr.format`), bytes behind the pixels are told (`hdr.trailing-bytes`); errors when strict.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 
 use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Samples};
@@ -210,7 +210,7 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         cx.tolerate("format", "expected a line FORMAT, found none; RGBE is taken", Location::byte(0))?;
     }
     let mut reader = source.reader();
-    reader.read_exact(&mut vec![0; head.end as usize])?;
+    reader.seek(SeekFrom::Start(head.end))?;
     let mut samples = decode::buffer::<f32>(cx, u64::from(head.across) * u64::from(head.down) * 3)?;
     let mut row = decode::buffer::<[u8; 4]>(cx, head.across.into())?;
     for (number, line) in samples.chunks_exact_mut(head.across as usize * 3).enumerate() {

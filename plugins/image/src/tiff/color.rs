@@ -100,7 +100,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    /// Reads what `page` needs; `converted` when JPEG has made RGB already.
+    /// Reads what `page` needs.
     pub(super) fn of(tiff: &Tiff, directory: &Directory, page: &Page, cx: &Context) -> Result<Self> {
         match page.colors {
             Colors::Palette => palette(tiff, directory, page, cx).map(Self::Palette),
