@@ -198,6 +198,8 @@ struct Parser<'t, 'c> {
     content: String,
     /// The element that was closed last was inside of the one that is open.
     nested: bool,
+    /// A byte, and its line.
+    counted: (usize, u64),
     document: Document,
 }
 
@@ -205,13 +207,16 @@ impl<'t, 'c> Parser<'t, 'c> {
     fn new(text: &'t str, cx: &'c Context) -> Self {
         let reader = quick_xml::Reader::from_str(text);
         let (open, content) = (Vec::new(), String::new());
-        Self { reader, text, cx, open, content, nested: false, document: Document::default() }
+        Self { reader, text, cx, open, content, nested: false, counted: (0, 1), document: Document::default() }
     }
 
-    /// The line where the reader is.
-    fn line(&self) -> u64 {
+    /// The line where the reader is; each line is counted once.
+    fn line(&mut self) -> u64 {
         let at = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX).min(self.text.len());
-        memchr::memchr_iter(b'\n', &self.text.as_bytes()[..at]).count() as u64 + 1
+        let (from, lines) = self.counted;
+        let passed = self.text.as_bytes().get(from..at).unwrap_or_default();
+        self.counted = (from.max(at), lines + memchr::memchr_iter(b'\n', passed).count() as u64);
+        self.counted.1
     }
 
     fn parse(mut self) -> Result<Document> {
@@ -275,6 +280,7 @@ impl<'t, 'c> Parser<'t, 'c> {
 
     /// Takes the content of the element that is closed.
     fn close(&mut self) -> Result<()> {
+        let line = self.line();
         let names: Vec<&str> = self.open.iter().map(String::as_str).collect();
         let content = self.content.trim();
         match names[..] {
@@ -284,7 +290,7 @@ impl<'t, 'c> Parser<'t, 'c> {
                 // Some tools write 0 where they do not know.
                 let side = usize::from(side == "height");
                 self.document.size[side] = content.parse().map_err(|_| {
-                    Error::malformed(format!("expected a number of pixels, found {content:?}")).at_line(self.line())
+                    Error::malformed(format!("expected a number of pixels, found {content:?}")).at_line(line)
                 })?;
             }
             ["annotation", "object", "bndbox", corner] => {
@@ -302,7 +308,7 @@ impl<'t, 'c> Parser<'t, 'c> {
             }
             ["annotation", "object", _] if self.nested => {
                 let message = format!("the element {:?} of an object is left out", names[2]);
-                self.cx.warn_at("element", message, Location::line(self.line()));
+                self.cx.warn_at("element", message, Location::line(line));
             }
             ["annotation", "object", name] => {
                 let value = content.parse::<i64>().map_or_else(|_| Value::from(content), Value::from);
