@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_picture_inside_of_the_file_is_read() {
-        let record = read("labelme/embedded.labelme.json");
+        let record = read("labelme/embedded.json");
         assert_eq!(record.facts().to_json()["channels"], 1);
         assert_eq!((record.key.as_str(), layer(&record, "ground_truth").boxes.len()), ("gone.png", 2));
         assert!(record.source.siblings.is_empty());

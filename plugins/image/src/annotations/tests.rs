@@ -563,7 +563,7 @@ fn annotations_are_no_picture() {
     let error = Registry::builtin().open(&source, &ReadOptions::default()).unwrap().next().unwrap().unwrap_err();
     assert_eq!(error.message(), "expected a picture, found annotations (labelme)");
     // One of labelme's own examples is such a file, with the picture inside.
-    let embedded = String::from_utf8(data("labelme/embedded.labelme.json")).unwrap().replace("gone.png", "a.json");
+    let embedded = String::from_utf8(data("labelme/embedded.json")).unwrap().replace("gone.png", "a.json");
     let siblings = MemorySiblings::default().with("a.json", embedded.as_bytes());
     let source = Source::from_bytes("a.json", embedded.as_bytes()).with_siblings(siblings);
     let records = all(&source, &ReadOptions::default()).unwrap();

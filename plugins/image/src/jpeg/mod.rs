@@ -21,7 +21,7 @@
 //! baseline scans of two of three components, which the decoder gets wrong.
 //!
 //! Written: baseline, 8 bits, gray or YCbCr of full chroma resolution, with the colour profile and XMP of up to 64 KiB. Lost
-//! is what the coding at `quality` loses, which nothing tells, and what [`encode`](crate::encode) names.
+//! is what the coding at `quality` loses (`jpeg.coding`), and what [`encode`](crate::encode) names.
 //!
 //! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as
 //! it goes with a diagnostic of severity error, the rest is gray; so is one of which a scan has fewer data than the

@@ -248,6 +248,10 @@ fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
     } else {
         cx.lose("labels", layer.class_labels.len() as u64, "names of classes: -o yolo.classes=true writes them beside");
     }
+    if layer.boxes.is_empty() {
+        // A picture of nothing: an empty line, because an empty file is none.
+        out.write_all(b"\n")?;
+    }
     let whole = |polygon: &&Vec<[f64; 2]>| polygon.len() > 2;
     for (index, one) in layer.boxes.iter().enumerate() {
         if index % 1024 == 0 {
