@@ -61,6 +61,11 @@ impl Build {
         self.molecule.atoms.is_empty()
     }
 
+    /// Whether no row was of a model behind the first: none is gone through again.
+    pub(crate) fn is_first(&self) -> bool {
+        self.later.is_none()
+    }
+
     /// Adds an atom. On [`Step::Here`] and [`Step::Back`] nothing was taken, and nothing more can be.
     pub(crate) fn add(&mut self, row: &impl Row, line: u64, cx: &Context) -> Result<Step> {
         let number = row.integer(MODEL).unwrap_or(1);
