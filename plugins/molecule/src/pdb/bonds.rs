@@ -15,6 +15,7 @@ use crate::template;
 use crate::text::Findings;
 
 /// Residues by chain, number and insertion code.
+#[derive(Default)]
 pub(super) struct Places(HashMap<Place, u32>);
 
 impl Places {

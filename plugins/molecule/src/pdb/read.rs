@@ -67,7 +67,7 @@ impl Reader {
                             break;
                         }
                     } else {
-                        build.atom(&line, name == *b"HETATM", bytes, &cx)?;
+                        build.atom(&line, name == *b"HETATM", &cx)?;
                     }
                 }
                 b"MODEL " => {
@@ -228,6 +228,6 @@ fn starts_entry(mut cursor: Cursor, bytes: &[u8]) -> bool {
     false
 }
 
-pub(super) fn line_at(bytes: &[u8], start: usize) -> Line<'_> {
+fn line_at(bytes: &[u8], start: usize) -> Line<'_> {
     Cursor { at: start, lines: 0 }.next(bytes).unwrap_or(Line { text: &[], number: 0, start })
 }
