@@ -35,7 +35,9 @@ impl Values {
     fn append(&mut self, more: Self) -> usize {
         let count = more.len();
         match (self, more) {
-            (Self::Integers(all) | Self::Texts(_, all), Self::Integers(more) | Self::Texts(_, more)) => all.extend(more),
+            (Self::Integers(all) | Self::Texts(_, all), Self::Integers(more) | Self::Texts(_, more)) => {
+                all.extend(more)
+            }
             (Self::Reals(all, _), Self::Reals(more, _)) => all.extend(more),
             _ => {}
         }
@@ -88,10 +90,19 @@ struct Step {
 
 enum Kind {
     /// A value is the sum of the packed ones up to the first that is no end of their range.
-    Packing { upper: i32, lower: i32, sum: Option<i32> },
+    Packing {
+        upper: i32,
+        lower: i32,
+        sum: Option<i32>,
+    },
     /// Pairs of a value and how often it stands.
-    Runs { value: i32, times: usize },
-    Delta { sum: i32 },
+    Runs {
+        value: i32,
+        times: usize,
+    },
+    Delta {
+        sum: i32,
+    },
 }
 
 impl<'a> Element<'a> {
@@ -354,7 +365,8 @@ impl Step {
                     self.used = self.taken.len() - values.len();
                 }
                 let given = out.len() - before;
-                self.left = self.left.checked_sub(given).ok_or_else(|| self.differing(self.count - self.left + given))?;
+                self.left =
+                    self.left.checked_sub(given).ok_or_else(|| self.differing(self.count - self.left + given))?;
             }
             Kind::Runs { value, times } => {
                 while out.len() < end {

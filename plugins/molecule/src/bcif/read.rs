@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source, SourceBytes};
 use smol_str::{SmolStr, ToSmolStr as _};
 
 use super::decode::{Element, Values, missing};
@@ -31,7 +31,7 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         if self.queue.is_empty() && self.blocks.is_none_or(|blocks| self.next < blocks) {
             self.read(bytes)?;
         }
@@ -348,7 +348,9 @@ impl Window<'_> {
 
     /// Holds all columns to end with the last row.
     fn end(mut self, cx: &Context) -> Result<()> {
-        self.encoded.iter_mut().try_for_each(|(_, name, encoded)| encoded.end().map_err(|error| inside(error, name)))?;
+        self.encoded
+            .iter_mut()
+            .try_for_each(|(_, name, encoded)| encoded.end().map_err(|error| inside(error, name)))?;
         cx.budget().give_back((self.blocks.len() * self.encoded.len() * BLOCK * VALUE_BYTES) as u64);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{BondOrder, BondSource, Chain, Model, Residue, SecondaryStructure};
 use mediary_core::{Context, MediaRecord, Result};
+use smol_str::SmolStr;
 
 use super::read::Structure;
 use crate::bonds::BondList;
@@ -253,7 +254,7 @@ impl Build {
             number: all.group_numbers.get(group).copied(),
             insertion: all.insertions.get(group).copied().filter(|&code| code != '\0'),
             label_number: sequence.map(|index| index.saturating_add(1)),
-            segment: "".into(),
+            segment: SmolStr::default(),
             // Where no entity says what its chain is, the component does.
             hetero: !polymer.unwrap_or(kind.links),
             chain: molecule.chains.len() as u32 - 1,

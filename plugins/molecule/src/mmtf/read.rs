@@ -1,7 +1,7 @@
 //! The reader: fields into columns, columns into records.
 
 use mediary_core::record::molecule::{Cell, Element};
-use mediary_core::{Context, Error, ErrorKind, FormatReader, Location, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, ErrorKind, FormatReader, Location, MediaRecord, Result, Source, SourceBytes};
 use serde_json::Map;
 use smol_str::SmolStr;
 
@@ -27,7 +27,7 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         if self.build.is_none() {
             self.build = Some(Build::new(read(bytes, &self.cx)?, &self.cx)?);
         }

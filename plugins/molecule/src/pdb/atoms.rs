@@ -33,6 +33,7 @@ pub(super) struct Build {
     pub(super) starts: Vec<usize>,
     /// What the last line said of its residue.
     place: [u8; 14],
+    names: Names,
     pub(super) growth: Growth,
     pub(super) findings: Findings,
     /// Cell of the next model.
@@ -76,7 +77,7 @@ impl Build {
         let atoms = &mut self.molecule.atoms;
         atoms.elements.push(element);
         sparse(&mut atoms.isotopes, count, isotope);
-        atoms.names.push(word(line.columns(12, 16)));
+        atoms.names.push(self.names.of(line.columns(12, 16)));
         atoms.residues.push(residue);
         let previous = atoms.serials.last().copied().unwrap_or(0);
         atoms.serials.push(serial(line).unwrap_or_else(|| {
@@ -245,6 +246,27 @@ impl Build {
         }
         record.properties = properties;
         Ok(record)
+    }
+}
+
+/// Names of atoms, which are few: those met before are not taken apart again.
+struct Names([([u8; 4], SmolStr); 64]);
+
+impl Default for Names {
+    fn default() -> Self {
+        Self([const { ([b' '; 4], SmolStr::new_static("")) }; 64])
+    }
+}
+
+impl Names {
+    fn of(&mut self, columns: &[u8]) -> SmolStr {
+        let Some(columns) = columns.first_chunk() else { return word(columns) };
+        let slot = u32::from_be_bytes(*columns).wrapping_mul(0x9E37_79B1) >> 26;
+        let (known, name) = &mut self.0[slot as usize];
+        if known != columns {
+            (*known, *name) = (*columns, word(columns));
+        }
+        name.clone()
     }
 }
 

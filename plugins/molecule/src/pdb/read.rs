@@ -1,7 +1,7 @@
 //! The reader: records in their order, models side by side.
 
 use mediary_core::record::molecule::Model;
-use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source, SourceBytes};
 
 use super::atoms::Build;
 use super::columns::{position, record_name};
@@ -27,7 +27,7 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         self.read(bytes)
     }
 

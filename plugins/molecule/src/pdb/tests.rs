@@ -108,6 +108,10 @@ fn odd_numbers_are_read() {
     assert_eq!(molecule.atoms.serials, [1, 100_000, 7]);
     let places: Vec<_> = molecule.residues.iter().map(|residue| (residue.number, residue.insertion)).collect();
     assert_eq!(places, [(Some(-5), None), (Some(12_345), None), (None, Some('A'))]);
+    // As gemmi 0.7.5 reads it.
+    let records = read((line("    1", " 1234") + "END\n").as_bytes(), "pdb").unwrap();
+    let residue = &crate::testing::molecule(&records[0]).residues[0];
+    assert_eq!((residue.number, residue.insertion), (Some(123), Some('4')));
 }
 
 #[test]
