@@ -509,3 +509,22 @@ impl Molecule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alternate_locations_count_once_however_far_apart() {
+        let names = || (0..400).map(|index| SmolStr::new(format!("C{index}")));
+        let atoms = Atoms {
+            elements: vec![Element(6); 800],
+            names: names().chain(names()).collect(),
+            residues: vec![0; 800],
+            altlocs: [['A'; 400], ['B'; 400]].concat(),
+            ..Atoms::default()
+        };
+        let molecule = Molecule { atoms, ..Molecule::default() };
+        assert_eq!((&*molecule.formula(), molecule.mass()), ("C400", 4804.4));
+    }
+}
