@@ -62,7 +62,7 @@ impl Build {
         self.molecule.atoms.is_empty()
     }
 
-    /// Whether no row was of a model behind the first: none is gone through again.
+    /// Whether no model behind the first is being read, whose rows may be gone through again.
     pub(crate) fn is_first(&self) -> bool {
         self.later.is_none()
     }
