@@ -114,6 +114,16 @@ fn odd_numbers_are_read() {
     assert_eq!((residue.number, residue.insertion), (Some(123), Some('4')));
 }
 
+/// gemmi 0.7.5 finds one residue too.
+#[test]
+fn lines_of_one_residue_may_end_anywhere() {
+    let line =
+        |serial: u32| format!("ATOM  {serial:>5}  C{serial}  ALA A   1    {serial:8.3}   0.000   0.000  1.00  0.00");
+    let text = format!("{}           C  \n{}\n{}      \nEND\n", line(1), line(2), line(3));
+    let records = read(text.as_bytes(), "pdb").unwrap();
+    assert_eq!((molecule(&records[0]).atoms.len(), molecule(&records[0]).residues.len()), (3, 1));
+}
+
 #[test]
 fn repeated_connections_are_orders() {
     let mut text = String::new();
