@@ -2,7 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+mod avif;
 mod bmp;
+#[cfg(feature = "avif")]
+mod boxes;
 mod dds;
 mod decode;
 mod encode;
@@ -18,6 +21,7 @@ mod png;
 mod pnm;
 mod qoi;
 mod raster;
+mod svg;
 #[cfg(test)]
 mod testing;
 mod tga;
