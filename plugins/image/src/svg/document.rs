@@ -15,7 +15,7 @@ const MOST_ELEMENTS: u64 = 2 << 20;
 /// Elements held against rules of style sheets. Real drawings have some millions.
 const MOST_MATCHES: u64 = 1 << 29;
 
-/// Elements that show themselves. More of them are no mistake.
+/// Filters that refer to themselves, as far as they are named.
 const MOST_LOOPS: usize = 64;
 
 /// Bytes that an element takes while it is drawn.
@@ -35,7 +35,7 @@ pub(super) struct Survey {
     pub(super) foreign_objects: u64,
     pub(super) scripts: u64,
     pub(super) animations: u64,
-    /// References that lead back to where they stand.
+    /// Filters that refer to themselves.
     pub(super) loops: Vec<String>,
     /// Rules of style sheets, at most.
     rules: u64,
@@ -340,11 +340,12 @@ impl Walk<'_> {
                 continue;
             };
             if self.open[target] {
-                if !self.loops.contains(id) {
-                    self.loops.push(id.clone());
+                // What a filter takes over from another is not followed when it is drawn; everything else is, without end.
+                if place.name != "filter" {
+                    return Err(Error::malformed(format!("the element {id:?} shows itself")).at_element(id.clone()));
                 }
-                if self.loops.len() > MOST_LOOPS {
-                    return Err(Error::malformed(format!("more than {MOST_LOOPS} elements show themselves")));
+                if self.loops.len() < MOST_LOOPS && !self.loops.contains(id) {
+                    self.loops.push(id.clone());
                 }
                 continue;
             }

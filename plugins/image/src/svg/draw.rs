@@ -141,7 +141,7 @@ fn size(tree: &Tree, cx: &Context) -> Result<(u32, u32, Transform)> {
 /// What is not in the picture, or not as it should be.
 fn tell(survey: &Survey, no_fonts: bool, cx: &Context) -> Result<()> {
     for id in &survey.loops {
-        let text = format!("{id:?} shows itself; the reference back to it is left out");
+        let text = format!("the filter {id:?} refers to itself; the reference is left out");
         cx.tolerate("loop", text, Location::element(id.clone()))?;
     }
     if survey.texts > 0 && no_fonts {

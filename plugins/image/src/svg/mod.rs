@@ -13,13 +13,13 @@
 //! | `title`, `desc` | properties `title`, `description` |
 //!
 //! Nothing is loaded from anywhere: references to files and addresses, style sheets that import, are left out and told
-//! (`external`). Findings: `text`, `external`, `image` (one that cannot be read), `encoding`, `loop` (an element that shows
-//! itself; the reference is left out), `foreign-object`, `script`, `animation` (the picture is that before it begins), `size`
+//! (`external`). Findings: `text`, `external`, `image` (one that cannot be read), `encoding`, `loop` (a filter that refers
+//! to itself; the reference is left out), `foreign-object`, `script`, `animation` (the picture is that before it begins), `size`
 //! (none in the file). Strict mode refuses what is left out because it is broken: `image`, `encoding`, `loop`.
 //!
 //! Drawing cannot be interrupted, so it is measured first: depth and number of elements as they are once every `use`, pattern,
 //! mask and marker is followed, the size of each layer, and the pixels that are touched in all, filters by what they cost. What
-//! goes over a limit is refused.
+//! goes over a limit is refused, and so is an element that shows itself.
 //!
 //! SVG is not written.
 
