@@ -45,7 +45,12 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// Whether reading a format needs a feature that the program was built without.
 pub(crate) fn is_absent(info: &FormatInfo) -> bool {
-    info.id == "fbx" && !cfg!(feature = "fbx")
+    match info.id {
+        "avif" => !cfg!(feature = "avif"),
+        "fbx" => !cfg!(feature = "fbx"),
+        "svg" => !cfg!(feature = "svg"),
+        _ => false,
+    }
 }
 
 /// The good samples of a format: the files of its folder that carry one of its extensions. None of one that is absent.

@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod annotations;
+mod avif;
 mod bmp;
+#[cfg(feature = "avif")]
+mod boxes;
 mod dds;
 mod decode;
 mod encode;
@@ -19,6 +22,7 @@ mod png;
 mod pnm;
 mod qoi;
 mod raster;
+mod svg;
 #[cfg(test)]
 mod testing;
 mod tga;
