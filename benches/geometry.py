@@ -11,6 +11,8 @@ What is only read is read by the example `count`, beside the program: the progra
 """
 import argparse, os, shutil, subprocess, sys, tempfile
 
+import common
+
 MAKE = r"""
 import json, struct, sys
 import numpy as np
@@ -85,16 +87,6 @@ JSON = "import sys, json, numpy; numpy.array(json.load(open(sys.argv[1]))['point
 LASPY = "import sys, laspy; las = laspy.read(sys.argv[1]); [las[name] for name in las.point_format.dimension_names]; las.xyz"
 
 
-def measure(command):
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    text = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{command}: exit {process.returncode}: {text.decode(errors='replace')[-400:]}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--bin", required=True, help="the program")
@@ -111,37 +103,22 @@ def main():
     assimp, trimesh, laspy = shutil.which("assimp"), has("trimesh"), has("laspy")
     out = f"{folder}/out.glb"
     convert = lambda name: [args.bin, "convert", "--force", "-q", f"{folder}/{name}", out]
-    by_assimp = lambda name: assimp and ("assimp", [assimp, "export", f"{folder}/{name}", out, "-fglb2"])
-    by_trimesh = lambda name: trimesh and ("trimesh", [python, "-c", TRIMESH, f"{folder}/{name}", out])
+    by_assimp = lambda name: assimp and ("assimp", [assimp, "export", f"{folder}/{name}", out, "-fglb2"], False)
+    by_trimesh = lambda name: trimesh and ("trimesh", [python, "-c", TRIMESH, f"{folder}/{name}", out], False)
     count = os.path.join(os.path.dirname(args.bin), "examples", "count")
     full = lambda name: [count, f"{folder}/{name}"]
     jobs = [(title, name, convert(name), [by_assimp(name), by_trimesh(name)]) for title, name in (
         ("OBJ → GLB", "grid.obj"), ("binary STL → GLB", "grid.stl"), ("ASCII STL → GLB", "ascii.stl"),
         ("PLY, positions → GLB", "plain.ply"), ("PLY, normals and colours → GLB", "rich.ply"))]
-    measure(convert("rich.ply"))
+    common.measure(convert("rich.ply"))
     shutil.copy(out, f"{folder}/grid.glb")
     jobs.append(("GLB → GLB", "grid.glb", convert("grid.glb"), [by_assimp("grid.glb"), by_trimesh("grid.glb")]))
     jobs.append(("pts.json, read", "points.pts.json", full("points.pts.json"),
-                 [("json + numpy", [python, "-c", JSON, f"{folder}/points.pts.json"])]))
+                 [("json + numpy", [python, "-c", JSON, f"{folder}/points.pts.json"], False)]))
     if laspy:
         for name in "points.las", "points.laz":
-            jobs.append((f"{name[-3:].upper()}, read", name, full(name), [("laspy", [python, "-c", LASPY, f"{folder}/{name}"])]))
-    print("| job | input MB | mediary CPU s | peak MB | peak / input | peer | its CPU s | its peak MB | CPU ratio | memory ratio |")
-    print("|---|--:|--:|--:|--:|---|--:|--:|--:|--:|")
-    for title, name, own, peers in jobs:
-        commands = [("mediary", own)] + [peer for peer in peers if peer]
-        best = {}
-        for _ in range(args.rounds):
-            for who, command in commands:
-                cpu, peak = measure(command)
-                known = best.get(who, (float("inf"), 0))
-                best[who] = (min(cpu, known[0]), max(peak, known[1]))
-        size = os.path.getsize(f"{folder}/{name}") / 1e6
-        cpu, peak = best["mediary"]
-        for who, _ in commands[1:]:
-            other, memory = best[who]
-            print(f"| {title} | {size:.0f} | {cpu:.2f} | {peak:.0f} | {peak * 1.048576 / size:.1f} | {who} | {other:.2f} | {memory:.0f} "
-                  f"| {other / cpu:.1f} | {memory / peak:.1f} |", flush=True)
+            jobs.append((f"{name[-3:].upper()}, read", name, full(name), [("laspy", [python, "-c", LASPY, f"{folder}/{name}"], False)]))
+    common.table([(title, f"{folder}/{name}", own, peers) for title, name, own, peers in jobs], args.rounds)
     if not args.folder:
         shutil.rmtree(folder)
 

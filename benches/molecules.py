@@ -13,6 +13,8 @@ peer does: the example `count`, beside the program, reads alone. Memory is the p
 """
 import argparse, os, shutil, subprocess, sys, tempfile
 
+import common
+
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "data")
 MAKE = r"""
 import itertools, struct, sys
@@ -130,17 +132,6 @@ RDKIT = ("from rdkit import Chem, RDLogger; RDLogger.DisableLog('rdApp.*')",
 MMTF = ("import mmtf", "assert mmtf.parse(sys.argv[1]).num_atoms > 0")
 
 
-def measure(command, timed=False):
-    process = subprocess.Popen(command, stdout=subprocess.PIPE if timed else subprocess.DEVNULL, stderr=subprocess.PIPE)
-    own = process.stdout.read() if timed else b""
-    text = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{command}: exit {process.returncode}: {text.decode(errors='replace')[-400:]}")
-    return float(own) if timed else usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--bin", required=True, help="the program")
@@ -175,24 +166,7 @@ def main():
     if args.large:
         jobs = [("SDF, 2 GB", "large.sdf", sdf("large.sdf"), []),
                 ("mmCIF, 1 GB", "large.cif", info("large.cif", "--limit", "alloc_bytes=8000000000"), [])]
-    print("| job | input MB | mediary CPU s | peak MB | peak / input | peer | its CPU s | its peak MB | CPU ratio | memory ratio |")
-    print("|---|--:|--:|--:|--:|---|--:|--:|--:|--:|")
-    for title, name, own, peers in jobs:
-        commands = [("mediary", own, False)] + [peer for peer in peers if peer]
-        best = {}
-        for _ in range(args.rounds):
-            for who, command, timed in commands:
-                cpu, peak = measure(command, timed)
-                known = best.get(who, (float("inf"), 0))
-                best[who] = (min(cpu, known[0]), max(peak, known[1]))
-        size = os.path.getsize(f"{folder}/{name}") / 1e6
-        cpu, peak = best["mediary"]
-        line = f"| {title} | {size:.0f} | {cpu:.3f} | {peak:.0f} | {peak * 1.048576 / size:.2f} "
-        if len(commands) == 1:
-            print(line + "| | | | | |", flush=True)
-        for who, _, _ in commands[1:]:
-            other, memory = best[who]
-            print(line + f"| {who} | {other:.3f} | {memory:.0f} | {other / cpu:.1f} | {memory / peak:.1f} |", flush=True)
+    common.table([(title, f"{folder}/{name}", own, peers) for title, name, own, peers in jobs], args.rounds)
     if not args.folder:
         shutil.rmtree(folder)
 

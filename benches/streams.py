@@ -6,7 +6,9 @@
 Makes a 2 GB csv, an hour of stereo wav, a 2 GB glb and a 2 GB binary stl, then runs `info` (header only), `convert` and
 `ingest` on them. Prints wall seconds and peak resident memory of each; `--limit-mb 300` fails when a stream takes more.
 """
-import argparse, json, os, random, shutil, struct, subprocess, sys, tempfile, time
+import argparse, json, os, random, shutil, struct, sys, tempfile
+
+import common
 
 
 def make_csv(path, size):
@@ -65,17 +67,6 @@ def make_glb(path, size):
             left -= min(left, len(block))
 
 
-def run(command):
-    begun = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    text = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{command}: exit {process.returncode}: {text.decode()}")
-    return time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--bin", default="target/release/mediary")
@@ -98,7 +89,7 @@ def main():
         print(f"{'command':40} {'wall s':>9} {'cpu s':>9} {'peak MB':>9}")
         over = False
         for arguments, stream in jobs:
-            wall, cpu, peak = run([a.bin, *arguments])
+            wall, cpu, peak = common.measure([a.bin, *arguments])
             shown = " ".join(os.path.basename(x) for x in arguments)
             over |= stream and peak > a.limit_mb
             print(f"{shown:40} {wall:9.3f} {cpu:9.3f} {peak:9.1f}", flush=True)

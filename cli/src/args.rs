@@ -185,9 +185,12 @@ pub(crate) struct ConvertArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PreviewArgs {
-    /// Files; `-` is stdin. Of an input with several records the first is drawn
+    /// Files; `-` is stdin. Of an input with several records the first is drawn, or all with --all
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
+    /// Draw every record, such as the pages of a TIFF or the pictures of a COCO file, into a folder
+    #[arg(long)]
+    pub(crate) all: bool,
     /// The picture: its extension names the format, `-` is PNG on stdout. A folder gets a PNG of every input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,

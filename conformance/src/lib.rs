@@ -42,7 +42,7 @@ use mediary_core::{ErrorKind, FormatInfo, Limits, ReadOptions, Registry, Source}
 
 pub use record::{Bulk, collect, fingerprint, is_breakdown, read_all};
 pub use report::{Case, Outcome, Report};
-pub use writing::{consumes, repeats, survives};
+pub use writing::{consumes, repeats, survives, written_as};
 
 /// Longest time that one small input may take, however broken it is.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

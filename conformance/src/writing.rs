@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use mediary_core::{
-    ErrorKind, Finished, FormatInfo, MediaRecord, MemorySiblings, Output, ReadOptions, Registry, Source, WriteOptions,
+    ErrorKind, Finished, FolderSiblings, FormatInfo, Limits, MediaRecord, MemorySiblings, Output, ReadOptions,
+    Registry, Siblings, Source, WriteOptions,
 };
 
 use crate::compare::compare;
@@ -84,13 +85,32 @@ pub fn survives(registry: &Registry, source: &Source, to: &FormatInfo) -> Result
     }
     let before = first(read(registry, source)?)?;
     let Some((written, files)) = write(registry, source, to)? else { return Ok(()) };
-    let name = format!("again.{}", to.extension());
-    let siblings = files.siblings.into_iter();
-    let siblings = siblings.fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes));
-    let again = Source::from_bytes(name, files.bytes).with_siblings(siblings);
-    let again = read(registry, &again).map_err(|error| format!("cannot be read again: {error}"))?;
+    let again = read(registry, &written_as(source, &written, to, files))
+        .map_err(|error| format!("cannot be read again: {error}"))?;
     ensure!(again.len() == 1, "one record becomes {}", again.len());
     let after = first(again)?;
     let lost = |code: &str| written.loss.iter().any(|loss| loss.code.contains(code));
     compare(to, &before, &after, &lost)
+}
+
+/// What was written of a record of `source`, as an input: beside the other files that were written, and those beside `source`, to which
+/// it may refer. Labels of pictures are named as their picture is.
+#[must_use]
+pub fn written_as(source: &Source, record: &MediaRecord, to: &FormatInfo, files: Finished) -> Source {
+    struct Beside(MemorySiblings, Option<FolderSiblings>);
+    impl Siblings for Beside {
+        fn open(&self, name: &str, limits: &Limits) -> mediary_core::Result<Source> {
+            let written = self.0.open(name, limits);
+            match &self.1 {
+                Some(folder) if written.is_err() => folder.open(name, limits),
+                _ => written,
+            }
+        }
+    }
+    let picture = Path::new(&record.key).file_stem().filter(|_| to.siblings && to.kinds == [mediary_core::Kind::Image]);
+    let stem = picture.map_or_else(|| "again".into(), |stem| stem.to_string_lossy());
+    let written = files.siblings.into_iter();
+    let written = written.fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes));
+    let folder = source.path().and_then(Path::parent).map(FolderSiblings::new);
+    Source::from_bytes(format!("{stem}.{}", to.extension()), files.bytes).with_siblings(Beside(written, folder))
 }

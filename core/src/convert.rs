@@ -4,7 +4,7 @@
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::format::FormatInfo;
+use crate::format::Format;
 use crate::record::scene::{Mesh, Primitive, Topology, transform_point};
 use crate::record::{
     AttributeData, AttributeSpec, Image, Kind, Media, MediaRecord, PointChunk, PointCloud, ScalarType, Scene, Stream,
@@ -12,9 +12,12 @@ use crate::record::{
 };
 use crate::registry::Registry;
 
-/// Brings the record to a kind that `info` can write. What the other kind cannot hold is reported as a loss.
-pub(crate) fn adapt(record: &mut MediaRecord, info: &FormatInfo, registry: &Registry, cx: &Context) -> Result<()> {
-    if info.kinds.contains(&record.kind()) {
+/// Brings the record to a kind that a format can write. What the other kind cannot hold is reported as a loss.
+pub(crate) fn adapt(record: &mut MediaRecord, format: &dyn Format, registry: &Registry, cx: &Context) -> Result<()> {
+    let info = format.info();
+    // Formats of images that move take some clips; of the others they hold the first frame.
+    let is_poster = record.kind() == Kind::Video && info.kinds.contains(&Kind::Image) && !format.holds(&record.media);
+    if info.kinds.contains(&record.kind()) && !is_poster {
         return Ok(());
     }
     let depiction = registry.depiction().filter(|_| info.kinds.contains(&Kind::Image));
@@ -176,9 +179,18 @@ mod tests {
     use super::*;
     use crate::context::Context;
     use crate::error::ErrorKind;
+    use crate::format::FormatInfo;
     use crate::record::{Samples, Track, VideoFrame};
 
     const IMAGES: FormatInfo = FormatInfo::new("images", "Images", &[Kind::Image]);
+
+    struct Only(&'static FormatInfo);
+
+    impl Format for Only {
+        fn info(&self) -> &'static FormatInfo {
+            self.0
+        }
+    }
 
     fn clip(shades: &[u8], announced: Option<u64>) -> MediaRecord {
         let frames = shades.iter().map(|&shade| VideoFrame {
@@ -198,7 +210,7 @@ mod tests {
 
     fn lost(record: &mut MediaRecord) -> Vec<(String, u64)> {
         let cx = Context::new("images");
-        adapt(record, &IMAGES, &Registry::empty(), &cx).unwrap();
+        adapt(record, &Only(&IMAGES), &Registry::empty(), &cx).unwrap();
         cx.losses().to_vec().into_iter().map(|loss| (loss.code.to_string(), loss.count)).collect()
     }
 
@@ -229,12 +241,12 @@ mod tests {
         let scene = || MediaRecord::new(Scene::of_meshes(vec![Mesh::default(); 7]));
         let cx = Context::new("images");
         let mut registry = Registry::empty();
-        let error = adapt(&mut scene(), &IMAGES, &registry, &cx).unwrap_err();
+        let error = adapt(&mut scene(), &Only(&IMAGES), &registry, &cx).unwrap_err();
         assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("not scene"), "{error:?}");
 
         registry.set_depiction(gray);
         let mut record = scene();
-        adapt(&mut record, &IMAGES, &registry, &cx).unwrap();
+        adapt(&mut record, &Only(&IMAGES), &registry, &cx).unwrap();
         let Media::Image(image) = &record.media else { panic!("{record:?}") };
         assert_eq!(image.samples(), &Samples::U8(vec![7].into()));
         let losses: Vec<_> = cx.losses().to_vec().into_iter().map(|loss| (loss.code.to_string(), loss.count)).collect();
@@ -242,23 +254,26 @@ mod tests {
 
         // Refused by who draws: the record is as it was. A writer of no images asks for no picture.
         let mut table = MediaRecord::new(crate::record::PointCloud::new(Vec::new(), Stream::default()));
-        assert!(adapt(&mut table, &IMAGES, &registry, &Context::new("images")).is_err());
+        assert!(adapt(&mut table, &Only(&IMAGES), &registry, &Context::new("images")).is_err());
         assert_eq!(table.kind(), Kind::PointCloud);
         const TABLES: FormatInfo = FormatInfo::new("tables", "Tables", &[Kind::Table]);
-        assert!(adapt(&mut scene(), &TABLES, &registry, &cx).is_err());
+        assert!(adapt(&mut scene(), &Only(&TABLES), &registry, &cx).is_err());
     }
 
     #[test]
     fn a_clip_without_frames_names_the_decoder_that_is_missing() {
         let mut record = clip(&[], None);
         let cx = Context::new("images");
-        assert_eq!(adapt(&mut record, &IMAGES, &Registry::empty(), &cx).unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(
+            adapt(&mut record, &Only(&IMAGES), &Registry::empty(), &cx).unwrap_err().kind(),
+            ErrorKind::Malformed
+        );
 
         let mut record = clip(&[], None);
         if let Media::Video(video) = &mut record.media {
             video.frames = None;
         }
-        let error = adapt(&mut record, &IMAGES, &Registry::empty(), &cx).unwrap_err();
+        let error = adapt(&mut record, &Only(&IMAGES), &Registry::empty(), &cx).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.hint().unwrap().contains("--from ffmpeg"), "{error:?}");
     }

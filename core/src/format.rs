@@ -488,7 +488,8 @@ pub trait Format: Send + Sync + 'static {
     }
 
     /// Whether a writer that is canonical for the kind of `media` can hold this one; another canonical format takes it
-    /// otherwise. For implementers: looks at the header alone, streams are not read.
+    /// otherwise. A format of images and videos that does not hold a clip is given its first frame. For implementers: looks at
+    /// the header alone, streams are not read.
     fn holds(&self, _media: &Media) -> bool {
         true
     }

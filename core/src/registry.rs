@@ -484,7 +484,7 @@ impl Registry {
         let named = |error: Error| error.of_format(info.id).with_path(path.clone());
         self.operate(record, options).map_err(named)?;
         let kind = record.kind();
-        guard(|| crate::convert::adapt(record, info, self, &cx)).map_err(named)?;
+        guard(|| crate::convert::adapt(record, format, self, &cx)).map_err(named)?;
         if record.kind() != kind {
             self.operate(record, options).map_err(named)?;
         }

@@ -7,6 +7,7 @@ use mediary_core::{Context, Result};
 use crate::PreviewOptions;
 use crate::color;
 use crate::overlay::{Overlay, Sheet};
+use crate::shrink;
 
 /// Lobes of the window.
 const LOBES: f32 = 3.0;
@@ -54,6 +55,12 @@ fn enlarged(image: &Image, by: usize, cx: &Context) -> Result<Sheet> {
 
 fn scaled(image: &Image, [wide, high]: [usize; 2], cx: &Context) -> Result<Sheet> {
     let (width, height) = (image.width() as usize, image.height() as usize);
+    if let (Samples::U8(samples), None) = (image.samples(), image.range)
+        && (wide, high) != (width, height)
+        && image.color_space != ColorSpace::Linear
+    {
+        return shrink::to(samples, [width, height], image.channels().into(), [wide, high], cx);
+    }
     let read = Reader::of(image);
     cx.budget().take((wide * high * 32 + width * 16) as u64)?;
     let (across, down) = (Weights::of(width, wide), Weights::of(height, high));
@@ -146,12 +153,15 @@ impl<'i> Reader<'i> {
     }
 
     fn value(&self, sample: usize, is_alpha: bool) -> f32 {
-        let (value, is_linear) = match self.image.samples() {
-            Samples::U8(samples) if !is_alpha && self.range.is_none() => return color::linear(samples[sample]),
-            Samples::U8(samples) => (f32::from(samples[sample]) / 255.0, false),
-            Samples::U16(samples) => (f32::from(samples[sample]) / 65535.0, false),
-            Samples::F32(samples) => (samples[sample], self.image.color_space == ColorSpace::Linear),
-            _ => (0.0, true),
+        let is_linear = self.image.color_space == ColorSpace::Linear;
+        let value = match self.image.samples() {
+            Samples::U8(samples) if !is_alpha && !is_linear && self.range.is_none() => {
+                return color::linear(samples[sample]);
+            }
+            Samples::U8(samples) => f32::from(samples[sample]) / 255.0,
+            Samples::U16(samples) => f32::from(samples[sample]) / 65535.0,
+            Samples::F32(samples) => samples[sample],
+            _ => 0.0,
         };
         if is_alpha {
             return value.clamp(0.0, 1.0);

@@ -21,6 +21,7 @@ mod parallel;
 mod points;
 mod raster;
 mod scene;
+mod shrink;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -190,6 +190,58 @@ fn text_of_lies() {
 }
 
 #[test]
+fn annotations_of_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(data("boxes.json/scene.png"), folder.path().join("a.png")).unwrap();
+    let picture = json!([{"id": 1, "file_name": "a.png", "width": 40, "height": 30}]);
+    let coco = |annotation: Value| {
+        let document = json!({"images": picture, "annotations": [annotation], "categories": [{"id": 1, "name": "a"}]});
+        document.to_string().into_bytes()
+    };
+    let of = |segmentation: Value| coco(json!({"image_id": 1, "category_id": 1, "segmentation": segmentation}));
+    let zigzag: Vec<f64> = (0..200_000).map(|index| if index % 4 == 0 { 1e9 } else { f64::from(index % 30) }).collect();
+    all(
+        "coco",
+        folder.path(),
+        vec![
+            ("deep.json", format!("{{\"x\":{}", "[".repeat(5_000_000)).into_bytes()),
+            (
+                "deep-polygon.json",
+                format!("{{\"annotations\":[{{\"segmentation\":{}", "[".repeat(5_000_000)).into_bytes(),
+            ),
+            ("empty.json", format!("{{\"annotations\":[{}{{}}]}}", "{},".repeat(3_000_000)).into_bytes()),
+            ("runs.json", of(json!({"size": [4_000_000_000_u32, 4_000_000_000_u32], "counts": [1, 2]}))),
+            ("text.json", of(json!({"size": [30, 40], "counts": "P".repeat(5_000_000)}))),
+            ("far.json", of(json!([[1e300, 0, -1e300, 1e300, 0, -1e300]]))),
+            ("zigzag.json", of(json!([zigzag]))),
+            ("itself.json", {
+                let text = String::from_utf8(coco(json!({}))).unwrap();
+                text.replacen("a.png", "itself.json", 1).into_bytes()
+            }),
+        ],
+    );
+    // A PNG that announces 60000 x 60000 pixels.
+    let bomb = "iVBORw0KGgoAAAANSUhEUgAA6mAAAOpgCAAAAACluSqeAAAAEUlEQVR4nGNgGAWjYBQMdwAAA+gAAbOm00YAAAAASUVORK5CYII=";
+    let mask = json!({"label": "a", "shape_type": "mask", "points": [[0, 0], [9, 9]], "mask": bomb});
+    let labelme =
+        json!({"shapes": [mask], "imagePath": "a.png", "imageData": null, "imageHeight": 30, "imageWidth": 40});
+    all("labelme", folder.path(), vec![("mask.json", labelme.to_string().into_bytes())]);
+    let rows = json!({"image": "a.png", "masks": {"a": {"mask_data": vec![vec![0; 1000]; 2000]}}});
+    let nested = format!("{{\"masks\":{{\"a\":{{\"mask_data\":{}", "[".repeat(5_000_000));
+    let files = vec![("rows.json", rows.to_string().into_bytes()), ("nested.json", nested.into_bytes())];
+    all("boxes.json", folder.path(), files);
+    let entities: String =
+        (1..10).map(|n| format!("<!ENTITY e{n} \"{}\">", format!("&e{};", n - 1).repeat(10))).collect();
+    let object = "<filename>a.png</filename><object><name>&e9;</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></object>";
+    let laughs = format!("<!DOCTYPE annotation [<!ENTITY e0 \"lol\">{entities}]><annotation>{object}</annotation>");
+    let deep = format!("<annotation>{}", "<object>".repeat(500_000));
+    let many = format!("<annotation>{}</annotation>", "<object></object>".repeat(300_000));
+    let files =
+        vec![("laughs.xml", laughs.into_bytes()), ("deep.xml", deep.into_bytes()), ("many.xml", many.into_bytes())];
+    all("voc", folder.path(), files);
+}
+
+#[test]
 fn points_and_triangles_of_lies() {
     let folder = tempfile::tempdir().unwrap();
     let header = [&[b'x'; 80][..], &u32::MAX.to_le_bytes()].concat();

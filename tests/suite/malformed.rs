@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mediary::{Finished, MemorySiblings, Output, ReadOptions, Registry, Source, Strictness, WriteOptions};
+use mediary::{Output, ReadOptions, Registry, Source, Strictness, WriteOptions};
 use serde_json::Value;
 
 use crate::common::{corpus, files_below, malformed, read_all, root};
@@ -93,12 +93,10 @@ fn what_is_read_of_malformed_samples_is_written_or_refused() {
                 if registry.write(&mut record, to.id, &mut out, &WriteOptions::default()).is_err() {
                     continue;
                 }
-                let Finished { bytes, siblings } = out.finish().unwrap();
-                let beside = siblings.into_iter();
-                let beside = beside.fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes));
+                let again = mediary_conformance::written_as(&source, &record, to, out.finish().unwrap());
                 options.from = Some(to.id.into());
                 options.strictness = Strictness::Default;
-                let again = read_all(&registry, &Source::from_bytes("", bytes).with_siblings(beside), &options);
+                let again = read_all(&registry, &again, &options);
                 written += 1;
                 problems.extend(again.err().map(|error| format!("{} as {}: {error}", path.display(), to.id)));
             }

@@ -144,7 +144,10 @@ fn the_example_in_rust_takes_what_built_in_formats_read() {
     let registry = registry(rust_plugin());
     let png = crate::common::files_below(&data("png"))
         .into_iter()
-        .find(|path| path.extension().is_some_and(|it| it == "png") && read(&registry, path.clone()).is_ok())
+        .find(|path| {
+            let is_image = |record: MediaRecord| matches!(record.media, Media::Image(_));
+            path.extension().is_some_and(|it| it == "png") && read(&registry, path.clone()).is_ok_and(is_image)
+        })
         .unwrap();
     let mut record = read(&registry, png).unwrap();
     let Media::Image(image) = &record.media else { panic!("{record:?}") };

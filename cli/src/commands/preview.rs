@@ -25,6 +25,10 @@ pub(crate) fn run(session: &Session, args: &PreviewArgs, screen: &mut Screen) ->
         );
         return Err(Usage::new(message).into());
     }
+    if args.all && !to_folder {
+        let message = format!("--all makes many pictures: {:?} is one; name a folder, or end it with `/`", args.output);
+        return Err(Usage::new(message).into());
+    }
     if to_stdout && screen.json {
         return Err(Usage::new("--json and `-o -` both want stdout: give the picture a name").into());
     }
@@ -45,16 +49,18 @@ pub(crate) fn run(session: &Session, args: &PreviewArgs, screen: &mut Screen) ->
     options.threads = session.global.jobs.map_or(0, std::num::NonZeroUsize::get);
     let job = Job { session, options, format };
     each_input(session, &args.inputs, screen, |screen, input, source| {
-        let (record, image) = job.draw(input, source)?;
-        if to_stdout {
-            let out = job.write(image, input, Output::spool()?)?;
-            remarks(&record, screen);
-            out.copy_to(screen.stdout())?;
-            return Ok(());
-        }
-        let path = if to_folder { in_folder(&args.output, input) } else { args.output.clone() };
-        job.write(image, input, Output::file(&path, session.global.force)?)?.finish()?;
-        job.tell(record, &path, screen)
+        job.each_record(input, source, args.all, |record, image| {
+            if to_stdout {
+                let out = job.write(image, input, Output::spool()?)?;
+                remarks(&record, screen);
+                out.copy_to(screen.stdout())?;
+                return Ok(());
+            }
+            let number = args.all.then_some(record.index);
+            let path = if to_folder { in_folder(&args.output, input, number) } else { args.output.clone() };
+            job.write(image, input, Output::file(&path, session.global.force)?)?.finish()?;
+            job.tell(record, &path, screen)
+        })
     })
 }
 
@@ -65,24 +71,35 @@ struct Job<'s> {
 }
 
 impl Job<'_> {
-    /// The first record of an input, and its picture.
-    fn draw(&self, input: &Input, source: &Source) -> Result<(MediaRecord, MediaRecord), Stop> {
+    /// Gives `put` the first record of an input, or each, and its picture.
+    fn each_record(
+        &self,
+        input: &Input,
+        source: &Source,
+        all: bool,
+        mut put: impl FnMut(MediaRecord, MediaRecord) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         let mut reading = self.session.registry.open(source, &self.session.read_options())?;
         if self.session.global.json {
             reading.set_sha256(source.sha256()?);
         }
         let format = reading.format().id;
-        let Some(record) = reading.next() else {
+        let mut count = 0;
+        while let Some(record) = reading.next().filter(|_| all || count == 0) {
+            count += 1;
+            let mut record = record?;
+            self.session.registry.operate(&mut record, &self.session.write_options())?;
+            let cx =
+                Context::builder("preview").limits(self.session.limits).cancel(self.session.interrupt.cancel()).build();
+            let image = picture(&mut record, &self.session.registry, &self.options, &cx)
+                .map_err(|error| error.of_format(format).with_path(input.shown()))?;
+            cx.diagnostics().to_vec().into_iter().for_each(|diagnostic| record.diagnostics.push(diagnostic));
+            put(record, MediaRecord::new(image))?;
+        }
+        if count == 0 {
             return Err(Error::malformed("the input holds no record").of_format(format).into());
-        };
-        let mut record = record?;
-        self.session.registry.operate(&mut record, &self.session.write_options())?;
-        let cx =
-            Context::builder("preview").limits(self.session.limits).cancel(self.session.interrupt.cancel()).build();
-        let image = picture(&mut record, &self.session.registry, &self.options, &cx)
-            .map_err(|error| error.of_format(format).with_path(input.shown()))?;
-        cx.diagnostics().to_vec().into_iter().for_each(|diagnostic| record.diagnostics.push(diagnostic));
-        Ok((record, MediaRecord::new(image)))
+        }
+        Ok(())
     }
 
     fn write(&self, mut image: MediaRecord, input: &Input, out: Output) -> Result<Output, Stop> {
@@ -118,12 +135,16 @@ fn remarks(record: &MediaRecord, screen: &Screen) {
     record.diagnostics.to_vec().iter().for_each(|diagnostic| screen.diagnostic(diagnostic));
 }
 
-/// `model.obj` becomes `FOLDER/model.obj.png`: inputs that differ in their extension alone have pictures of their own.
-fn in_folder(folder: &Path, input: &Input) -> PathBuf {
+/// `model.obj` becomes `FOLDER/model.obj.png`: inputs that differ in their extension alone have pictures of their own. Of several
+/// records each has its number: `FOLDER/pages.tif.3.png`.
+fn in_folder(folder: &Path, input: &Input, number: Option<u64>) -> PathBuf {
     let mut name = match input {
         Input::Path(path) => path.file_name().unwrap_or_default().to_owned(),
         Input::Stdin => "stdin".into(),
     };
+    if let Some(number) = number {
+        name.push(format!(".{number}"));
+    }
     name.push(format!(".{FORMAT}"));
     folder.join(name)
 }
@@ -134,8 +155,9 @@ mod tests {
 
     #[test]
     fn pictures_in_a_folder_keep_the_whole_name() {
-        let path = |text: &str| in_folder(Path::new("out"), &Input::new(text.into()));
-        assert_eq!(path("a/model.obj"), Path::new("out/model.obj.png"));
-        assert_eq!(path("-"), Path::new("out/stdin.png"));
+        let path = |text: &str, number| in_folder(Path::new("out"), &Input::new(text.into()), number);
+        assert_eq!(path("a/model.obj", None), Path::new("out/model.obj.png"));
+        assert_eq!(path("a/pages.tif", Some(3)), Path::new("out/pages.tif.3.png"));
+        assert_eq!(path("-", None), Path::new("out/stdin.png"));
     }
 }

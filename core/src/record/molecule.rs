@@ -1,6 +1,6 @@
 //! Molecules: atoms in columns, residues, chains, bonds, models.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -151,9 +151,6 @@ impl Atoms {
 
 /// Atoms of each element, by atomic number; 0 is unknown.
 type ElementCounts = [u64; SYMBOLS.len()];
-
-/// Atoms of a residue that are looked back through for an alternate location: no real residue has more.
-const MOST_BEFORE: usize = 256;
 
 /// A run of atoms under one residue name and number.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -422,7 +419,7 @@ impl Molecule {
     /// hydrogens count; unknown elements and alternate locations after the first do not.
     #[must_use]
     pub fn formula(&self) -> String {
-        Self::formula_of(&self.element_counts())
+        Self::formula_of(&self.composition().0)
     }
 
     fn formula_of(numbers: &ElementCounts) -> String {
@@ -451,45 +448,30 @@ impl Molecule {
     /// number of atoms whose isotope is given.
     #[must_use]
     pub fn mass(&self) -> f64 {
-        self.mass_of(&self.element_counts())
+        self.composition().1
     }
 
-    fn mass_of(&self, numbers: &ElementCounts) -> f64 {
-        let all: f64 = numbers.iter().zip(WEIGHTS).map(|(&count, weight)| count as f64 * weight).sum();
-        let isotopes = self.atoms.isotopes.iter().zip(&self.atoms.elements).enumerate();
-        let labelled = isotopes.filter(|&(index, (&isotope, element))| {
-            isotope != 0 && *element != Element::UNKNOWN && !self.is_alternate(index)
-        });
-        let shifted = labelled.map(|(_, (&isotope, element))| f64::from(isotope) - element.weight()).sum::<f64>();
-        ((all + shifted) * 1000.0).round() / 1000.0
-    }
-
-    fn element_counts(&self) -> ElementCounts {
-        let mut counts = [0; SYMBOLS.len()];
-        for (index, element) in self.atoms.elements.iter().enumerate() {
-            if !self.is_alternate(index) {
-                counts[usize::from(element.number())] += 1;
+    /// Atoms of each element, and their mass.
+    fn composition(&self) -> (ElementCounts, f64) {
+        let atoms = &self.atoms;
+        let (mut counts, mut shift) = ([0; SYMBOLS.len()], 0.0);
+        // The label of an atom's first alternate location.
+        let mut first: HashMap<(u32, &str), char> = HashMap::new();
+        for (index, element) in atoms.elements.iter().enumerate() {
+            let label = Atoms::value(&atoms.altlocs, index, '\0');
+            let atom = || (atoms.residues[index], atoms.names[index].as_str());
+            if label != '\0' && *first.entry(atom()).or_insert(label) != label {
+                continue;
+            }
+            counts[usize::from(element.number())] += 1;
+            let isotope = Atoms::value(&atoms.isotopes, index, 0);
+            if isotope != 0 && *element != Element::UNKNOWN {
+                shift += f64::from(isotope) - element.weight();
             }
         }
-        counts[usize::from(HYDROGEN)] += self.atoms.hydrogens.iter().map(|&count| u64::from(count)).sum::<u64>();
-        counts
-    }
-
-    /// Whether the atom is an alternate location other than the residue's first (`A`, `1` or the lowest label).
-    fn is_alternate(&self, atom: usize) -> bool {
-        let altlocs = &self.atoms.altlocs;
-        let Some(&label) = altlocs.get(atom) else { return false };
-        if label == '\0' {
-            return false;
-        }
-        // Alternate locations of one atom stand in one residue, which is a run: look back through it.
-        let residue = self.atoms.residues[atom];
-        let name = &self.atoms.names[atom];
-        (0..atom)
-            .rev()
-            .take(MOST_BEFORE)
-            .take_while(|&other| self.atoms.residues[other] == residue)
-            .any(|other| altlocs[other] != '\0' && altlocs[other] != label && self.atoms.names[other] == *name)
+        counts[usize::from(HYDROGEN)] += atoms.hydrogens.iter().map(|&count| u64::from(count)).sum::<u64>();
+        let all: f64 = counts.iter().zip(WEIGHTS).map(|(&count, weight)| count as f64 * weight).sum();
+        (counts, ((all + shift) * 1000.0).round() / 1000.0)
     }
 
     /// The facts of this molecule.
@@ -500,7 +482,7 @@ impl Molecule {
         let mut chains: Vec<&str> = self.chains.iter().map(|chain| chain.name.as_str()).collect();
         chains.sort_unstable();
         chains.dedup();
-        let numbers = self.element_counts();
+        let (counts, mass) = self.composition();
         MoleculeFacts {
             molecules: Some(1),
             atoms: Some(self.atoms.len() as u64),
@@ -509,8 +491,8 @@ impl Molecule {
             residues: Some(self.residues.len() as u64),
             chains: Some(chains.len() as u64),
             models: Some(self.models.len() as u64),
-            formula: Some(Self::formula_of(&numbers)),
-            mass: Some(self.mass_of(&numbers)),
+            formula: Some(Self::formula_of(&counts)),
+            mass: Some(mass),
             cell: self.cell.map(|cell| {
                 let [a, b, c] = cell.lengths;
                 let [alpha, beta, gamma] = cell.angles;
@@ -525,5 +507,24 @@ impl Molecule {
                 3
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alternate_locations_count_once_however_far_apart() {
+        let names = || (0..400).map(|index| SmolStr::new(format!("C{index}")));
+        let atoms = Atoms {
+            elements: vec![Element(6); 800],
+            names: names().chain(names()).collect(),
+            residues: vec![0; 800],
+            altlocs: [['A'; 400], ['B'; 400]].concat(),
+            ..Atoms::default()
+        };
+        let molecule = Molecule { atoms, ..Molecule::default() };
+        assert_eq!((&*molecule.formula(), molecule.mass()), ("C400", 4804.4));
     }
 }

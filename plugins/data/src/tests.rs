@@ -357,6 +357,9 @@ fn npy_pictures_have_one_rule_for_their_range() {
     assert_eq!(auto("<i4", &[4000.0; 3]), Some([0.0, 4000.0]));
     // 4095 becomes 255, 256 becomes 0.
     assert_eq!(auto("<u2", &[0.0, 256.0, 4095.0]), None);
+    // A mask of 0 and 1 is black.
+    assert_eq!(auto("<u2", &[0.0, 1.0, 1.0]), Some([0.0, 1.0]));
+    assert_eq!(auto("<u2", &[0.0, 0.0, 0.0]), None);
     assert_eq!(shown("<u2", &[0.0, 256.0, 4095.0], "0,4095").unwrap().0, Some([0.0, 4095.0]));
     assert_eq!(shown("<f8", &[0.0, 0.5, 0.7], "minmax").unwrap().0, Some([0.0, 0.7]));
     assert!(shown("<f8", &[0.0, 0.5, 0.7], "big").unwrap_err().message().contains("expected a rule or two numbers"));

@@ -144,7 +144,7 @@ pub(crate) fn keep_xmp(bytes: &[u8], cx: &Context, properties: &mut Map<String, 
 /// The least and the greatest number of float colours, without those that stand for none.
 pub(crate) fn range(image: &Image, no_data: Option<f64>) -> Option<[f64; 2]> {
     let Samples::F32(samples) = image.samples() else { return None };
-    let colors = if image.channels() % 2 == 0 { image.channels() - 1 } else { image.channels() };
+    let colors = image.channels() - u8::from(image.channels().is_multiple_of(2));
     let pixels = samples.chunks_exact(image.channels().into()).flat_map(|pixel| &pixel[..colors.into()]);
     let none = no_data.map(|none| none as f32);
     let known = pixels.filter(|&&value| value.is_finite() && Some(value) != none).map(|&value| f64::from(value));

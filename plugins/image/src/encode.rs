@@ -82,6 +82,16 @@ impl Lost {
     }
 }
 
+/// Whether a format of animated images takes this: any image, and clips that are such images or arrays. A film gives its first
+/// frame, as in any other format of images.
+pub(crate) fn is_animation(media: &Media) -> bool {
+    const CONTAINERS: [&str; 6] = ["gif", "png", "webp", "avif", "jxl", "npy"];
+    match media {
+        Media::Video(video) => CONTAINERS.contains(&video.container.as_str()),
+        _ => true,
+    }
+}
+
 /// The image of a record.
 pub(crate) fn image(record: &MediaRecord) -> Result<&Image> {
     match &record.media {

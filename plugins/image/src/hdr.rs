@@ -25,7 +25,7 @@
 //! Strictness: rows that are missing or broken are an error; lenient leaves them black (`hdr.damaged`). A header without
 //! FORMAT is taken for RGBE (`hdr.format`), bytes behind the pixels are told (`hdr.trailing-bytes`); errors when strict.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 
 use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Samples};
@@ -210,7 +210,7 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         cx.tolerate("format", "expected a line FORMAT, found none; RGBE is taken", Location::byte(0))?;
     }
     let mut reader = source.reader();
-    reader.read_exact(&mut vec![0; head.end as usize])?;
+    reader.seek(SeekFrom::Start(head.end))?;
     let mut samples = decode::buffer::<f32>(cx, u64::from(head.across) * u64::from(head.down) * 3)?;
     let mut row = decode::buffer::<[u8; 4]>(cx, head.across.into())?;
     for (number, line) in samples.chunks_exact_mut(head.across as usize * 3).enumerate() {
@@ -331,14 +331,14 @@ fn xyz_to_rgb([x, y, z]: [f32; 3]) -> [f32; 3] {
 
 /// Mantissas and exponent of a pixel, those of the greatest.
 fn shared(pixel: [f32; 3]) -> [u8; 4] {
-    let most = pixel.into_iter().fold(0.0, f32::max);
-    if most < 1e-38 {
+    let most = f64::from(pixel.into_iter().fold(0.0, f32::max));
+    if most == 0.0 {
         return [0; 4];
     }
     // The power of 2 above the greatest.
-    let power = (most.to_bits() >> 23) as i32 - 126;
+    let power = (most.to_bits() >> 52) as i32 - 1022;
     let scale = f64::from(8 - power).exp2();
-    let mantissas = pixel.map(|value| (f64::from(value.max(0.0)) * scale) as u8);
+    let mantissas = pixel.map(|value| (f64::from(value.max(0.0)) * scale).round() as u8);
     match u8::try_from(power + 128) {
         Ok(exponent) if exponent > 0 => [mantissas[0], mantissas[1], mantissas[2], exponent],
         Ok(_) => [0; 4],
@@ -409,4 +409,124 @@ fn runs(values: impl Iterator<Item = u8>, out: &mut Vec<u8>) {
         at += if run > 2 { run } else { 1 };
     }
     literal(from, values.len(), out);
+}
+
+#[cfg(test)]
+mod tests {
+    use mediary_core::record::Image;
+    use mediary_core::{ErrorKind, Strictness};
+
+    use super::*;
+    use crate::testing;
+
+    fn floats(record: &MediaRecord) -> &[f32] {
+        let Samples::F32(samples) = testing::image(record).samples() else { panic!("expected floats") };
+        samples
+    }
+
+    fn good(name: &str) -> Vec<u8> {
+        testing::data(&format!("hdr/{name}"))
+    }
+
+    /// What OpenCV 5.0 states, and of old runs the reference of image-rs: name, size, means, last pixel.
+    #[test]
+    fn values_are_those_of_other_readers() {
+        for (name, size, means, last) in [
+            ("rgbr4x4.hdr", (4, 4), [2.502_487_18, 0.274_902_344, 0.265_625], [10.0, 1.0, 0.0625]),
+            ("old-rle.hdr", (551, 276), [0.187_386_57, 0.25, 0.312_613_43], [0.125, 0.25, 0.375]),
+            (
+                "overexposed-gradient.hdr",
+                (20, 12),
+                [1.356_347_66, 0.717_618_815, 0.685_164_388],
+                [2.03125, 1.265_625, 1.125],
+            ),
+            (
+                "scale.hdr",
+                (256, 8),
+                [6.646_139_98e35, 8.242_771_26e34, 1.241_607_99e36],
+                [8.507_059_173_023_462e37, 4.253_529_586_511_731e37, 1.269_412_735_974_594_7e38],
+            ),
+        ] {
+            let record = testing::read("a.hdr", good(name)).unwrap();
+            let image = testing::image(&record);
+            assert_eq!((image.width(), image.height(), image.channels()), (size.0, size.1, 3), "{name}");
+            let pixels = floats(&record).as_chunks::<3>().0;
+            for channel in 0..3 {
+                let sum: f64 = pixels.iter().map(|pixel| f64::from(pixel[channel])).sum();
+                let mean = sum / pixels.len() as f64;
+                assert!((mean / means[channel] - 1.0).abs() < 1e-8, "{name}: {mean} {}", means[channel]);
+            }
+            assert_eq!(pixels[pixels.len() - 1].map(f64::from), last, "{name}");
+            assert_eq!(testing::codes(&record), Vec::<String>::new(), "{name}");
+        }
+    }
+
+    fn made(size: &str, pixels: &[u8]) -> Vec<u8> {
+        [format!("#?RADIANCE\nFORMAT=32-bit_rle_rgbe\nEXPOSURE=2\nEXPOSURE=4\n\n{size}\n").as_bytes(), pixels].concat()
+    }
+
+    #[test]
+    fn every_order_of_pixels_becomes_the_same_picture() {
+        // Two columns and three rows of pixels 1 to 6, as in the drawings of the Exif specification.
+        for (size, stored) in [
+            ("-Y 3 +X 2", [1, 2, 3, 4, 5, 6]),
+            ("-Y 3 -X 2", [2, 1, 4, 3, 6, 5]),
+            ("+Y 3 -X 2", [6, 5, 4, 3, 2, 1]),
+            ("+Y 3 +X 2", [5, 6, 3, 4, 1, 2]),
+            ("+X 2 -Y 3", [1, 3, 5, 2, 4, 6]),
+            ("-X 2 -Y 3", [2, 4, 6, 1, 3, 5]),
+            ("-X 2 +Y 3", [6, 4, 2, 5, 3, 1]),
+            ("+X 2 +Y 3", [5, 3, 1, 6, 4, 2]),
+        ] {
+            let pixels: Vec<u8> = stored.iter().flat_map(|&value| [value, 9, 9, 136]).collect();
+            let record = testing::read("a.hdr", made(size, &pixels)).unwrap();
+            let image = testing::image(&record);
+            assert_eq!((image.width(), image.height()), (2, 3), "{size}");
+            let reds: Vec<_> = floats(&record).iter().step_by(3).copied().collect();
+            assert_eq!(reds, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "{size}");
+            assert_eq!(record.properties["exposure"], 8.0);
+        }
+    }
+
+    #[test]
+    fn runs_that_do_not_fit_are_errors() {
+        for (pixels, text) in [
+            (&[1, 1, 1, 5][..], "expected a run of up to 2 pixels, found 5"),
+            (&[9, 9, 9, 136, 1, 1, 1, 2], "expected a run of up to 1 pixels, found 2"),
+            (&[9, 9, 9, 136, 9], "a row ends early"),
+        ] {
+            let error = testing::read("a.hdr", made("-Y 1 +X 2", pixels)).unwrap_err();
+            assert_eq!((error.kind(), error.message()), (ErrorKind::Malformed, text));
+            let options = testing::strictly(Strictness::Lenient);
+            let record = testing::read_with("a.hdr", made("-Y 1 +X 2", pixels), &options).unwrap();
+            assert_eq!(testing::codes(&record), ["hdr.damaged"]);
+        }
+        let error = testing::read("a.hdr", made("-Y 1 2", &[])).unwrap_err();
+        assert_eq!(error.message(), "expected a size such as \"-Y 480 +X 640\", found \"-Y 1 2\"");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for name in ["overexposed-gradient.hdr", "old-rle.hdr", "rgbr4x4.hdr", "scale.hdr"] {
+            let mut record = testing::read("a.hdr", good(name)).unwrap();
+            let again = testing::read("a.hdr", testing::write(&mut record, "hdr", &[])).unwrap();
+            assert_eq!(floats(&record), floats(&again), "{name}");
+            assert!(record.loss.is_empty(), "{name}: {:?}", record.loss);
+        }
+        let samples = vec![1.0, 0.3, -2.0, 0.0, 1e30, 1e-30].into();
+        let mut image = Image::new(2, 1, 3, Samples::F32(samples)).unwrap();
+        image.color_space = ColorSpace::Linear;
+        let mut record = MediaRecord::new(image);
+        let again = testing::read("a.hdr", testing::write(&mut record, "hdr", &[])).unwrap();
+        for (value, kept) in floats(&record).iter().zip(floats(&again)) {
+            assert!(*value < 0.01 || (value / kept - 1.0).abs() < 0.02, "{value} {kept}");
+        }
+        let codes: Vec<_> = record.loss.iter().map(|loss| (loss.code.as_ref(), loss.count)).collect();
+        assert_eq!(codes, [("hdr.negative", 1), ("hdr.rounded", 3)]);
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        testing::torture("hdr");
+    }
 }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod annotations;
 mod avif;
 mod bmp;
 #[cfg(feature = "avif")]

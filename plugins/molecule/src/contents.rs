@@ -9,7 +9,7 @@ use crate::template;
 pub(crate) fn ligands(molecule: &Molecule, is_ligand: impl Fn(usize) -> bool) -> Option<Value> {
     let mut counts: Map<String, Value> = Map::new();
     for (index, residue) in molecule.residues.iter().enumerate() {
-        if residue.name.is_empty() || template::is_water(&residue.name) || !is_ligand(index) {
+        if residue.name.is_empty() || !is_ligand(index) || template::is_water(&residue.name) {
             continue;
         }
         let count = counts.entry(residue.name.as_str()).or_insert_with(|| 0.into());

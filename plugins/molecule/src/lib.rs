@@ -5,6 +5,7 @@ mod bcif;
 mod bonds;
 mod cell;
 mod cif;
+mod columns;
 mod contents;
 mod elements;
 mod frames;

@@ -9,7 +9,7 @@ use crate::text::Findings;
 /// Reads the records of a text one after the other.
 pub(crate) trait Parse: Send {
     /// The next record from where the last one ended.
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>>;
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>>;
 
     /// Whether nothing but white space is left, and no record is kept back.
     fn is_done(&self, bytes: &[u8]) -> bool;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use mediary_core::record::Molecule;
-use mediary_core::record::molecule::{Bond, BondOrder, BondSource, Residue};
+use mediary_core::record::molecule::{Atoms, Bond, BondOrder, BondSource, Residue};
 use mediary_core::{Context, Result};
 use smol_str::SmolStr;
 
@@ -233,5 +233,27 @@ impl Members {
     /// The atoms of residue `r`.
     pub(crate) fn of(&self, r: usize) -> &[u32] {
         &self.atoms[self.starts[r] as usize..self.starts[r + 1] as usize]
+    }
+}
+
+/// Atoms of a residue in the order of their names and alternate locations.
+pub(crate) struct Named<'n>(Vec<(&'n str, char, u32)>);
+
+impl<'n> Named<'n> {
+    /// Of these atoms, which have these names.
+    pub(crate) fn of(own: &[u32], atoms: &Atoms, name: impl Fn(u32) -> &'n str) -> Self {
+        let label = |atom: u32| Atoms::value(&atoms.altlocs, atom as usize, '\0');
+        let mut named: Vec<_> = own.iter().map(|&atom| (name(atom), label(atom), atom)).collect();
+        named.sort_unstable();
+        Self(named)
+    }
+
+    /// The atoms of a name, in one alternate location or in all.
+    pub(crate) fn find(&self, name: &str, label: Option<char>) -> impl Iterator<Item = u32> + Clone {
+        let least = (name, label.unwrap_or('\0'));
+        let most = (name, label.unwrap_or(char::MAX));
+        let from = self.0.partition_point(|&(name, label, _)| (name, label) < least);
+        let to = self.0.partition_point(|&(name, label, _)| (name, label) <= most);
+        self.0[from..to].iter().map(|&(.., atom)| atom)
     }
 }

@@ -50,7 +50,7 @@ impl Legend {
         for entry in &self.entries {
             let (Entry::Layer(words, _) | Entry::Class(words, _)) = entry;
             let Some(text) = Text::of_height(words, tall) else { continue };
-            let width = swatch + 4 + text.width() + 2 * GAP;
+            let width = sign(entry, swatch) + 4 + text.width() + 2 * GAP;
             let begins = matches!(entry, Entry::Layer(..)) && x > GAP;
             if (begins || x + width > sheet.width) && x > GAP {
                 (x, y) = (GAP, y + 1);
@@ -81,14 +81,14 @@ impl Legend {
                 }
                 Entry::Layer(_, stroke) => {
                     let wide = (tall / 7.0).max(1.5);
-                    for at in 0..swatch {
-                        if stroke.has_ink(at as f32, wide * 0.6) {
+                    for at in 0..sign(entry, swatch) {
+                        if stroke.has_ink(at as f32, wide) {
                             page.fill((x + at) as i64, middle - (wide / 2.0) as i64, 1, wide.ceil() as usize, INK, 1.0);
                         }
                     }
                 }
             }
-            write(&mut page, &text, x + swatch + 4, top);
+            write(&mut page, &text, x + sign(entry, swatch) + 4, top);
         }
         if left_out > 0
             && let Some(text) = Text::of_height(&format!("and {left_out} more"), tall)
@@ -97,4 +97,9 @@ impl Legend {
         }
         page
     }
+}
+
+/// Pixels across of what stands before the words: a square for a class, a line long enough to show its breaks for a layer.
+fn sign(entry: &Entry, swatch: usize) -> usize {
+    if matches!(entry, Entry::Layer(..)) { swatch * 5 / 2 } else { swatch }
 }

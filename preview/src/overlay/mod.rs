@@ -6,6 +6,8 @@
 mod legend;
 mod region;
 mod tag;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -149,7 +151,7 @@ impl<'a> Overlay<'a> {
     pub(crate) fn draw(&self, sheet: &mut Sheet, cx: &Context) -> Result<Legend> {
         let mut legend = Legend::default();
         let scale = [sheet.width as f32 / self.size[0] as f32, sheet.height as f32 / self.size[1] as f32];
-        let wide = (sheet.width.max(sheet.height) as f32 / 340.0).max(1.5);
+        let wide = (sheet.width.max(sheet.height) as f32 / 256.0).max(2.0);
         let mut tags = tag::Tags::new(sheet);
         for chosen in &self.layers {
             cx.checkpoint()?;

@@ -4,8 +4,11 @@
 //! and areas are those of published datasets: corners are rounded to fifths of a pixel, the edges are walked in these, and where one
 //! crosses the centre of a column of pixels, the column changes sides at that height.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::Mask;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::record::Buffer;
@@ -87,7 +90,7 @@ impl Runs {
             while let Some(start) = edges.next() {
                 inside.push((start, edges.next().unwrap_or(end)));
             }
-            let kept = (inside.len() - before) as u64 * 16;
+            let kept = (inside.len() - before) as u64 * RANGE;
             cx.budget().give_back(crossings.taken);
             cx.budget().take(kept)?;
             taken += kept;
@@ -186,34 +189,67 @@ impl Runs {
         Ok(())
     }
 
-    /// The pixels that `is_inside` (by x and y) picks.
+    /// The pixels that `is_inside` (by x and y) picks of a window `[min_x, min_y, max_x, max_y]` of the image.
     ///
     /// # Errors
     /// `Limit` and `Cancelled`.
-    pub fn of_pixels(width: u32, height: u32, is_inside: impl Fn(u32, u32) -> bool, cx: &Context) -> Result<Self> {
+    pub fn of_window(
+        width: u32,
+        height: u32,
+        window: [u32; 4],
+        is_inside: impl Fn(u32, u32) -> bool,
+        cx: &Context,
+    ) -> Result<Self> {
+        let [left, top, right, bottom] = window;
         let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for x in left..right.min(width) {
+            cx.checkpoint()?;
+            let column = u64::from(x) * u64::from(height);
+            for y in (top..bottom.min(height)).filter(|&y| is_inside(x, y)) {
+                extend(&mut ranges, column + u64::from(y), cx)?;
+            }
+        }
+        cx.budget().give_back(ranges.len() as u64 * RANGE);
+        Self::of_ranges(ranges, width, height, cx)
+    }
+
+    /// The pixels of every class of a mask.
+    ///
+    /// # Errors
+    /// `Limit` and `Cancelled`.
+    pub fn of_mask(mask: &Mask, cx: &Context) -> Result<BTreeMap<u16, Self>> {
+        let (width, height) = (mask.width, mask.height);
+        let mut ranges: BTreeMap<u16, Vec<(u64, u64)>> = BTreeMap::new();
         for x in 0..width {
             cx.checkpoint()?;
             let column = u64::from(x) * u64::from(height);
-            for y in (0..height).filter(|&y| is_inside(x, y)) {
-                let at = column + u64::from(y);
-                match ranges.last_mut() {
-                    Some((_, end)) if *end == at => *end += 1,
-                    _ => {
-                        cx.budget().take(16)?;
-                        ranges.push((at, at + 1));
-                    }
-                }
+            for (y, class) in mask.classes().iter().skip(x as usize).step_by(width as usize).enumerate() {
+                extend(ranges.entry(*class).or_default(), column + y as u64, cx)?;
             }
         }
-        cx.budget().give_back(ranges.len() as u64 * 16);
-        Self::of_ranges(ranges, width, height, cx)
+        cx.budget().give_back(ranges.values().map(|ranges| ranges.len() as u64 * RANGE).sum());
+        ranges.into_iter().map(|(class, ranges)| Ok((class, Self::of_ranges(ranges, width, height, cx)?))).collect()
     }
 
     /// Shares the bulk, so that it crosses a boundary without a copy.
     pub(super) fn share(&mut self) {
         let _ = self.counts.share();
     }
+}
+
+/// Bytes of a range.
+const RANGE: u64 = size_of::<(u64, u64)>() as u64;
+
+/// Adds a pixel to ranges, behind all of them.
+fn extend(ranges: &mut Vec<(u64, u64)>, at: u64, cx: &Context) -> Result<()> {
+    match ranges.last_mut() {
+        Some((_, end)) if *end == at => *end += 1,
+        _ => {
+            cx.budget().take(RANGE)?;
+            ranges.push((at, at + 1));
+        }
+    }
+    Ok(())
 }
 
 /// Where the edges of a polygon cross the centres of columns: numbers of pixels down the columns.

@@ -99,8 +99,11 @@ impl Format for Csv {
 /// Records that all have the same number of cells speak for a table; other text is left to the extension.
 fn look(probe: &Probe<'_>) -> Confidence {
     let Ok(charset) = Charset::detect("auto", probe.head, probe.is_whole()) else { return Confidence::Unknown };
-    let (text, _) = charset.encoding.decode_without_bom_handling(&probe.head[charset.mark..]);
     let control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    if charset.encoding.is_ascii_compatible() && probe.head.iter().any(|byte| control(*byte)) {
+        return Confidence::Unknown;
+    }
+    let (text, _) = charset.encoding.decode_without_bom_handling(&probe.head[charset.mark..]);
     // Markup, JSON, comments and section heads begin with these; so may a table, if its extension says so.
     let markup = text.trim_start().starts_with(['<', '{', '[', '%', '#', '@', '/', '(', '!']);
     if markup || text.bytes().any(control) {

@@ -100,6 +100,8 @@ impl Format for Html {
 fn look(head: &[u8]) -> Confidence {
     let text = match Encoding::for_bom(head) {
         Some((encoding, mark)) => encoding.decode_without_bom_handling(&head[mark..]).0,
+        // Nothing else is worth a look at all of the head.
+        None if !head.trim_ascii_start().starts_with(b"<") => return Confidence::Unknown,
         None => String::from_utf8_lossy(head),
     };
     let mut rest = text.trim_start();

@@ -1,8 +1,9 @@
-//! The display range of numbers that are no 8-bit or 16-bit samples: the values shown as black and as white.
+//! The display range of numbers in arrays: the values shown as black and as white.
 //!
 //! | numbers | shown, by the rule `auto` |
 //! |---|---|
-//! | bool | 0 to 1 |
+//! | bool; 8 and 16 bits that are only 0 and 1, as masks are | 0 to 1 |
+//! | other samples of 8 and 16 bits | their whole range |
 //! | all the same, more than 255 or below 0 | 0 to that, or that to 0 |
 //! | some below 0, floats of -1 to 1 | -1 to 1 |
 //! | some below 0 | least to most |
@@ -28,14 +29,15 @@ pub(super) struct Range {
     pub(super) found: [f64; 2],
 }
 
-/// The range of all frames, after the option `range`; `None` for samples of 8 and 16 bits.
+/// The range of all frames, after the option `range`; `None` for the whole range of the samples.
 pub(super) fn of(array: &Array, raster: &Raster, cx: &Context) -> Result<Option<Range>> {
     let scalar = array.header.fields[0].scalar;
     let rule = cx.options().text("range");
-    if matches!(scalar, Scalar::U8 | Scalar::U16) && rule == "auto" {
+    let is_plain = matches!(scalar, Scalar::U8 | Scalar::U16) && rule == "auto";
+    let found = extremes(array, raster, is_plain, cx)?;
+    if is_plain && found[1] != 1.0 {
         return Ok(None);
     }
-    let found = extremes(array, raster, cx)?;
     let shown = match rule {
         "auto" => auto(found, scalar, cx),
         "unit" => [0.0, 1.0],
@@ -88,8 +90,8 @@ fn given(text: &str) -> Result<[f64; 2]> {
     })
 }
 
-/// Least and most of the finite numbers; zeros where there are none.
-fn extremes(array: &Array, raster: &Raster, cx: &Context) -> Result<[f64; 2]> {
+/// Least and most of the finite numbers; zeros where there are none. If asked for ones alone, it ends at the first greater number.
+fn extremes(array: &Array, raster: &Raster, ones: bool, cx: &Context) -> Result<[f64; 2]> {
     let field = &array.header.fields[0];
     let [frames, rows, columns, channels] = raster.steps;
     let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -102,6 +104,9 @@ fn extremes(array: &Array, raster: &Raster, cx: &Context) -> Result<[f64; 2]> {
                     let value = array.float(at, field.scalar, field.big_endian);
                     if value.is_finite() {
                         (least, most) = (least.min(value), most.max(value));
+                        if ones && most > 1.0 {
+                            return Ok([least, most]);
+                        }
                     }
                 }
             }

@@ -123,7 +123,7 @@ impl Rows {
         frame.row(plane + 1, near, &mut self.near);
         if down > 0 {
             let last = (frame.height - 1) >> 1;
-            let next = if row % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(last) };
+            let next = if row.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(last) };
             frame.row(plane + 1, next, &mut self.next);
             for (near, next) in self.near.iter_mut().zip(&self.next) {
                 *near = *near * 0.75 + next * 0.25;

@@ -49,8 +49,11 @@ mod with_the_decoder {
         testing::means(&testing::rgba8(&narrow))
     }
 
+    /// Name, width, height, channels, bits, and means of red, green, blue and alpha.
+    type Stated = (&'static str, u32, u32, u8, u8, [f64; 4]);
+
     /// Name, width, height, channels, bits, means of RGBA; of more than 8 bits by avifdec in 16.
-    const PILLOW: &[(&str, u32, u32, u8, u8, [f64; 4])] = &[
+    const PILLOW: &[Stated] = &[
         ("gray-10.avif", 48, 32, 1, 10, [120.918, 120.918, 120.918, 255.0]),
         ("grid.avif", 128, 128, 3, 8, [130.474, 122.281, 88.94, 255.0]),
         ("hopper.avif", 128, 128, 3, 8, [89.789, 79.841, 95.649, 255.0]),

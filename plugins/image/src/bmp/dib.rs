@@ -139,9 +139,8 @@ impl Dib {
         };
         let masks = match (compression, self.bits) {
             (3, 1) if size < 52 || is_os2 => {
-                return Err(Error::unsupported("expected rows of pixels, found Huffman coding of OS/2")
-                    .at_byte(at + 16)
-                    .with_hint("convert the file with ImageMagick or bmp2png first"));
+                return Err(Error::unsupported("expected rows of pixels or runs, found Huffman coding of OS/2")
+                    .at_byte(at + 16));
             }
             (4, 24) if is_os2 || size == INFO => {
                 self.coding = Coding::Runs;

@@ -263,9 +263,9 @@ impl Picture<'_> {
                 }
             }),
             Block::Bc7 => self.tiles::<u8, 4>(block, |stored, tile| bcdec_rs::bc7(stored, tile.as_flattened_mut(), 16)),
-            Block::Bc1 => self.tiles::<u8, 4>(block, |stored, tile| blocks::bc1(stored, tile)),
-            Block::Bc2 => self.tiles::<u8, 4>(block, |stored, tile| blocks::bc2(stored, tile)),
-            Block::Bc3 => self.tiles::<u8, 4>(block, |stored, tile| blocks::bc3(stored, tile)),
+            Block::Bc1 => self.tiles::<u8, 4>(block, blocks::bc1),
+            Block::Bc2 => self.tiles::<u8, 4>(block, blocks::bc2),
+            Block::Bc3 => self.tiles::<u8, 4>(block, blocks::bc3),
             Block::Bc4 { signed } => self.tiles::<u8, 1>(block, |stored, tile| blocks::bc4(stored, signed, 0, tile)),
             Block::Bc5 { signed } => self.tiles::<u8, 3>(block, |stored, tile| {
                 // No blue is in the middle of signed numbers.

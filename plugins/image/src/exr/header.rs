@@ -1,6 +1,6 @@
 //! Headers of parts: attributes, channels, windows, tiles.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read, Seek, SeekFrom};
 
 use mediary_core::{Context, Error, Result, Source, SourceReader};
 
@@ -120,7 +120,7 @@ impl Headers {
         let mut reader = source.reader();
         let mut head = [0; 8];
         source.read_exact_at(0, &mut head, "the magic number and version")?;
-        reader.consume_exactly(8)?;
+        reader.seek(SeekFrom::Start(8))?;
         if head[..4] != super::MAGIC {
             return Err(
                 Error::malformed(format!("expected {:02x?}, found {:02x?}", super::MAGIC, &head[..4])).at_byte(0)
@@ -145,7 +145,7 @@ impl Headers {
             if !many && version & TILED == 0 {
                 part.tiles = None;
             }
-            part.check(at, many || version & TILED != 0)?;
+            part.check(at, !many && version & TILED != 0)?;
             parts.push(part);
             if parts.len() > MAX_PARTS {
                 return Err(Error::limit("records", parts.len() as u64, MAX_PARTS as u64));
@@ -237,7 +237,7 @@ impl Part {
         }
         match self.tiles {
             Some((0, _) | (_, 0)) => Err(Error::malformed("expected tiles of pixels, found none in them").at_byte(at)),
-            None if tiled && self.seen.iter().any(|seen| seen == "tiles") => Ok(()),
+            None if tiled => Err(Error::malformed("expected the attribute \"tiles\", found none").at_byte(at)),
             _ => Ok(()),
         }
     }
@@ -304,16 +304,5 @@ fn channels(mut list: &[u8]) -> Option<Vec<Channel>> {
         let name = String::from_utf8_lossy(name).into_owned();
         channels.push(Channel { name, kind, linear: fields[4] != 0, sampling });
         list = &rest[17..];
-    }
-}
-
-/// Going on by some bytes.
-trait Consume {
-    fn consume_exactly(&mut self, count: usize) -> Result<()>;
-}
-
-impl Consume for SourceReader {
-    fn consume_exactly(&mut self, count: usize) -> Result<()> {
-        self.read_exact(&mut vec![0; count]).map_err(|_| ended(0))
     }
 }

@@ -7,8 +7,22 @@ use crate::decode;
 /// Weights of the samples at 13, 11 to 1 pixels away, on both sides of one that has none (OpenEXR, `ImfRgbaYca`).
 const WEIGHTS: [f32; 7] = [0.002_128, -0.007_540, 0.019_597, -0.043_159, 0.087_929, -0.186_077, 0.627_123];
 
-/// Parts of red, green and blue in the luminance (ITU-R BT.709).
-const LUMINANCE: [f32; 3] = [0.212_639, 0.715_169, 0.072_192];
+/// Parts of red, green and blue in the luminance, of primaries and white at these coordinates.
+pub(super) fn weights(chromaticities: [f32; 8]) -> [f32; 3] {
+    let at = |index: usize| {
+        let (x, y) = (f64::from(chromaticities[2 * index]), f64::from(chromaticities[2 * index + 1]));
+        [x, y, 1.0 - x - y]
+    };
+    let (red, green, blue, white) = (at(0), at(1), at(2), at(3));
+    let cross =
+        |a: [f64; 3], b: [f64; 3]| [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    // How much of each primary makes white, by Cramer's rule.
+    let whole = dot(red, cross(green, blue)) * white[1];
+    let part = |primary: [f64; 3], others: [f64; 3]| dot(white, others) * primary[1] / whole;
+    [part(red, cross(green, blue)), part(green, cross(blue, red)), part(blue, cross(red, green))]
+        .map(|part| part as f32)
+}
 
 /// Makes RGB of Y, RY and BY. Where those are `subsampled`, they are at even lines and columns.
 pub(super) fn to_rgb(
@@ -16,6 +30,7 @@ pub(super) fn to_rgb(
     (width, height): (usize, usize),
     channels: usize,
     subsampled: bool,
+    weights: [f32; 3],
     cx: &Context,
 ) -> Result<()> {
     if subsampled {
@@ -35,7 +50,7 @@ pub(super) fn to_rgb(
     for pixel in samples.chunks_exact_mut(channels) {
         let [y, ry, by] = [pixel[0], pixel[1], pixel[2]];
         let (red, blue) = ((ry + 1.0) * y, (by + 1.0) * y);
-        let green = (y - red * LUMINANCE[0] - blue * LUMINANCE[2]) / LUMINANCE[1];
+        let green = (y - red * weights[0] - blue * weights[2]) / weights[1];
         pixel[..3].copy_from_slice(&[red, green, blue]);
     }
     Ok(())
@@ -55,5 +70,18 @@ fn fill(samples: &mut [f32], line: &mut [f32], start: usize, step: usize, count:
             WEIGHTS[tap] * (known(index as isize - distance) + known(index as isize + distance))
         });
         samples[start + index * step] = around.sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_those_of_the_recommendation() {
+        // ITU-R BT.709, item 3.2.
+        for (found, stated) in weights(super::super::SRGB).into_iter().zip([0.2126, 0.7152, 0.0722]) {
+            assert!((found - stated).abs() < 1e-4, "{found} {stated}");
+        }
     }
 }

@@ -44,6 +44,9 @@ use unpack::Block;
 
 const MAGIC: [u8; 4] = [0x76, 0x2F, 0x31, 0x01];
 
+/// Coordinates of the primaries and the white of sRGB.
+const SRGB: [f32; 8] = [0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329];
+
 const INFO: FormatInfo = FormatInfo::new("exr", "OpenEXR", &[Kind::Image])
     .extensions(&["exr"])
     .media_types(&["image/x-exr", "image/aces"])
@@ -218,7 +221,10 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     pixels(source, &picture, &mut samples, cx)?;
     if choice.colors == Colors::Luma {
         let subsampled = part.channels[choice.channels[1]].sampling != (1, 1);
-        luma::to_rgb(&mut samples, (picture.width as usize, picture.height as usize), channels, subsampled, cx)?;
+        let weights = luma::weights(part.chromaticities.unwrap_or(SRGB));
+        let weights = if weights.iter().all(|weight| weight.is_finite()) { weights } else { luma::weights(SRGB) };
+        let size = (picture.width as usize, picture.height as usize);
+        luma::to_rgb(&mut samples, size, channels, subsampled, weights, cx)?;
     }
     if choice.alpha {
         for pixel in samples.chunks_exact_mut(channels) {
@@ -261,9 +267,8 @@ fn report(picture: &Picture, cx: &Context) {
         let names: Vec<_> = parts.map(|(_, part)| format!("{:?}", part.name)).collect();
         cx.warn("parts", format!("parts are left out: {}", names.join(", ")));
     }
-    let usual = [0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329];
     if let Some(found) = part.chromaticities
-        && found.iter().zip(usual).any(|(found, usual)| (found - usual).abs() > 0.002)
+        && found.iter().zip(SRGB).any(|(found, usual)| (found - usual).abs() > 0.002)
     {
         cx.warn("chromaticities", format!("colours of the primaries and white {found:?} are shown as those of sRGB"));
     }
@@ -416,5 +421,119 @@ fn place_samples(picture: &Picture, block: &Block<'_>, (left, top): (u32, u32), 
                 *place = u32::from_le_bytes(*value) as f32;
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mediary_core::{ErrorKind, Strictness};
+
+    use super::*;
+    use crate::testing;
+
+    fn good(name: &str) -> Vec<u8> {
+        testing::data(&format!("exr/{name}"))
+    }
+
+    fn floats(record: &MediaRecord) -> &[f32] {
+        let Samples::F32(samples) = testing::image(record).samples() else { panic!("expected floats") };
+        samples
+    }
+
+    /// The mean and the last value.
+    type Channel = (f64, f64);
+
+    /// What OpenEXR 3.5.3 states: name, bits, and its channels.
+    const OPENEXR: &[(&str, u8, &[Channel])] = &[
+        ("piz.exr", 16, &[(3.575_518_32, 3.722_656_25), (7.816_466_58, 8.328_125), (13.078_738_3, 13.414_062_5)]),
+        ("b44.exr", 16, &[(3.575_734_5, 3.722_656_25), (7.816_697_84, 8.328_125), (13.077_139_6, 13.414_062_5)]),
+        ("pxr24.exr", 32, &[(3.575_518_32, 3.722_656_25), (7.816_466_58, 8.328_125), (13.078_738_3, 13.414_062_5)]),
+        ("tiles.exr", 16, &[(3.575_518_32, 3.722_656_25), (7.816_466_58, 8.328_125), (13.078_738_3, 13.414_062_5)]),
+        ("rle.exr", 16, &[(7.816_466_58, 8.328_125)]),
+        ("zips.exr", 32, &[(781.646_658, 832.8125)]),
+        ("uint.exr", 32, &[(388.0, 776.0)]),
+    ];
+
+    #[test]
+    fn values_are_those_of_openexr() {
+        for &(name, bits, channels) in OPENEXR {
+            let record = testing::read("a.exr", good(name)).unwrap();
+            let image = testing::image(&record);
+            assert_eq!((image.width(), image.height(), image.source_bits), (37, 21, bits), "{name}");
+            assert_eq!(usize::from(image.channels()), channels.len(), "{name}");
+            for (index, &(mean, last)) in channels.iter().enumerate() {
+                let values: Vec<_> = floats(&record).iter().skip(index).step_by(channels.len()).collect();
+                let found = values.iter().map(|value| f64::from(**value)).sum::<f64>() / values.len() as f64;
+                assert!((found / mean - 1.0).abs() < 1e-8, "{name}: {found} {mean}");
+                assert_eq!(f64::from(*values[values.len() - 1]), last, "{name}");
+            }
+            let space = if channels.len() == 3 || name == "rle.exr" { ColorSpace::Linear } else { ColorSpace::Unknown };
+            assert_eq!(image.color_space, space, "{name}");
+            assert_eq!(testing::codes(&record), Vec::<String>::new(), "{name}");
+        }
+    }
+
+    #[test]
+    fn alpha_is_divided_out() {
+        let record = testing::read("a.exr", good("alpha.exr")).unwrap();
+        let plain = testing::read("a.exr", good("piz.exr")).unwrap();
+        let mut seen = 0;
+        for (pixel, color) in floats(&record).as_chunks::<4>().0.iter().zip(floats(&plain).as_chunks::<3>().0) {
+            let expected = if pixel[3] == 0.0 { [0.0; 3] } else { *color };
+            // Products with a quarter and a half are exact in halves.
+            assert_eq!(pixel[..3], expected);
+            seen += usize::from(pixel[3] > 0.0 && pixel[3] < 1.0);
+        }
+        assert!(seen > 100, "{seen}");
+    }
+
+    #[test]
+    fn layers_are_left_out_with_a_word() {
+        let record = testing::read("a.exr", good("layers.exr")).unwrap();
+        assert_eq!(floats(&record)[..4], [0.25, 0.5, 0.75, 4.0]);
+        assert_eq!(testing::codes(&record), ["exr.channels"]);
+        assert_eq!(record.properties["channels"].as_array().map(Vec::len), Some(10));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for (name, halves) in [("piz.exr", true), ("alpha.exr", true), ("pxr24.exr", true), ("zips.exr", false)] {
+            let mut record = testing::read("a.exr", good(name)).unwrap();
+            for samples in ["exact", "float"] {
+                let bytes = testing::write(&mut record, "exr", &[("exr.samples", samples)]);
+                let again = testing::read("a.exr", bytes).unwrap();
+                assert_eq!(floats(&record), floats(&again), "{name}");
+                let bits = if halves && samples == "exact" { 16 } else { 32 };
+                assert_eq!(testing::image(&again).source_bits, bits, "{name}");
+            }
+            assert!(record.loss.is_empty(), "{name}: {:?}", record.loss);
+        }
+        let mut record = testing::read("a.exr", good("zips.exr")).unwrap();
+        record.properties.insert("comment".into(), "far".into());
+        let bytes = testing::write(&mut record, "exr", &[("exr.samples", "half")]);
+        assert_eq!(testing::read("a.exr", bytes).unwrap().properties["comment"], "far");
+        assert_eq!(record.loss[0].code, "exr.half");
+    }
+
+    #[test]
+    fn broken_files_are_refused_by_name() {
+        for (name, kind, text) in [
+            ("bomb.exr", ErrorKind::Limit, "pixels: 2147395600 wanted, the limit is 268435456"),
+            ("zero-tilesize.exr", ErrorKind::Malformed, "expected"),
+            ("invalid_integer_bounds.exr", ErrorKind::Unsupported, "expected version 2, found 34"),
+            ("truncated-piz.exr", ErrorKind::Malformed, "the block ends early: expected 3701 bytes, found 3501"),
+        ] {
+            let error = testing::read("a.exr", testing::data(&format!("exr/malformed/{name}"))).unwrap_err();
+            assert_eq!(error.kind(), kind, "{name}: {error}");
+            assert!(error.message().starts_with(text), "{name}: {error}");
+        }
+        let bytes = testing::data("exr/malformed/truncated-piz.exr");
+        let record = testing::read_with("a.exr", bytes, &testing::strictly(Strictness::Lenient)).unwrap();
+        assert_eq!(testing::codes(&record), ["exr.damaged"]);
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        testing::torture("exr");
     }
 }

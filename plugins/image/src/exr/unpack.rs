@@ -250,11 +250,8 @@ fn square(bytes: &[u8; 14]) -> [u16; 16] {
     values
 }
 
-/// What channels that are perceptually linear are stored as: eight times their logarithm.
+/// Channels that are perceptually linear are stored as the exponential of an eighth of them.
 fn logarithmic(bits: u16) -> u16 {
     let value = crate::decode::half(bits);
-    if !value.is_finite() {
-        return 0;
-    }
-    crate::decode::to_half((value / 8.0).exp())
+    if !value.is_finite() || value < 0.0 { 0 } else { crate::decode::to_half(8.0 * value.ln()) }
 }

@@ -42,6 +42,9 @@ use entry::{Entry, Picture};
 const HEADER: usize = 6;
 const ENTRY: usize = 16;
 
+/// Bytes that an entry takes in memory at most: a palette, and what the properties say of it.
+const MOST_OF_ENTRY: u64 = 2048;
+
 const SPEC: &str = "https://learn.microsoft.com/en-us/previous-versions/ms997538(v=msdn.10)";
 
 const OPTIONS: &[OptionSpec] = &[OptionSpec::read(
@@ -106,7 +109,7 @@ fn confidence(probe: &Probe<'_>) -> Confidence {
     let Some(first) = probe.head.get(HEADER..HEADER + ENTRY) else { return Confidence::No };
     let count = usize::from(u16_le(probe.head, 4));
     let entry = Entry::parse(first, 0);
-    let fits = count > 0 && first[9..12] != [0xFF; 3] && entry.at >= HEADER + ENTRY * count && entry.length > 0;
+    let fits = count > 0 && entry.at >= HEADER + ENTRY * count && entry.length > 0;
     if fits && (entry.at as u64) < probe.len {
         Confidence::yes(210, "the signature, and an entry that points behind the directory")
     } else {
@@ -140,6 +143,7 @@ impl Directory {
         let stored = bytes.get(HEADER..HEADER + ENTRY * count).ok_or_else(|| {
             Error::truncated("the directory", (ENTRY * count) as u64, (bytes.len() - HEADER) as u64).at_byte(6)
         })?;
+        cx.budget().take(count as u64 * MOST_OF_ENTRY)?;
         let mut entries = Vec::with_capacity(count);
         let mut broken = Vec::new();
         for (number, stored) in stored.chunks_exact(ENTRY).enumerate() {

@@ -52,7 +52,7 @@ fn an_entry_is_chosen_by_its_number() {
     let smile = testing::data("ico/smile.ico");
     let with = |index: &str| {
         let mut options = ReadOptions::default();
-        options.options = vec![("index".to_owned(), index.to_owned())];
+        options.options = vec![("ico.index".to_owned(), index.to_owned())];
         testing::read_with("a.ico", smile.clone(), &options)
     };
     let record = with("-1").unwrap();

@@ -21,13 +21,13 @@
 //! baseline scans of two of three components, which the decoder gets wrong.
 //!
 //! Written: baseline, 8 bits, gray or YCbCr of full chroma resolution, with the colour profile and XMP of up to 64 KiB. Lost
-//! is what the coding at `quality` loses, which nothing tells, and what [`encode`](crate::encode) names.
+//! is what the coding at `quality` loses (`jpeg.coding`), and what [`encode`](crate::encode) names.
 //!
 //! Strictness: a picture that ends early (`jpeg.truncated`) or whose data are broken (`jpeg.damaged`) is read as far as
 //! it goes with a diagnostic of severity error, the rest is gray; so is one of which a scan has fewer data than the
 //! picture needs (`jpeg.truncated-scan`) or data that cannot be (`jpeg.corrupt-scan`), which the decoder passes over.
 //! Scans whose Huffman tables are not in the file, as in motion JPEG, are not followed that way.
-//! Bytes between segments (`jpeg.stray-bytes`), a broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also
+//! Bytes between segments (`jpeg.stray-bytes`), a short segment of Adobe (`jpeg.adobe`), a broken EXIF block (`jpeg.exif`) or profile (`jpeg.icc`), which also
 //! is left out when it is made for CMYK, are warnings. Strict makes errors of all. Bytes behind the end
 //! (`jpeg.trailing-bytes`) are what the multi-picture format puts there: a note.
 
@@ -67,6 +67,7 @@ const SOS: u8 = 0xDA;
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP2: u8 = 0xE2;
+const APP14: u8 = 0xEE;
 const COM: u8 = 0xFE;
 const TEM: u8 = 0x01;
 
@@ -75,6 +76,9 @@ const MAX_PROFILE: u64 = 16 << 20;
 
 /// Passes over the picture; files have about ten.
 const MAX_SCANS: usize = 100;
+
+/// Bytes of Adobe's segment.
+const ADOBE: u64 = 12;
 
 /// What a segment of XMP begins with.
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
@@ -133,6 +137,8 @@ struct Frame {
     profile: Vec<(u8, u8, u64, u64)>,
     /// Place and length of the first EXIF block.
     exif: Option<(u64, u64)>,
+    /// Place of the marker of an APP14 segment that is too short to be Adobe's, and its length.
+    short_adobe: Option<(u64, u64)>,
     /// Place and length of the first XMP.
     xmp: Option<(u64, u64)>,
     /// Places and lengths of comments.
@@ -249,6 +255,7 @@ impl Frame {
             APP2 if head.starts_with(b"ICC_PROFILE\0") && head.len() >= 14 => {
                 self.profile.push((head[12], head[13], body + 14, length - 14));
             }
+            APP14 if length < ADOBE => self.short_adobe = Some((body - 3, length)),
             COM => self.comments.push((body, length)),
             _ => {}
         }
@@ -437,8 +444,10 @@ pub(crate) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     if let Some((at, count)) = frame.stray {
         cx.tolerate("stray-bytes", format!("{count} bytes between segments"), Location::byte(at))?;
     }
-    let bytes = source.bytes(cx)?;
-    let scans = Scans::follow(&bytes, frame.scans as usize, &frame, cx)?;
+    let whole = source.bytes(cx)?;
+    let patched = without_short_adobe(&whole, &frame, cx)?;
+    let bytes = patched.as_deref().unwrap_or(&whole);
+    let scans = Scans::follow(bytes, frame.scans as usize, &frame, cx)?;
     if let (Some(at), false) = (scans.partial, frame.progressive) {
         return Err(Error::unsupported(
             "expected scans of one component or of all, found one of some, not progressive",
@@ -461,8 +470,8 @@ pub(crate) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     }
     let cut = scans.end.is_none();
 
-    let samples = decode_pixels(&bytes, &frame, pixels, cut, cx)?;
-    drop(bytes);
+    let samples = decode_pixels(bytes, &frame, pixels, cut, cx)?;
+    drop((whole, patched));
     let exif = frame.exif(source, cx)?;
     exif.report(cx)?;
     let samples = Samples::U8(samples.into());
@@ -474,6 +483,17 @@ pub(crate) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let mut record = MediaRecord::new(image);
     properties(&frame, source, exif, cx, &mut record.properties)?;
     Ok(record)
+}
+
+/// The bytes with a segment of Adobe that is too short turned into a comment: the decoder refuses the one and passes over the other.
+fn without_short_adobe(bytes: &[u8], frame: &Frame, cx: &Context) -> Result<Option<Vec<u8>>> {
+    let Some((at, length)) = frame.short_adobe else { return Ok(None) };
+    let text = format!("expected {ADOBE} bytes of an APP14 segment, found {length}; it is left out");
+    cx.tolerate("adobe", text, Location::byte(at))?;
+    cx.budget().take(bytes.len() as u64)?;
+    let mut patched = bytes.to_vec();
+    patched[at as usize] = COM;
+    Ok(Some(patched))
 }
 
 /// Data that are read as far as they go: an error when strict.
@@ -683,6 +703,17 @@ mod tests {
         bytes.splice(middle..middle, [0xFF, JPG, 0, 2]);
         let record = testing::read("a.jpg", bytes.clone()).unwrap();
         assert_eq!(testing::codes(&record), ["jpeg.damaged"]);
+        assert!(testing::read_with("a.jpg", bytes, &testing::strictly(Strictness::Strict)).is_err());
+    }
+
+    #[test]
+    fn a_short_segment_of_adobe_is_left_out() {
+        let mut bytes = good("flower.jpg");
+        bytes.splice(2..2, *b"\xFF\xEE\0\x07Adobe");
+        let record = testing::read("a.jpg", bytes.clone()).unwrap();
+        assert_eq!(testing::codes(&record), ["jpeg.adobe"]);
+        let plain = testing::read("a.jpg", good("flower.jpg")).unwrap();
+        assert_eq!(testing::image(&record).samples(), testing::image(&plain).samples());
         assert!(testing::read_with("a.jpg", bytes, &testing::strictly(Strictness::Strict)).is_err());
     }
 

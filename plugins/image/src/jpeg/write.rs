@@ -30,6 +30,8 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     let xmp = record.properties.get("xmp").and_then(Value::as_str);
     let xmp = xmp.filter(|text| text.len() + XMP.len() <= MOST_SEGMENT);
     encode::lose_rest(record, if xmp.is_some() { &["xmp"] } else { &[] }, cx);
+    let pixels = u64::from(width) * u64::from(height);
+    cx.lose("coding", pixels, format!("pixels are near to what they were, at quality {}", cx.options().int("quality")));
     // What is written rarely is larger than the pixels.
     let scratch = samples.len() as u64;
     cx.budget().take(scratch)?;

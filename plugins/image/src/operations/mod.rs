@@ -3,6 +3,7 @@
 //! | option | as a record is read |
 //! |---|---|
 //! | `image.icc` | `srgb`: pixels with a colour profile are converted to sRGB; `keep`: the profile stays beside them |
+//! | `image.annotations`, `image.masks` | boxes and masks in files beside the picture are read too |
 //!
 //! | option | between reading and writing, in this order |
 //! |---|---|
@@ -25,8 +26,10 @@ mod tests;
 use mediary_core::record::{Image, Samples};
 use mediary_core::{
     Arrival, Context, Error, ErrorKind, Facts, Kind, Media, MediaRecord, Operations, OptionSpec, OptionType, Options,
-    Result,
+    Result, Source,
 };
+
+use crate::annotations;
 
 static IMAGE: Operations = Operations {
     kind: Kind::Image,
@@ -37,6 +40,8 @@ static IMAGE: Operations = Operations {
             "srgb",
             "Convert pixels that have a colour profile to sRGB, or keep the profile.",
         ),
+        annotations::ANNOTATIONS,
+        annotations::MASKS,
         OptionSpec::write(
             "background",
             OptionType::Text,
@@ -84,7 +89,7 @@ mediary_core::register_operations!(IMAGE);
 
 const SIDE: OptionType = OptionType::Int { min: 0, max: 65_535 };
 
-fn arrive(record: &mut MediaRecord, _: &mediary_core::Source, options: &Options, cx: &Context) -> Result<()> {
+fn arrive(record: &mut MediaRecord, source: &Source, options: &Options, cx: &Context) -> Result<()> {
     let Media::Image(image) = &mut record.media else { return Ok(()) };
     if options.text("icc") == "srgb" {
         if let Some(described) = profile::described(image) {
@@ -98,7 +103,7 @@ fn arrive(record: &mut MediaRecord, _: &mediary_core::Source, options: &Options,
             "all pixels have one colour: the picture is in its alpha channel alone; -o image.background shows it",
         );
     }
-    Ok(())
+    annotations::annotate(record, source, options, cx)
 }
 
 fn facts(facts: &mut Facts, options: &Options) {

@@ -206,7 +206,8 @@ impl Plan {
                         };
                         was[x * runs.height as usize + y]
                     };
-                    one.runs = Some(Runs::of_pixels(self.size[0], self.size[1], inside, cx)?);
+                    let [width, height] = self.size;
+                    one.runs = Some(Runs::of_window(width, height, [0, 0, width, height], inside, cx)?);
                 }
             }
             let Some(mask) = &layer.mask else { continue };

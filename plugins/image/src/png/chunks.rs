@@ -195,9 +195,10 @@ impl Chunks {
         }
     }
 
-    /// Whether it is read as an animation.
+    /// Whether it is read as an animation: of several frames, or of one that is not the default image.
     pub(super) fn is_animated(&self) -> bool {
-        self.frames() > 1
+        let one = self.announced_frames.is_some() && self.animation.frames == 1;
+        self.frames() > 1 || (one && !self.animation.begins_with_image)
     }
 
     /// Bytes of a row of `width` pixels.

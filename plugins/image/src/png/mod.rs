@@ -40,12 +40,13 @@ use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Samples};
 use mediary_core::{
     Canonical, Confidence, Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location,
-    MediaRecord, OptionSpec, OptionType, Output, Probe, Result, Signature, Source, Strictness, register, single,
+    Media, MediaRecord, OptionSpec, OptionType, Output, Probe, Result, Signature, Source, Strictness, register, single,
 };
 use png::{BitDepth, ColorType, Decoder, DecodingError, Info, Reader};
 use serde_json::{Map, Value};
 
 use crate::decode::{self, MAX_TEXT};
+use crate::encode;
 use crate::exif::Exif;
 use chunks::{Chunks, check_ancillary, wrong_checksum};
 
@@ -120,6 +121,10 @@ impl Format for Png {
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
         write::write(record, out, cx)
+    }
+
+    fn holds(&self, media: &Media) -> bool {
+        encode::is_animation(media)
     }
 }
 

@@ -169,13 +169,13 @@ fn a_variant_that_cannot_hold_the_picture_is_refused() {
     let image = Image::new(1, 1, 3, Samples::U8(vec![1, 2, 3].into())).unwrap();
     for variant in ["pgm", "pbm"] {
         let mut options = WriteOptions::default();
-        options.options = vec![("variant".to_owned(), variant.to_owned())];
+        options.options = vec![("pnm.variant".to_owned(), variant.to_owned())];
         let mut record = MediaRecord::new(image.clone());
         let error = Registry::builtin().write(&mut record, "pnm", &mut Output::memory(), &options).unwrap_err();
         assert!(error.message().contains("found"), "{error}");
     }
     let gray = Image::new(1, 1, 1, Samples::U8(vec![9].into())).unwrap();
-    let bytes = testing::write(&mut MediaRecord::new(gray), "pnm", &[("variant", "ppm")]);
+    let bytes = testing::write(&mut MediaRecord::new(gray), "pnm", &[("pnm.variant", "ppm")]);
     assert_eq!(bytes, b"P6\n1 1\n255\n\x09\x09\x09");
     let Media::Image(image) = one(bytes).media else { panic!("no image") };
     assert_eq!(image.channels(), 3);

@@ -70,7 +70,7 @@ impl<'c> Effort<'c> {
     fn group(&mut self, group: &Group, transform: Transform) -> Result<()> {
         self.depth += 1;
         self.cx.limits().check("depth", self.depth)?;
-        if self.depth % 16 == 0 {
+        if self.depth.is_multiple_of(16) {
             self.cx.checkpoint()?;
         }
         let transform = transform.pre_concat(group.transform());

@@ -116,10 +116,8 @@ fn read(
     let mut samples = decode::buffer::<u8>(cx, layout.samples())?;
     let unpacked;
     let (stored, end) = if head.runs {
-        let taken = head.raster_bytes();
         let (pixels, end) = unpack(head, &bytes, cx)?;
         unpacked = pixels;
-        cx.budget().give_back(taken);
         (&unpacked[..], end)
     } else {
         let stored = part(cx, &bytes, start, head.raster_bytes(), "the picture")?;
@@ -145,6 +143,7 @@ fn read(
             }
         }
     }
+    cx.budget().give_back(if head.runs { stored.len() as u64 } else { 0 });
     colors.tell(start, cx)?;
     settle_alpha(&mut samples, head, extension, layout, cx);
 

@@ -76,7 +76,7 @@ fn pack(row: &[u8], unit: usize, packets: &mut Vec<u8>) {
         for (this, next) in pairs {
             run = if this == next { run + 1 } else { 0 };
             if run == equal {
-                count -= equal - 1;
+                count -= equal;
                 break;
             }
             count += 1;

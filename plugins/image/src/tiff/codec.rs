@@ -1,8 +1,9 @@
 //! Undoes the compression of strips and tiles.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
+use image_webp::WebPDecoder;
 use mediary_core::{Context, Error, Location, Result};
 use weezl::{BitOrder, LzwStatus};
 
@@ -11,6 +12,7 @@ use super::fax::{self, Coding};
 use super::jpeg::Jpeg;
 use super::page::Page;
 use super::tags;
+use crate::decode;
 
 /// Bytes that LZMA and Zstandard may look back: 128 MiB.
 const WINDOW: u64 = 128 << 20;
@@ -25,6 +27,7 @@ pub(super) enum Codec {
     Jpeg(Jpeg),
     Lzma,
     Zstd,
+    WebP { samples: usize },
     Thunder,
 }
 
@@ -69,6 +72,7 @@ impl Codec {
             34925 => Self::Lzma,
             // 34926 is what some wrote before the number was given.
             50000 | 34926 => Self::Zstd,
+            50001 | 34927 => Self::WebP { samples: page.samples },
             other => {
                 let name = match other {
                     32766 => "NeXT",
@@ -78,7 +82,6 @@ impl Codec {
                     34676 | 34677 => "SGILog",
                     34887 => "LERC",
                     34892 => "lossy JPEG of DNG",
-                    34927 | 50001 => "WebP",
                     50002 | 52546 => "JPEG XL",
                     _ => {
                         return Err(
@@ -95,6 +98,7 @@ impl Codec {
             Self::Fax(_) => page.bits == 1 && (page.samples == 1 || page.planar),
             Self::Thunder => page.bits == 4 && page.samples == 1,
             Self::Jpeg(_) => page.bits == 8,
+            Self::WebP { samples } => page.bits == 8 && !page.planar && matches!(samples, 3 | 4),
             _ => true,
         };
         if !fits {
@@ -130,6 +134,7 @@ impl Codec {
                 drain(reader, out)
             }
             Self::Zstd => zstd(packed, out),
+            Self::WebP { samples } => webp(packed, width as usize, *samples, out, cx)?,
             Self::Thunder => thunder(packed, width as usize, out),
         })
     }
@@ -194,7 +199,11 @@ fn deflate(packed: &[u8], out: &mut [u8]) -> Unpacked {
         match decoder.decompress(&packed[at..], &mut out[filled..], FlushDecompress::None) {
             Ok(Status::Ok) if (decoder.total_in() as usize, decoder.total_out() as usize) != (at, filled) => {
                 if decoder.total_out() as usize == out.len() {
-                    return Unpacked::whole(out.len());
+                    // The checksum is behind the last block.
+                    let end =
+                        decoder.decompress(&packed[decoder.total_in() as usize..], &mut [0], FlushDecompress::None);
+                    let problem = end.err().map(|error| format!("the zlib stream is broken at its end: {error}"));
+                    return Unpacked { bytes: out.len(), problem };
                 }
             }
             Ok(_) => return Unpacked::whole(decoder.total_out() as usize),
@@ -226,6 +235,35 @@ fn zstd(packed: &[u8], out: &mut [u8]) -> Unpacked {
     }
 }
 
+/// A picture of WebP of its own.
+fn webp(packed: &[u8], width: usize, samples: usize, out: &mut [u8], cx: &Context) -> Result<Unpacked> {
+    let broken = |error| Unpacked::until(0, format!("the WebP picture is broken: {error}"));
+    let mut decoder = match WebPDecoder::new(Cursor::new(packed)) {
+        Ok(decoder) => decoder,
+        Err(error) => return Ok(broken(error)),
+    };
+    let ((across, down), stored) = (decoder.dimensions(), if decoder.has_alpha() { 4 } else { 3 });
+    let (across, down) = (across as usize, down as usize);
+    let rows = out.len() / (width * samples);
+    if (across, down) != (width, rows) {
+        let text = format!("expected a WebP picture of {width} x {rows} pixels, found {across} x {down}");
+        return Ok(Unpacked::until(0, text));
+    }
+    let size = (across * down * stored) as u64;
+    let mut pixels = decode::buffer::<u8>(cx, size)?;
+    if let Err(error) = decoder.read_image(&mut pixels) {
+        return Ok(broken(error));
+    }
+    let row = width * samples;
+    for (to, from) in out.chunks_exact_mut(row).zip(pixels.chunks_exact(across * stored)) {
+        for (to, from) in to.chunks_exact_mut(samples).zip(from.chunks_exact(stored)) {
+            to.iter_mut().enumerate().for_each(|(index, sample)| *sample = from.get(index).copied().unwrap_or(255));
+        }
+    }
+    cx.budget().give_back(size);
+    Ok(Unpacked::whole(out.len()))
+}
+
 /// ThunderScan: 4-bit pixels as runs, differences of two and three bits, and values (as libtiff reads it).
 fn thunder(packed: &[u8], width: usize, out: &mut [u8]) -> Unpacked {
     const TWO: [i32; 4] = [0, 1, 0, -1];
@@ -238,7 +276,7 @@ fn thunder(packed: &[u8], width: usize, out: &mut [u8]) -> Unpacked {
         let (mut at, mut last) = (0, 0_u8);
         let mut put = |at: &mut usize, value: u8| {
             if *at < width {
-                row[*at / 2] |= if *at % 2 == 0 { value << 4 } else { value };
+                row[*at / 2] |= if at.is_multiple_of(2) { value << 4 } else { value };
                 *at += 1;
             }
         };

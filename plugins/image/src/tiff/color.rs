@@ -100,7 +100,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    /// Reads what `page` needs; `converted` when JPEG has made RGB already.
+    /// Reads what `page` needs.
     pub(super) fn of(tiff: &Tiff, directory: &Directory, page: &Page, cx: &Context) -> Result<Self> {
         match page.colors {
             Colors::Palette => palette(tiff, directory, page, cx).map(Self::Palette),
@@ -125,8 +125,7 @@ fn palette(tiff: &Tiff, directory: &Directory, page: &Page, cx: &Context) -> Res
         cx.tolerate("palette", "the palette has 8 bits, 16 are expected; it is read so", place())?;
     }
     let entry = |index: usize| if narrow { map[index] as u16 * 257 } else { map[index] as u16 };
-    let rounded =
-        (0..colors * 3).map(|index| entry(index)).filter(|entry| entry & 0xFF != 0 && entry & 0xFF != entry >> 8);
+    let rounded = (0..colors * 3).map(entry).filter(|entry| entry & 0xFF != 0 && entry & 0xFF != entry >> 8);
     let rounded = if page.bits <= 8 { rounded.count() as u64 } else { 0 };
     let text = "a colour of the palette has more than 8 bits; the upper 8 are kept";
     cx.report_times(mediary_core::Severity::Info, "palette-rounded", text, Some(place()), rounded);
@@ -135,10 +134,10 @@ fn palette(tiff: &Tiff, directory: &Directory, page: &Page, cx: &Context) -> Res
 
 /// Luminance and differences of colour (TIFF 6.0, section 21), in whole numbers with 16 bits behind the point.
 pub(super) struct YCbCr {
-    luma: [i32; 256],
-    red: [i32; 256],
-    green: [[i32; 256]; 2],
-    blue: [i32; 256],
+    luma: [i64; 256],
+    red: [i64; 256],
+    green: [[i64; 256]; 2],
+    blue: [i64; 256],
 }
 
 impl YCbCr {
@@ -148,8 +147,11 @@ impl YCbCr {
         let reference = tiff.reals(directory, tags::REFERENCE, cx)?.filter(|reference| reference.len() >= 6);
         let mut reference = reference.unwrap_or_else(|| black_and_white.to_vec());
         let mut luma = luma.unwrap_or_else(|| usual.to_vec());
-        if luma[1] == 0.0 || luma.iter().chain(&reference).any(|value| !value.is_finite()) {
-            let text = format!("expected coefficients of red, green and blue, found {luma:?}; {usual:?} are taken");
+        let usable = luma.iter().all(|part| (0.0..=1.0).contains(part)) && luma[1] > 0.001;
+        if !usable || reference.iter().any(|value| !value.is_finite()) {
+            let text = format!(
+                "expected parts of red, green and blue from 0 to 1, found {luma:?} and {reference:?}; {usual:?} are taken"
+            );
             cx.tolerate("coefficients", text, Location::element("tag 529").with_byte(directory.at))?;
             (luma, reference) = (usual.to_vec(), black_and_white.to_vec());
         }
@@ -157,7 +159,7 @@ impl YCbCr {
     }
 
     fn new(luma: [f32; 3], reference: &[f64]) -> Self {
-        let fixed = |value: f32| (value * 65536.0 + 0.5) as i32;
+        let fixed = |value: f32| (value * 65536.0 + 0.5) as i64;
         let (red, blue) = (2.0 - 2.0 * luma[0], 2.0 - 2.0 * luma[2]);
         let (red, blue, greens) =
             (fixed(red), fixed(blue), [-fixed(luma[0] * red / luma[1]), -fixed(luma[2] * blue / luma[1])]);
@@ -165,7 +167,7 @@ impl YCbCr {
         let value = |code: usize, black: usize, full: f32| {
             let (black, white) = (reference[black] as f32, reference[black + 1] as f32);
             let span = if white == black { 1.0 } else { white - black };
-            ((code as f32 - black) * full / span).clamp(-4096.0, 4096.0) as i32
+            ((code as f32 - black) * full / span).clamp(-4096.0, 4096.0) as i64
         };
         let mut table = Self { luma: [0; 256], red: [0; 256], green: [[0; 256]; 2], blue: [0; 256] };
         for code in 0..256 {

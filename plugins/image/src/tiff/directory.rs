@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use mediary_core::{Context, Error, Location, Result, Severity, Source, Strictness};
 
 use super::tags;
+use crate::decode;
 
 /// A file: byte order, and whether offsets have 8 bytes.
 #[derive(Clone)]
@@ -28,7 +29,8 @@ pub(super) struct Entry {
 pub(super) struct Directory {
     pub(super) at: u64,
     pub(super) entries: Vec<Entry>,
-    next: u64,
+    /// Where the next directory is, 0 for none; `None` when the file ends before it says.
+    next: Option<u64>,
 }
 
 /// Where the directories of the pages are.
@@ -37,6 +39,8 @@ pub(super) struct Chain {
     pub(super) pages: Vec<u64>,
     /// Reduced pictures and masks that are set aside.
     pub(super) aside: u64,
+    /// Whether there are none but those.
+    pub(super) reduced: bool,
     /// Why the chain ends early.
     problem: Option<Error>,
 }
@@ -117,17 +121,16 @@ impl Tiff {
             let at = if length <= offset_bytes as u64 { place } else { self.number(&entry[4 + offset_bytes..]) };
             entries.push(Entry { tag: self.number(&entry[..2]) as u16, kind, count, at });
         }
-        // Many writers forget the offset of the next directory at the end of a file; without one there is none.
         let mut next = [0; 8];
         let read = self.source.read_at(start + block.len() as u64, &mut next[..offset_bytes])?;
-        let next = if read == offset_bytes { self.number(&next[..offset_bytes]) } else { 0 };
+        let next = (read == offset_bytes).then(|| self.number(&next[..offset_bytes]));
         Ok(Directory { at, entries, next })
     }
 
     /// Follows the chain of directories. Unless `all` are asked for, reduced pictures and masks are set aside where there
     /// are others.
     pub(super) fn pages(&self, all: bool, cx: &Context) -> Result<Chain> {
-        let mut chain = Chain { pages: Vec::new(), aside: 0, problem: None };
+        let mut chain = Chain { pages: Vec::new(), aside: 0, reduced: false, problem: None };
         let (mut seen, mut set_aside) = (BTreeSet::new(), Vec::new());
         let mut next = self.first;
         while next != 0 {
@@ -149,7 +152,12 @@ impl Tiff {
                         chain.pages.push(next)
                     }
                     cx.budget().give_back(directory.entries.capacity() as u64 * size_of::<Entry>() as u64);
-                    next = directory.next;
+                    let Some(following) = directory.next else {
+                        let text = "expected the offset of the next directory, found the end of the file";
+                        chain.problem = Some(Error::malformed(text).at_byte(directory.at));
+                        break;
+                    };
+                    next = following;
                 }
                 Err(error) if error.kind() == mediary_core::ErrorKind::Malformed && seen.len() > 1 => {
                     chain.problem = Some(error);
@@ -163,6 +171,7 @@ impl Tiff {
         }
         if chain.pages.is_empty() {
             chain.pages = set_aside;
+            chain.reduced = true;
         } else {
             chain.aside = set_aside.len() as u64;
         }
@@ -181,11 +190,12 @@ impl Tiff {
 
     fn value_bytes(&self, entry: &Entry, cx: &Context) -> Result<Vec<u8>> {
         let size = size_of_kind(entry.kind);
-        let left = self.source.len().saturating_sub(entry.at);
-        let bytes = cx.budget().vec::<u8>("values", entry.count.saturating_mul(size), 1, left);
-        let mut bytes = bytes.map_err(|error| error.at(place(entry)))?;
-        bytes.resize((entry.count * size) as usize, 0);
-        self.exact(entry.at, &mut bytes, "the values of a tag").map_err(|error| error.at(place(entry)))?;
+        let (length, left) = (entry.count.saturating_mul(size), self.source.len().saturating_sub(entry.at));
+        if length > left {
+            return Err(Error::truncated("the value of a tag", length, left).at(place(entry)));
+        }
+        let mut bytes = decode::buffer::<u8>(cx, length)?;
+        self.exact(entry.at, &mut bytes, "the value of a tag").map_err(|error| error.at(place(entry)))?;
         Ok(bytes)
     }
 
@@ -216,7 +226,8 @@ impl Tiff {
     /// The first value of an integer tag.
     pub(super) fn first_number(&self, directory: &Directory, tag: u16, cx: &Context) -> Result<Option<u64>> {
         let Some(entry) = directory.entry(tag) else { return Ok(None) };
-        let one = Directory { at: directory.at, entries: vec![Entry { count: entry.count.min(1), ..*entry }], next: 0 };
+        let one =
+            Directory { at: directory.at, entries: vec![Entry { count: entry.count.min(1), ..*entry }], next: None };
         // A shortened value stands where the whole one does.
         Ok(self.numbers(&one, tag, cx)?.and_then(|values| values.first().copied()))
     }

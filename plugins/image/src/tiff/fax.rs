@@ -147,6 +147,16 @@ impl Bits<'_> {
         false
     }
 
+    /// Whether there are more than so many marks, as far as it is worth to look.
+    fn has_marks(mut self, count: usize) -> bool {
+        const WORTH: usize = 1 << 23;
+        let mut marks = 0;
+        while marks <= count && self.at < WORTH && self.resume() {
+            marks += usize::from(self.mark());
+        }
+        marks > count
+    }
+
     /// Goes on to the next mark, if there is one.
     fn resume(&mut self) -> bool {
         while !self.at_end() && self.peek() >> 13 != 0 {
@@ -161,11 +171,12 @@ impl Bits<'_> {
 pub(super) fn decode(bytes: &[u8], coding: Coding, width: usize, out: &mut [u8]) -> Unpacked {
     let mut bits = Bits { bytes, at: 0 };
     let (mut rows, mut broken) = (0_usize, 0_u64);
-    // Where there are marks, what stands between a row and the next mark is noise.
-    let marked = matches!(coding, Coding::Group3 { .. }) && Bits { bytes, at: 0 }.resume();
+    let row_bytes = width.div_ceil(8);
+    let count = out.len() / row_bytes;
+    // Where rows have marks, what stands between a row and the next mark is noise.
+    let marked = matches!(coding, Coding::Group3 { .. }) && Bits { bytes, at: 0 }.has_marks(count / 2);
     // Where the colour changes in the row above and in this one.
     let (mut above, mut changes) = (Vec::new(), Vec::new());
-    let row_bytes = width.div_ceil(8);
     for row in out.chunks_exact_mut(row_bytes) {
         let mut flat = true;
         match coding {
@@ -209,7 +220,6 @@ pub(super) fn decode(bytes: &[u8], coding: Coding, width: usize, out: &mut [u8])
         std::mem::swap(&mut above, &mut changes);
         rows += 1;
     }
-    let count = out.len() / row_bytes;
     if rows == 0 {
         return Unpacked::until(0, "there are no rows of facsimile");
     }
@@ -316,7 +326,7 @@ mod tests {
     fn rows_end_with_their_bits() {
         // 1011 10 0111 010 in group 3 without marks.
         let mut out = [0; 4];
-        let done = decode(&[0b1011_1001, 0b1101_0000, 0b1011_1001], Coding::Plain { words: false }, 10, &mut out);
+        let done = decode(&[0b1011_1001, 0b1101_0000, 0b1011_1000], Coding::Plain { words: false }, 10, &mut out);
         let text = "expected 2 rows of facsimile, found 1, 1 of them broken; what is missing is white";
         assert_eq!((done.bytes, done.problem.as_deref()), (4, Some(text)));
         assert_eq!(out, [0b0000_1110, 0b0100_0000, 0, 0]);

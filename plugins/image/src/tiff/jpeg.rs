@@ -19,6 +19,9 @@ const SOS: u8 = 0xDA;
 /// Bytes of the tables of a page, and of what is put before a stream.
 const MAX_TABLES: u64 = 1 << 20;
 
+/// Bytes that a picture may have beyond what there is room for: 1 MiB.
+const SPARE: u64 = 1 << 20;
+
 /// Passes over a picture.
 const MAX_SCANS: usize = 100;
 
@@ -152,8 +155,12 @@ impl Jpeg {
             (_, found) => found.unwrap_or(ColorSpace::CMYK),
         };
         let (across, down) = (usize::from(info.width), usize::from(info.height));
-        cx.limits().check("pixels", across as u64 * down as u64)?;
         let size = (across * down * self.components) as u64;
+        // Streams may be a little larger than their strip or tile, or as high as the others.
+        if size > 4 * out.len() as u64 + SPARE {
+            let text = format!("expected a JPEG picture of {width} x {rows} pixels, found {across} x {down}");
+            return Ok(Unpacked::until(0, text));
+        }
         let mut pixels = crate::decode::buffer::<u8>(cx, size)?;
         let mut run = |strict: bool| {
             let options = options.jpeg_set_out_colorspace(colors).set_strict_mode(strict);

@@ -16,7 +16,7 @@
 //! `pages=all`; directories below a page (SubIFDs) are not read. Whole samples of 1 to 32 and 64 bits, signed ones of 8,
 //! 16, 32 and 64, floats of 16, 24, 32 and 64; gray of both senses, RGB, palettes, CMYK, YCbCr of 8 bits, CIE L\*a\*b\*,
 //! with alpha. Compressions: none, PackBits, LZW of both orders, Deflate, JPEG (new and old), CCITT RLE, group 3 and 4,
-//! LZMA, Zstandard, ThunderScan; the predictors of whole numbers and of floats.
+//! LZMA, Zstandard, WebP, ThunderScan; the predictors of whole numbers and of floats.
 //!
 //! Samples of 1 to 8 bits become 8, of 9 to 16 become 16, over their full range. Wider, signed and float samples become
 //! floats with the values they have; `tiff.rounded` counts what is not exact. RGB and CMYK of floats are taken for linear
@@ -29,11 +29,14 @@
 //! Written: one page a record; 8 and 16 bits and floats, gray and RGB with and without alpha, colour profile, description,
 //! density. Lost: other properties (`tiff.properties`), boxes and masks (`tiff.annotations`).
 //!
-//! Strictness: pixels that are missing or broken are an error; lenient fills them with 0 (`tiff.damaged`), as it does for
-//! strips that are not in the table. A chain of directories that comes back to itself or leads nowhere ends there, with a
-//! diagnostic of severity error (`tiff.pages`). Tolerated with a warning, and errors when strict: a missing meaning of
-//! samples (`tiff.photometric`), counts of bits (`tiff.bits`), missing lengths of strips (`tiff.strip-lengths`), a
-//! broken row of facsimile (`tiff.fax-row`), a wrong orientation, profile (`tiff.icc`), palette or tag (`tiff.tag`).
+//! Strictness: pixels that are missing or broken are an error; lenient fills them with 0 (`tiff.damaged`). Rows of
+//! facsimile that a noisy line or a cut took away, and JPEG streams that only a tolerant decoder reads, are a diagnostic of
+//! severity error with the same code, and so is a chain of directories that comes back to itself or leads nowhere
+//! (`tiff.pages`): what there is of them is read. Tolerated with a warning are a missing meaning of samples
+//! (`tiff.photometric`), counts of bits (`tiff.bits`), lengths of strips that are missing or reach beyond the end
+//! (`tiff.strip-lengths`), wrong coefficients of YCbCr (`tiff.coefficients`), palettes of 8 bits (`tiff.palette`), a wrong
+//! orientation, profile (`tiff.icc`) or other tag (`tiff.tag`). Strict makes errors of all. Strips that are not in the file
+//! and say so are 0 (`tiff.sparse`).
 
 mod codec;
 mod color;
@@ -51,7 +54,7 @@ use std::sync::Arc;
 use mediary_core::record::ColorSpace;
 use mediary_core::{
     Context, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location, MediaRecord, OptionSpec,
-    OptionType, Output, Result, Signature, Source, register,
+    OptionType, Output, Result, Severity, Signature, Source, register,
 };
 
 use crate::decode;
@@ -175,11 +178,25 @@ impl FormatReader for Reader {
         image.frames = chain.pages.len() as u64;
         let mut record = MediaRecord::new(image);
         notes::read(&self.tiff, &directory, &mut record.properties, &cx)?;
+        // Stacks of ImageJ beyond 4 GiB have one directory alone.
+        let images = record.properties.get("imagej").and_then(|imagej| imagej.get("images")?.as_str()?.parse().ok());
+        if let Some(images) = images.filter(|&images: &usize| self.next == 0 && images > chain.pages.len()) {
+            let found = chain.pages.len();
+            cx.warn(
+                "imagej-stack",
+                format!("ImageJ announces {images} pictures, {found} have a directory and are read"),
+            );
+        }
         if directory.has(tags::SUB_DIRECTORIES) {
+            // Those below a thumbnail are the picture, as in raw files of cameras; others are smaller copies.
+            let severity = if chain.reduced { Severity::Warning } else { Severity::Info };
             let text = "directories below this page are not read";
-            cx.report(mediary_core::Severity::Info, "sub-directories", text, Some(Location::byte(directory.at)));
+            cx.report(severity, "sub-directories", text, Some(Location::byte(directory.at)));
         }
         self.next += 1;
         Ok(Some(record))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,9 @@ pub(super) fn read(
             Err(error) => notes.broken(tag, error),
         }
     }
+    if let Ok(Some(orientation)) = tiff.first_number(directory, tags::ORIENTATION, cx) {
+        found.insert("orientation".into(), orientation.into());
+    }
     // The description is a property of its own.
     found.remove("description");
     if !found.is_empty() {

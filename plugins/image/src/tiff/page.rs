@@ -232,7 +232,7 @@ impl Page {
         }
     }
 
-    /// Bits of a pixel in memory while it is decoded: kept samples, and those made of them.
+    /// Bytes of the pixels in the record.
     pub(super) fn bytes(&self) -> u64 {
         let (width, height) = (u64::from(self.width), u64::from(self.height));
         width * height * self.depth().bytes() * u64::from(self.channels())

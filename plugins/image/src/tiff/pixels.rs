@@ -109,7 +109,12 @@ impl Chunks {
         let (Some(&at), Some(&length)) = (self.offsets.get(number), self.lengths.get(number)) else {
             return Ok(Vec::new());
         };
-        let mut packed = decode::buffer::<u8>(cx, length.min(tiff.source.len().saturating_sub(at)))?;
+        let left = tiff.source.len().saturating_sub(at);
+        if length > left {
+            let text = format!("expected a strip or tile of {length} bytes, found the end of the file behind {left}");
+            cx.tolerate("strip-lengths", text, Location::byte(at))?;
+        }
+        let mut packed = decode::buffer::<u8>(cx, length.min(left))?;
         let read = tiff.source.read_at(at, &mut packed)?;
         packed.truncate(read);
         Ok(packed)
@@ -270,7 +275,7 @@ impl Job<'_> {
             *sum = sum.wrapping_add(value) & mask;
             put(index, *sum);
         };
-        if bits % 8 == 0 && bits > 8 {
+        if bits.is_multiple_of(8) && bits > 8 {
             let big = self.big_endian();
             for (index, value) in stored.chunks_exact(bits as usize / 8).enumerate() {
                 let push = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
@@ -343,6 +348,16 @@ impl Stored for u8 {
         let index = page.colors == Colors::Palette;
         let scaled: Vec<u8> =
             (0..=most).map(|value| if index { value as u8 } else { ((value * 255 + most / 2) / most) as u8 }).collect();
+        if matches!(page.bits, 1 | 2 | 4) && page.predictor == 1 {
+            for (samples, byte) in row.chunks_mut(8 / page.bits as usize).zip(stored) {
+                let mut shift = 8;
+                for sample in samples {
+                    shift -= page.bits;
+                    *sample = scaled[usize::from(byte >> shift) & most as usize];
+                }
+            }
+            return;
+        }
         job.each(stored, across, |at, value| {
             if let Some(sample) = row.get_mut(at) {
                 *sample = scaled[value as usize];

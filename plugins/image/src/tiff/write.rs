@@ -100,7 +100,7 @@ fn rational(value: f64) -> Option<Values> {
     let scale =
         [1_u32, 10, 100, 1000, 10_000].into_iter().find(|&scale| whole(value * f64::from(scale))).unwrap_or(100_000);
     let scaled = (value * f64::from(scale)).round();
-    (value > 0.0 && scaled <= f64::from(u32::MAX)).then(|| Values::Rational(scaled as u32, scale))
+    (value > 0.0 && scaled <= f64::from(u32::MAX)).then_some(Values::Rational(scaled as u32, scale))
 }
 
 struct Page<'a> {

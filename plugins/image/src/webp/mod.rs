@@ -32,12 +32,13 @@ use image_webp::{DecodingError, WebPDecoder};
 use mediary_core::record::facts::{ImageFacts, VideoFacts};
 use mediary_core::record::{ColorSpace, Image, Samples, Stream, Track, TrackKind, Video, VideoFrame};
 use mediary_core::{
-    Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location, MediaRecord, Output,
-    Result, Severity, Signature, Source, SourceReader, register, single,
+    Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
+    Output, Result, Severity, Signature, Source, SourceReader, register, single,
 };
 use serde_json::{Map, Value};
 
 use crate::decode;
+use crate::encode;
 use crate::exif::Exif;
 use riff::{Place, Riff};
 
@@ -72,6 +73,10 @@ impl Format for WebP {
 
     fn write(&self, record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
         write::write(record, out, cx)
+    }
+
+    fn holds(&self, media: &Media) -> bool {
+        encode::is_animation(media)
     }
 }
 
@@ -188,6 +193,8 @@ fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
         )));
     }
     let mut record = if riff.animated {
+        // Without a colour the decoder clears nothing where a frame is to be.
+        decoder.set_background_color([0; 4]).map_err(failed)?;
         let untimed = riff.delays.iter().filter(|delay| **delay == 0).count();
         if untimed > 0 {
             cx.note("delay", format!("{untimed} frames without a duration are shown for {UNTIMED} ms"));

@@ -1,5 +1,7 @@
-//! Encodings of columns, undone from the last to the first. Every length is held against the bytes there are, the budget and
-//! `srcSize` before anything is allocated.
+//! Encodings of columns, undone a block of values at a time: a column is never in memory as a whole. Its lengths are held against
+//! the bytes there are, and against `srcSize` when it ends.
+
+use std::sync::Arc;
 
 use mediary_core::{Context, Error, Result};
 use smol_str::SmolStr;
@@ -9,14 +11,16 @@ use crate::text::word;
 
 /// Encodings on top of one another, at most: the specification's own combinations have five.
 const MOST_ENCODINGS: usize = 16;
+/// Values that an encoding takes from the one below at once.
+const BLOCK: usize = 4096;
 
-/// The values of a column.
+/// Values of a column.
 pub(super) enum Values {
     Integers(Vec<i32>),
     /// Numbers, and whether they are of single precision.
     Reals(Vec<f64>, bool),
     /// Texts, and which of them each row has; -1 for none.
-    Texts(Vec<SmolStr>, Vec<i32>),
+    Texts(Arc<[SmolStr]>, Vec<i32>),
 }
 
 impl Values {
@@ -26,155 +30,386 @@ impl Values {
             Self::Reals(values, _) => values.len(),
         }
     }
-}
 
-/// What a data element holds between two decodings.
-enum State<'a> {
-    Bytes(&'a [u8]),
-    Values(Values),
-}
-
-/// Decodes a data element: `data` and its `encoding`.
-pub(super) fn decode(element: &Value<'_>, cx: &Context) -> Result<Values> {
-    let bytes =
-        element.get("data").and_then(Value::bytes).ok_or_else(|| missing("data", "bytes", element.get("data")))?;
-    let encodings = list(element, "encoding")?;
-    steps(bytes, encodings, true, cx)
-}
-
-fn steps(bytes: &[u8], encodings: &[Value<'_>], text: bool, cx: &Context) -> Result<Values> {
-    if encodings.len() > MOST_ENCODINGS {
-        return Err(Error::malformed(format!(
-            "expected at most {MOST_ENCODINGS} encodings, found {}",
-            encodings.len()
-        )));
-    }
-    let mut state = State::Bytes(bytes);
-    let mut encodings = encodings;
-    // What nearly every column begins with, in one step and without the packed values in between.
-    if let [before @ .., packing, last] = encodings
-        && kind(packing)? == "IntegerPacking"
-        && kind(last)? == "ByteArray"
-    {
-        state = State::Values(Values::Integers(match whole(last, "type")? {
-            1 => unpack(chunked(bytes)?, |bytes| i8::from_le_bytes(bytes).into(), packing, cx)?,
-            4 => unpack(chunked(bytes)?, |bytes| u8::from_le_bytes(bytes).into(), packing, cx)?,
-            2 => unpack(chunked(bytes)?, |bytes| i16::from_le_bytes(bytes).into(), packing, cx)?,
-            5 => unpack(chunked(bytes)?, |bytes| u16::from_le_bytes(bytes).into(), packing, cx)?,
-            3 => unpack(chunked(bytes)?, i32::from_le_bytes, packing, cx)?,
-            other => return Err(Error::malformed(format!("expected integers to unpack, found bytes of type {other}"))),
-        }));
-        encodings = before;
-    }
-    for encoding in encodings.iter().rev() {
-        cx.checkpoint()?;
-        state = State::Values(step(state, encoding, text, cx)?);
-    }
-    match state {
-        State::Values(values) => Ok(values),
-        State::Bytes(_) => Err(Error::malformed("expected an encoding of the data, found none")),
-    }
-}
-
-fn kind<'a>(encoding: &Value<'a>) -> Result<&'a str> {
-    encoding.get("kind").and_then(Value::text).ok_or_else(|| missing("kind", "text", encoding.get("kind")))
-}
-
-fn step(state: State<'_>, encoding: &Value<'_>, text: bool, cx: &Context) -> Result<Values> {
-    match (kind(encoding)?, state) {
-        ("ByteArray", State::Bytes(bytes)) => byte_array(bytes, whole(encoding, "type")?, cx),
-        ("StringArray", State::Bytes(bytes)) if text => strings(bytes, encoding, cx),
-        ("IntegerPacking", State::Values(Values::Integers(packed))) => {
-            let values = unpack(&packed, |value| value, encoding, cx)?;
-            drop_values(packed, cx);
-            Ok(Values::Integers(values))
-        }
-        ("RunLength", State::Values(Values::Integers(runs))) => {
-            run_length(runs, whole(encoding, "srcSize")?, cx).map(Values::Integers)
-        }
-        ("Delta", State::Values(Values::Integers(mut values))) => {
-            let origin = whole(encoding, "origin")?;
-            let mut sum = i32::try_from(origin)
-                .map_err(|_| Error::malformed(format!("expected an origin of 32 bits, found {origin}")))?;
-            for value in &mut values {
-                sum = sum.wrapping_add(*value);
-                *value = sum;
+    /// Adds values of the same element; how many.
+    fn append(&mut self, more: Self) -> usize {
+        let count = more.len();
+        match (self, more) {
+            (Self::Integers(all) | Self::Texts(_, all), Self::Integers(more) | Self::Texts(_, more)) => {
+                all.extend(more)
             }
-            Ok(Values::Integers(values))
+            (Self::Reals(all, _), Self::Reals(more, _)) => all.extend(more),
+            _ => {}
         }
-        ("FixedPoint", State::Values(Values::Integers(values))) => {
-            let factor = real(encoding, "factor")?;
-            if factor == 0.0 {
-                return Err(Error::malformed("expected a factor of fixed-point numbers, found 0"));
+        count
+    }
+}
+
+/// A data element, from which values are taken in order.
+pub(super) struct Element<'a> {
+    bytes: Bytes<'a>,
+    /// What makes integers of integers, the one that is undone first first.
+    steps: Vec<Step>,
+    meaning: Meaning,
+}
+
+/// Values as they stand in the bytes.
+enum Bytes<'a> {
+    I8(&'a [[u8; 1]]),
+    I16(&'a [[u8; 2]]),
+    I32(&'a [[u8; 4]]),
+    U8(&'a [[u8; 1]]),
+    U16(&'a [[u8; 2]]),
+    /// Some are beyond 31 bits: as exact in double precision, but nothing is decoded from them.
+    U32(&'a [[u8; 4]]),
+    F32(&'a [[u8; 4]]),
+    F64(&'a [[u8; 8]]),
+}
+
+/// What the values stand for.
+enum Meaning {
+    Integers,
+    /// The bytes are numbers.
+    Reals,
+    /// This is the divisor; whether the quotients are of single precision.
+    FixedPoint(f64, bool),
+    /// Steps from the first number, of the size of the second.
+    Interval(f64, f64, bool),
+    Texts(Arc<[SmolStr]>),
+}
+
+/// An encoding of integers, and what it has taken from the one below but not used.
+struct Step {
+    kind: Kind,
+    /// `srcSize`, and how many values of it are still to come.
+    count: usize,
+    left: usize,
+    taken: Vec<i32>,
+    used: usize,
+}
+
+enum Kind {
+    /// A value is the sum of the packed ones up to the first that is no end of their range.
+    Packing {
+        upper: i32,
+        lower: i32,
+        sum: Option<i32>,
+    },
+    /// Pairs of a value and how often it stands.
+    Runs {
+        value: i32,
+        times: usize,
+    },
+    Delta {
+        sum: i32,
+    },
+}
+
+impl<'a> Element<'a> {
+    /// A data element: `data` and its `encoding`.
+    pub(super) fn of(element: &Value<'a>, cx: &Context) -> Result<Self> {
+        let data = element.get("data");
+        let bytes = data.and_then(Value::bytes).ok_or_else(|| missing("data", "bytes", data))?;
+        match list(element, "encoding")? {
+            [encoding] if name(encoding)? == "StringArray" => Self::texts(bytes, encoding, cx),
+            encodings => Self::numbers(bytes, encodings, cx),
+        }
+    }
+
+    fn numbers(bytes: &'a [u8], encodings: &[Value<'a>], cx: &Context) -> Result<Self> {
+        let count = encodings.len();
+        if count > MOST_ENCODINGS {
+            return Err(Error::malformed(format!("expected at most {MOST_ENCODINGS} encodings, found {count}")));
+        }
+        let Some((last, others)) = encodings.split_last() else {
+            return Err(Error::malformed("expected an encoding of the data, found none"));
+        };
+        if name(last)? != "ByteArray" {
+            return Err(unexpected(name(last)?));
+        }
+        let bytes = Bytes::of(bytes, whole(last, "type")?)?;
+        let meaning = match bytes {
+            Bytes::U32(_) | Bytes::F32(_) | Bytes::F64(_) => Meaning::Reals,
+            _ => Meaning::Integers,
+        };
+        let mut element = Self { bytes, steps: Vec::new(), meaning };
+        for encoding in others.iter().rev() {
+            element.add(encoding, cx)?;
+        }
+        Ok(element)
+    }
+
+    /// Puts an encoding on top of those there are.
+    fn add(&mut self, encoding: &Value<'_>, cx: &Context) -> Result<()> {
+        let name = name(encoding)?;
+        if !matches!(self.meaning, Meaning::Integers) {
+            return Err(unexpected(name));
+        }
+        let single = || Ok::<_, Error>(whole(encoding, "srcType")? == 32);
+        let kind = match name {
+            "IntegerPacking" => packing(encoding)?,
+            "RunLength" => Kind::Runs { value: 0, times: 0 },
+            "Delta" => {
+                let origin = whole(encoding, "origin")?;
+                let sum = i32::try_from(origin)
+                    .map_err(|_| Error::malformed(format!("expected an origin of 32 bits, found {origin}")))?;
+                Kind::Delta { sum }
             }
-            reals(values, encoding, cx, |value| f64::from(value) / factor)
-        }
-        ("IntervalQuantization", State::Values(Values::Integers(values))) => {
-            let (min, max, steps) = (real(encoding, "min")?, real(encoding, "max")?, whole(encoding, "numSteps")?);
-            if steps < 2 {
-                return Err(Error::malformed(format!("expected at least 2 steps of an interval, found {steps}")));
+            "FixedPoint" => {
+                let factor = real(encoding, "factor")?;
+                if factor == 0.0 {
+                    return Err(Error::malformed("expected a factor of fixed-point numbers, found 0"));
+                }
+                self.meaning = Meaning::FixedPoint(factor, single()?);
+                return Ok(());
             }
-            let delta = (max - min) / (steps - 1) as f64;
-            reals(values, encoding, cx, |value| min + delta * f64::from(value))
+            "IntervalQuantization" => {
+                let (min, max, steps) = (real(encoding, "min")?, real(encoding, "max")?, whole(encoding, "numSteps")?);
+                if steps < 2 {
+                    return Err(Error::malformed(format!("expected at least 2 steps of an interval, found {steps}")));
+                }
+                self.meaning = Meaning::Interval(min, (max - min) / (steps - 1) as f64, single()?);
+                return Ok(());
+            }
+            _ => return Err(unexpected(name)),
+        };
+        // Of differences there are as many as of what they are between.
+        let count = match kind {
+            Kind::Delta { .. } => usize::MAX,
+            _ => {
+                let count = whole(encoding, "srcSize")?;
+                let count = u64::try_from(count)
+                    .map_err(|_| Error::malformed(format!("expected a count as srcSize, found {count}")))?;
+                cx.limits().check("elements", count)?;
+                count as usize
+            }
+        };
+        self.steps.push(Step { kind, count, left: count, taken: Vec::new(), used: 0 });
+        Ok(())
+    }
+
+    fn texts(indices: &'a [u8], encoding: &Value<'a>, cx: &Context) -> Result<Self> {
+        let text = encoding.get("stringData").and_then(Value::bytes);
+        let text = text.ok_or_else(|| missing("stringData", "text", encoding.get("stringData")))?;
+        let offsets = encoding.get("offsets").and_then(Value::bytes);
+        let offsets = offsets.ok_or_else(|| missing("offsets", "bytes", encoding.get("offsets")))?;
+        let others = |name| Error::malformed(format!("expected integers by {name}, found others"));
+        let offsets = match Self::numbers(offsets, list(encoding, "offsetEncoding")?, cx)?.all(cx)? {
+            Values::Integers(offsets) => offsets,
+            _ => return Err(others("offsetEncoding")),
+        };
+        let count = offsets.len().saturating_sub(1);
+        cx.budget().take(count as u64 * size_of::<SmolStr>() as u64)?;
+        let mut texts = Vec::with_capacity(count);
+        for pair in offsets.windows(2) {
+            let range = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
+            let part = range.and_then(|(from, to)| text.get(from..to)).ok_or_else(|| {
+                let (length, from, to) = (text.len(), pair[0], pair[1]);
+                Error::malformed(format!("expected offsets into {length} bytes of text, found {from} to {to}"))
+            })?;
+            cx.limits().check("string_bytes", part.len() as u64)?;
+            // Offsets may go over the same text again and again.
+            if part.len() > 23 {
+                cx.budget().take(part.len() as u64 + 16)?;
+            }
+            texts.push(word(part));
         }
-        (known @ ("ByteArray" | "StringArray"), State::Values(_)) => {
-            Err(Error::malformed(format!("expected an encoding of values, found {known}, which makes bytes")))
+        let indices = Self::numbers(indices, list(encoding, "dataEncoding")?, cx)?;
+        match indices.meaning {
+            Meaning::Integers => Ok(Self { meaning: Meaning::Texts(texts.into()), ..indices }),
+            _ => Err(others("dataEncoding")),
         }
-        (known @ ("IntegerPacking" | "RunLength" | "Delta" | "FixedPoint" | "IntervalQuantization"), _) => {
-            Err(Error::malformed(format!("expected integers to decode by {known}, found something else")))
+    }
+
+    /// The next values: `count`, or fewer and the end.
+    pub(super) fn next(&mut self, count: usize) -> Result<Values> {
+        if let Meaning::Reals = self.meaning {
+            return Ok(self.bytes.reals(count));
         }
-        ("StringArray", _) => Err(Error::malformed("expected numbers, found a StringArray")),
-        (other, _) => Err(Error::unsupported(format!("expected an encoding of BinaryCIF 0.3, found {other:?}"))),
+        let mut integers = Vec::with_capacity(count.min(BLOCK));
+        take(&mut self.bytes, &mut self.steps, count, &mut integers)?;
+        Ok(match &self.meaning {
+            Meaning::FixedPoint(factor, single) => reals(&integers, *single, |value| value / factor),
+            Meaning::Interval(min, delta, single) => reals(&integers, *single, |value| min + delta * value),
+            Meaning::Texts(texts) => {
+                let bad = integers.iter().find(|&&index| index < -1 || i64::from(index) >= texts.len() as i64);
+                if let Some(bad) = bad {
+                    return Err(Error::malformed(format!("expected an index of {} texts, found {bad}", texts.len())));
+                }
+                Values::Texts(Arc::clone(texts), integers)
+            }
+            Meaning::Integers | Meaning::Reals => Values::Integers(integers),
+        })
+    }
+
+    /// All values there are.
+    pub(super) fn all(&mut self, cx: &Context) -> Result<Values> {
+        let mut all = self.next(BLOCK)?;
+        let mut more = all.len();
+        while more > 0 {
+            cx.checkpoint()?;
+            cx.budget().take(more as u64 * size_of::<f64>() as u64)?;
+            cx.limits().check("elements", all.len() as u64)?;
+            more = all.append(self.next(BLOCK)?);
+        }
+        Ok(all)
     }
 }
 
-/// Room for `count` values.
-fn room<T>(count: usize, cx: &Context) -> Result<Vec<T>> {
-    cx.limits().check("elements", count as u64)?;
-    cx.budget().take(count as u64 * size_of::<T>() as u64)?;
-    Ok(Vec::with_capacity(count))
-}
-
-/// Gives the memory of a vector back that another has replaced.
-fn drop_values<T>(values: Vec<T>, cx: &Context) {
-    cx.budget().give_back(values.len() as u64 * size_of::<T>() as u64);
-}
-
-/// Bytes in values of `N`.
-fn chunked<const N: usize>(bytes: &[u8]) -> Result<&[[u8; N]]> {
-    match bytes.as_chunks::<N>() {
-        (chunks, []) => Ok(chunks),
-        _ => Err(Error::malformed(format!("expected values of {N} bytes, found {} bytes", bytes.len()))),
-    }
-}
-
-fn byte_array(bytes: &[u8], kind: i64, cx: &Context) -> Result<Values> {
-    fn chunks<const N: usize, T>(bytes: &[u8], cx: &Context, value: impl Fn([u8; N]) -> T) -> Result<Vec<T>> {
-        let chunks = chunked(bytes)?;
-        let mut values = room(chunks.len(), cx)?;
-        values.extend(chunks.iter().map(|chunk| value(*chunk)));
-        Ok(values)
-    }
-    Ok(match kind {
-        1 => Values::Integers(chunks(bytes, cx, |bytes| i32::from(i8::from_le_bytes(bytes)))?),
-        2 => Values::Integers(chunks(bytes, cx, |bytes| i32::from(i16::from_le_bytes(bytes)))?),
-        3 => Values::Integers(chunks(bytes, cx, i32::from_le_bytes)?),
-        4 => Values::Integers(chunks(bytes, cx, |bytes| i32::from(u8::from_le_bytes(bytes)))?),
-        5 => Values::Integers(chunks(bytes, cx, |bytes| i32::from(u16::from_le_bytes(bytes)))?),
-        // Beyond 31 bits they are as exact in double precision, but nothing is decoded from them.
-        6 if bytes.iter().skip(3).step_by(4).any(|&byte| byte > 0x7F) => {
-            Values::Reals(chunks(bytes, cx, |bytes| f64::from(u32::from_le_bytes(bytes)))?, false)
+impl<'a> Bytes<'a> {
+    fn of(bytes: &'a [u8], kind: i64) -> Result<Self> {
+        fn chunked<const N: usize>(bytes: &[u8]) -> Result<&[[u8; N]]> {
+            match bytes.as_chunks::<N>() {
+                (chunks, []) => Ok(chunks),
+                _ => Err(Error::malformed(format!("expected values of {N} bytes, found {} bytes", bytes.len()))),
+            }
         }
-        6 => Values::Integers(chunks(bytes, cx, i32::from_le_bytes)?),
-        32 => Values::Reals(chunks(bytes, cx, |bytes| f64::from(f32::from_le_bytes(bytes)))?, true),
-        33 => Values::Reals(chunks(bytes, cx, f64::from_le_bytes)?, false),
-        other => return Err(Error::malformed(format!("expected a type of 1 to 6, 32 or 33, found {other}"))),
-    })
+        Ok(match kind {
+            1 => Self::I8(chunked(bytes)?),
+            2 => Self::I16(chunked(bytes)?),
+            3 => Self::I32(chunked(bytes)?),
+            4 => Self::U8(chunked(bytes)?),
+            5 => Self::U16(chunked(bytes)?),
+            6 if bytes.iter().skip(3).step_by(4).any(|&byte| byte > 0x7F) => Self::U32(chunked(bytes)?),
+            6 => Self::I32(chunked(bytes)?),
+            32 => Self::F32(chunked(bytes)?),
+            33 => Self::F64(chunked(bytes)?),
+            other => return Err(Error::malformed(format!("expected a type of 1 to 6, 32 or 33, found {other}"))),
+        })
+    }
+
+    /// Adds the next `count` integers, or fewer and the end.
+    fn integers(&mut self, count: usize, out: &mut Vec<i32>) {
+        match self {
+            Self::I8(rest) => out.extend(front(rest, count).iter().map(|it| i32::from(i8::from_le_bytes(*it)))),
+            Self::I16(rest) => out.extend(front(rest, count).iter().map(|it| i32::from(i16::from_le_bytes(*it)))),
+            Self::I32(rest) => out.extend(front(rest, count).iter().map(|it| i32::from_le_bytes(*it))),
+            Self::U8(rest) => out.extend(front(rest, count).iter().map(|it| i32::from(u8::from_le_bytes(*it)))),
+            Self::U16(rest) => out.extend(front(rest, count).iter().map(|it| i32::from(u16::from_le_bytes(*it)))),
+            // Of numbers nothing is decoded.
+            Self::U32(_) | Self::F32(_) | Self::F64(_) => {}
+        }
+    }
+
+    /// The next `count` numbers, or fewer and the end.
+    fn reals(&mut self, count: usize) -> Values {
+        let values = match self {
+            Self::U32(rest) => front(rest, count).iter().map(|it| f64::from(u32::from_le_bytes(*it))).collect(),
+            Self::F32(rest) => front(rest, count).iter().map(|it| f64::from(f32::from_le_bytes(*it))).collect(),
+            Self::F64(rest) => front(rest, count).iter().map(|it| f64::from_le_bytes(*it)).collect(),
+            _ => Vec::new(),
+        };
+        Values::Reals(values, matches!(self, Self::F32(_)))
+    }
 }
 
-/// A value is the sum of the packed ones up to the first that is no end of their range.
-fn unpack<T: Copy>(packed: &[T], integer: impl Fn(T) -> i32, encoding: &Value<'_>, cx: &Context) -> Result<Vec<i32>> {
-    let (bytes, count) = (whole(encoding, "byteCount")?, whole(encoding, "srcSize")?);
+/// Takes up to `count` elements off the front.
+fn front<'a, T>(rest: &mut &'a [T], count: usize) -> &'a [T] {
+    rest.split_off(..count.min(rest.len())).unwrap_or_default()
+}
+
+/// Adds the next `count` values that the last of the steps makes, or fewer and the end.
+fn take(bytes: &mut Bytes<'_>, steps: &mut [Step], count: usize, out: &mut Vec<i32>) -> Result<()> {
+    let Some((step, below)) = steps.split_last_mut() else {
+        bytes.integers(count, out);
+        return Ok(());
+    };
+    let end = out.len() + count;
+    if let Kind::Delta { sum } = &mut step.kind {
+        let from = out.len();
+        take(bytes, below, count, out)?;
+        for value in &mut out[from..] {
+            *sum = sum.wrapping_add(*value);
+            *value = *sum;
+        }
+        return Ok(());
+    }
+    loop {
+        step.give(end, out)?;
+        if out.len() == end {
+            return Ok(());
+        }
+        step.taken.clear();
+        step.used = 0;
+        take(bytes, below, BLOCK, &mut step.taken)?;
+        if step.taken.is_empty() {
+            return step.ended();
+        }
+    }
+}
+
+impl Step {
+    /// Fills `out` up to `end`, as far as what it has taken goes.
+    fn give(&mut self, end: usize, out: &mut Vec<i32>) -> Result<()> {
+        let before = out.len();
+        match &mut self.kind {
+            Kind::Packing { upper, lower, sum } => {
+                let (upper, lower) = (*upper, *lower);
+                let rest = &self.taken[self.used..];
+                let plain = &rest[..rest.len().min(end - before)];
+                if sum.is_none() && plain.iter().fold(true, |plain, &it| plain & (it != upper) & (it != lower)) {
+                    out.extend_from_slice(plain);
+                    self.used += plain.len();
+                } else {
+                    let mut values = rest.iter();
+                    while out.len() < end
+                        && let Some(&value) = values.next()
+                    {
+                        let whole = sum.take().map_or(value, |sum| sum.wrapping_add(value));
+                        if value == upper || value == lower {
+                            *sum = Some(whole);
+                        } else {
+                            out.push(whole);
+                        }
+                    }
+                    self.used = self.taken.len() - values.len();
+                }
+                let given = out.len() - before;
+                self.left =
+                    self.left.checked_sub(given).ok_or_else(|| self.differing(self.count - self.left + given))?;
+            }
+            Kind::Runs { value, times } => {
+                while out.len() < end {
+                    if *times == 0 {
+                        let [first, second, ..] = self.taken[self.used..] else { break };
+                        *value = first;
+                        *times = usize::try_from(second).ok().filter(|&times| times <= self.left).ok_or_else(|| {
+                            Error::malformed(format!("expected a run of at most {} values, found {second}", self.left))
+                        })?;
+                        self.left -= *times;
+                        self.used += 2;
+                    }
+                    let now = (*times).min(end - out.len());
+                    out.resize(out.len() + now, *value);
+                    *times -= now;
+                }
+                if out.len() < end && self.used < self.taken.len() {
+                    return Err(Error::malformed("expected pairs of a value and a length, found half a pair"));
+                }
+            }
+            Kind::Delta { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// There is nothing more to take: everything must have been given.
+    fn ended(&self) -> Result<()> {
+        match self.kind {
+            Kind::Packing { sum: Some(_), .. } => {
+                Err(Error::malformed("expected the rest of a packed integer, found the end"))
+            }
+            _ if self.left > 0 => Err(self.differing(self.count - self.left)),
+            _ => Ok(()),
+        }
+    }
+
+    fn differing(&self, found: usize) -> Error {
+        Error::malformed(format!("expected {} values by srcSize, found {found}", self.count))
+    }
+}
+
+fn packing(encoding: &Value<'_>) -> Result<Kind> {
+    let bytes = whole(encoding, "byteCount")?;
     let unsigned = matches!(encoding.get("isUnsigned"), Some(Value::Bool(true) | Value::Int(1)));
     let (upper, lower) = match (bytes, unsigned) {
         (1, true) => (0xFF, -1),
@@ -183,88 +418,31 @@ fn unpack<T: Copy>(packed: &[T], integer: impl Fn(T) -> i32, encoding: &Value<'_
         (2, false) => (0x7FFF, -0x8000),
         _ => return Err(Error::malformed(format!("expected packed integers of 1 or 2 bytes, found {bytes}"))),
     };
-    let differing =
-        |found: usize| Error::malformed(format!("expected {count} packed integers by srcSize, found {found}"));
-    let expected = usize::try_from(count).ok().filter(|&count| count <= packed.len());
-    let expected = expected.ok_or_else(|| differing(packed.len()))?;
-    let mut values = room(expected, cx)?;
-    let mut rest = packed.iter().map(|&value| integer(value));
-    while let Some(mut value) = rest.next() {
-        let mut sum = value;
-        while value == upper || value == lower {
-            value = rest.next().ok_or_else(|| differing(values.len()))?;
-            sum = sum.wrapping_add(value);
-        }
-        if values.len() == expected {
-            return Err(differing(expected + 1));
-        }
-        values.push(sum);
-    }
-    if values.len() < expected {
-        return Err(differing(values.len()));
-    }
-    Ok(values)
+    Ok(Kind::Packing { upper, lower, sum: None })
 }
 
-/// Pairs of a value and how often it stands.
-fn run_length(runs: Vec<i32>, count: i64, cx: &Context) -> Result<Vec<i32>> {
-    let (pairs, rest) = runs.as_chunks::<2>();
-    let sum = pairs.iter().try_fold(0_i64, |sum, [_, length]| (*length >= 0).then(|| sum + i64::from(*length)));
-    if !rest.is_empty() || sum != Some(count) {
-        return Err(Error::malformed(format!("expected runs of {count} values by srcSize, found others")));
-    }
-    let count =
-        usize::try_from(count).map_err(|_| Error::malformed("expected a number of values, found a negative one"))?;
-    let mut values = room(count, cx)?;
-    for &[value, length] in pairs {
-        values.resize(values.len() + length as usize, value);
-    }
-    drop_values(runs, cx);
-    Ok(values)
-}
-
-fn reals(values: Vec<i32>, encoding: &Value<'_>, cx: &Context, value: impl Fn(i32) -> f64) -> Result<Values> {
-    let single = whole(encoding, "srcType")? == 32;
-    let mut reals = room(values.len(), cx)?;
+fn reals(integers: &[i32], single: bool, value: impl Fn(f64) -> f64) -> Values {
+    let values = integers.iter().map(|&it| value(f64::from(it)));
     // Single precision is what the writer had: its decimals, rounded once more, are those of the text.
-    reals.extend(values.iter().map(|&it| if single { f64::from(value(it) as f32) } else { value(it) }));
-    drop_values(values, cx);
-    Ok(Values::Reals(reals, single))
+    let values = if single { values.map(|it| f64::from(it as f32)).collect() } else { values.collect() };
+    Values::Reals(values, single)
 }
 
-fn strings(indices: &[u8], encoding: &Value<'_>, cx: &Context) -> Result<Values> {
-    let text = encoding.get("stringData").and_then(Value::bytes);
-    let text = text.ok_or_else(|| missing("stringData", "text", encoding.get("stringData")))?;
-    let offsets = encoding.get("offsets").and_then(Value::bytes);
-    let offsets = offsets.ok_or_else(|| missing("offsets", "bytes", encoding.get("offsets")))?;
-    let integers = |bytes, name| match steps(bytes, list(encoding, name)?, false, cx)? {
-        Values::Integers(values) => Ok(values),
-        _ => Err(Error::malformed(format!("expected integers by {name}, found others"))),
-    };
-    let offsets = integers(offsets, "offsetEncoding")?;
-    let mut texts = room(offsets.len().saturating_sub(1), cx)?;
-    for pair in offsets.windows(2) {
-        let range = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
-        let part = range.and_then(|(from, to)| text.get(from..to)).ok_or_else(|| {
-            Error::malformed(format!(
-                "expected offsets into {} bytes of text, found {} to {}",
-                text.len(),
-                pair[0],
-                pair[1]
-            ))
-        })?;
-        cx.limits().check("string_bytes", part.len() as u64)?;
-        // Offsets may go over the same text again and again.
-        if part.len() > 23 {
-            cx.budget().take(part.len() as u64 + 16)?;
+fn name<'a>(encoding: &Value<'a>) -> Result<&'a str> {
+    encoding.get("kind").and_then(Value::text).ok_or_else(|| missing("kind", "text", encoding.get("kind")))
+}
+
+/// The error of an encoding that does not decode what is there.
+fn unexpected(name: &str) -> Error {
+    match name {
+        "ByteArray" | "StringArray" => {
+            Error::malformed(format!("expected {name} as the encoding that makes the bytes, found it elsewhere"))
         }
-        texts.push(word(part));
+        "IntegerPacking" | "RunLength" | "Delta" | "FixedPoint" | "IntervalQuantization" => {
+            Error::malformed(format!("expected integers to decode by {name}, found something else"))
+        }
+        other => Error::unsupported(format!("expected an encoding of BinaryCIF 0.3, found {other:?}")),
     }
-    let indices = integers(indices, "dataEncoding")?;
-    if let Some(bad) = indices.iter().find(|&&index| index < -1 || i64::from(index) >= texts.len() as i64) {
-        return Err(Error::malformed(format!("expected an index of {} texts, found {bad}", texts.len())));
-    }
-    Ok(Values::Texts(texts, indices))
 }
 
 fn list<'v, 'a>(map: &'v Value<'a>, name: &str) -> Result<&'v [Value<'a>]> {

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source, SourceBytes};
 use smol_str::{SmolStr, ToSmolStr as _};
 
-use super::decode::{Values, decode, missing};
+use super::decode::{Element, Values, missing};
 use crate::cif::block::{self, Block, is_kept};
 use crate::cif::table::{Table, measured};
 use crate::mmcif::atoms::{Build, Step};
@@ -31,7 +31,7 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         if self.queue.is_empty() && self.blocks.is_none_or(|blocks| self.next < blocks) {
             self.read(bytes)?;
         }
@@ -124,7 +124,8 @@ fn read_category(block: &mut Block, name: String, category: &Value<'_>, cx: &Con
     let mut decoded = Vec::new();
     let taken = cx.budget().taken();
     for (item, column) in &columns {
-        decoded.push(Column::read(column, rows, cx).map_err(|error| inside(error, item))?);
+        let column = Encoded::of(column, rows, cx).and_then(|column| column.all(cx));
+        decoded.push(column.map_err(|error| inside(error, item))?);
     }
     let scratch = cx.budget().taken() - taken;
     let mut table = Table { items, rows: Vec::new() };
@@ -141,30 +142,35 @@ fn read_category(block: &mut Block, name: String, category: &Value<'_>, cx: &Con
 
 /// Rows of macromolecular atoms.
 fn atoms(block: &mut Block, rows: usize, columns: &[(String, &Value<'_>)], cx: &Context) -> Result<()> {
+    cx.limits().check("elements", rows as u64)?;
     let taken = cx.budget().taken();
-    let mut sites = Sites { columns: [const { None }; READ.len()], continues: Vec::new() };
+    let mut encoded = Vec::new();
     let place = |name: &str| columns.iter().find(|(item, _)| item == name);
     let axes = ["fract_x", "fract_y", "fract_z"];
     block.is_fractional = READ[X..X + 3].iter().any(|item| place(item).is_none());
-    for (item, name) in READ.iter().enumerate() {
+    for (item, name) in READ.into_iter().enumerate() {
         let name = if block.is_fractional && (X..X + 3).contains(&item) { axes[item - X] } else { name };
-        let Some((_, column)) = place(name) else { continue };
-        let column = Column::read(column, rows, cx).map_err(|error| inside(error, name))?;
-        sites.columns[item] = Some(if NUMBERS.contains(&item) { column } else { column.into_text(cx)? });
+        match place(name) {
+            Some((_, column)) => {
+                encoded.push((item, name, Encoded::of(column, rows, cx).map_err(|error| inside(error, name))?));
+            }
+            None if (X..X + 3).contains(&item) => {
+                return Err(Error::unsupported("expected the columns Cartn_x, Cartn_y and Cartn_z, found fewer"));
+            }
+            None => {}
+        }
     }
-    if sites.columns[X..X + 3].iter().any(Option::is_none) {
-        return Err(Error::unsupported("expected the columns Cartn_x, Cartn_y and Cartn_z, found fewer"));
-    }
-    sites.compare(rows, cx)?;
     let scratch = cx.budget().taken() - taken;
+    let mut window = Window { encoded, blocks: VecDeque::new(), first: 0 };
     let mut build = Build::default();
     let (mut row, mut start) = (0, 0);
     loop {
         let step = if row < rows {
-            if row % 16_384 == 0 {
-                cx.checkpoint()?;
+            if row % BLOCK == 0 {
+                // Only a model behind the first may be gone through again.
+                window.reach(row, if build.is_first() { row } else { start }, cx)?;
             }
-            build.add(&Site { sites: &sites, row }, 0, cx)?
+            build.add(&window.site(row), 0, cx)?
         } else if build.close(cx) {
             break;
         } else {
@@ -183,11 +189,75 @@ fn atoms(block: &mut Block, rows: usize, columns: &[(String, &Value<'_>)], cx: &
         row += 1;
     }
     block.builds.push(build);
+    window.end(cx)?;
     cx.budget().give_back(scratch);
     Ok(())
 }
 
-/// A column of values, with the mask that says which are none.
+/// A column of values as it is encoded, with the mask that says which are none.
+struct Encoded<'a> {
+    data: Element<'a>,
+    mask: Option<Element<'a>>,
+    /// How many values there should be, and how many were decoded.
+    rows: usize,
+    row: usize,
+}
+
+impl<'a> Encoded<'a> {
+    fn of(column: &Value<'a>, rows: usize, cx: &Context) -> Result<Self> {
+        let data = column.get("data").ok_or_else(|| missing("data", "a map", None))?;
+        let mask = column.get("mask").filter(|mask| **mask != Value::Nil);
+        let mask = mask.map(|mask| Element::of(mask, cx)).transpose()?;
+        Ok(Self { data: Element::of(data, cx)?, mask, rows, row: 0 })
+    }
+
+    /// The values of the next block.
+    fn next(&mut self) -> Result<Column> {
+        let count = BLOCK.min(self.rows - self.row);
+        let values = self.data.next(count)?;
+        let mask = self.mask.as_mut().map(|mask| mask.next(count)).transpose()?;
+        self.column(values, mask, count)
+    }
+
+    /// All values.
+    fn all(mut self, cx: &Context) -> Result<Column> {
+        let values = self.data.all(cx)?;
+        let mask = self.mask.as_mut().map(|mask| mask.all(cx)).transpose()?;
+        self.column(values, mask, self.rows)
+    }
+
+    /// `count` values, behind those before.
+    fn column(&mut self, values: Values, mask: Option<Values>, count: usize) -> Result<Column> {
+        if values.len() != count {
+            return Err(self.wrong("values", values.len()));
+        }
+        let mask = match mask {
+            None => None,
+            Some(Values::Integers(mask)) if mask.len() == count => Some(mask),
+            Some(other) => return Err(self.wrong("integers of a mask", other.len())),
+        };
+        self.row += count;
+        Ok(Column { values, mask: mask.filter(|mask| mask.iter().any(|&value| value != 0)) })
+    }
+
+    /// Holds it to have no values behind the last row.
+    fn end(&mut self) -> Result<()> {
+        let more = self.data.next(1)?.len();
+        if more > 0 {
+            return Err(self.wrong("values", more));
+        }
+        match self.mask.as_mut().map_or(Ok(0), |mask| mask.next(1).map(|more| more.len()))? {
+            0 => Ok(()),
+            more => Err(self.wrong("integers of a mask", more)),
+        }
+    }
+
+    fn wrong(&self, what: &str, found: usize) -> Error {
+        Error::malformed(format!("expected {} {what}, found {} or more", self.rows, self.row + found))
+    }
+}
+
+/// Values of a column, with the mask that says which are none.
 struct Column {
     values: Values,
     /// 1 for `.`, 2 for `?`.
@@ -195,23 +265,6 @@ struct Column {
 }
 
 impl Column {
-    fn read(column: &Value<'_>, rows: usize, cx: &Context) -> Result<Self> {
-        let data = column.get("data").ok_or_else(|| missing("data", "a map", None))?;
-        let values = decode(data, cx)?;
-        let wrong = |what: &str, found: usize| Error::malformed(format!("expected {rows} {what}, found {found}"));
-        if values.len() != rows {
-            return Err(wrong("values", values.len()));
-        }
-        let mask = match column.get("mask") {
-            None | Some(Value::Nil) => None,
-            Some(mask) => match decode(mask, cx)? {
-                Values::Integers(mask) if mask.len() == rows => Some(mask),
-                other => return Err(wrong("integers of a mask", other.len())),
-            },
-        };
-        Ok(Self { values, mask: mask.filter(|mask| mask.iter().any(|&value| value != 0)) })
-    }
-
     /// 0 where a value is given.
     fn masked(&self, row: usize) -> i32 {
         self.mask.as_ref().map_or(0, |mask| mask[row])
@@ -231,43 +284,90 @@ impl Column {
     }
 
     /// Numbers as texts: one a run of the same.
-    fn into_text(self, cx: &Context) -> Result<Self> {
+    fn into_text(self) -> Self {
         let values = match self.values {
-            Values::Integers(values) => by_runs(&values, |value| value.to_smolstr(), cx)?,
-            Values::Reals(values, _) => by_runs(&values, |value| value.to_smolstr(), cx)?,
+            Values::Integers(values) => by_runs(&values, |value| value.to_smolstr()),
+            Values::Reals(values, _) => by_runs(&values, |value| value.to_smolstr()),
             texts @ Values::Texts(..) => texts,
         };
-        Ok(Self { values, mask: self.mask })
+        Self { values, mask: self.mask }
     }
 }
 
-fn by_runs<T: PartialEq>(values: &[T], shown: impl Fn(&T) -> SmolStr, cx: &Context) -> Result<Values> {
-    cx.budget().take(values.len() as u64 * size_of::<i32>() as u64)?;
+fn by_runs<T: PartialEq>(values: &[T], shown: impl Fn(&T) -> SmolStr) -> Values {
     let (mut texts, mut indices) = (Vec::new(), Vec::with_capacity(values.len()));
     for (row, value) in values.iter().enumerate() {
         if row == 0 || values[row - 1] != *value {
-            cx.budget().take(size_of::<SmolStr>() as u64)?;
             texts.push(shown(value));
         }
         indices.push(texts.len() as i32 - 1);
     }
-    Ok(Values::Texts(texts, indices))
+    Values::Texts(texts.into(), indices)
 }
 
-/// The columns of atoms, by the items of [`READ`].
+/// Rows that are decoded at once.
+const BLOCK: usize = 4096;
+/// Bytes of memory that a value of them takes with its mask, at most.
+const VALUE_BYTES: usize = size_of::<SmolStr>() + 2 * size_of::<i32>();
+
+/// Rows of atoms as they come to hand.
+struct Window<'a> {
+    /// Columns, by the items of [`READ`], with their names.
+    encoded: Vec<(usize, &'static str, Encoded<'a>)>,
+    blocks: VecDeque<Sites>,
+    /// Row that the first block begins with.
+    first: usize,
+}
+
+impl Window<'_> {
+    /// Brings the block that begins with `row` to hand, and lets go of those before the one of `needed`.
+    fn reach(&mut self, row: usize, needed: usize, cx: &Context) -> Result<()> {
+        cx.checkpoint()?;
+        let memory = (self.encoded.len() * BLOCK * VALUE_BYTES) as u64;
+        while self.first + BLOCK <= needed && self.blocks.pop_front().is_some() {
+            cx.budget().give_back(memory);
+            self.first += BLOCK;
+        }
+        if row < self.first + self.blocks.len() * BLOCK {
+            return Ok(());
+        }
+        cx.budget().take(memory)?;
+        let mut columns = [const { None }; READ.len()];
+        for (item, name, encoded) in &mut self.encoded {
+            let column = encoded.next().map_err(|error| inside(error, name))?;
+            columns[*item] = Some(if NUMBERS.contains(item) { column } else { column.into_text() });
+        }
+        self.blocks.push_back(Sites::of(columns));
+        Ok(())
+    }
+
+    fn site(&self, row: usize) -> Site<'_> {
+        let row = row - self.first;
+        Site { sites: &self.blocks[row / BLOCK], row: row % BLOCK }
+    }
+
+    /// Holds all columns to end with the last row.
+    fn end(mut self, cx: &Context) -> Result<()> {
+        self.encoded
+            .iter_mut()
+            .try_for_each(|(_, name, encoded)| encoded.end().map_err(|error| inside(error, name)))?;
+        cx.budget().give_back((self.blocks.len() * self.encoded.len() * BLOCK * VALUE_BYTES) as u64);
+        Ok(())
+    }
+}
+
+/// The columns of a block of atoms, by the items of [`READ`].
 struct Sites {
     columns: [Option<Column>; READ.len()],
-    /// Whether each row is of the same residue as the row before.
+    /// Whether each row is known to be of the same residue as the row before.
     continues: Vec<bool>,
 }
 
 impl Sites {
-    /// Finds out which rows continue a residue.
-    fn compare(&mut self, rows: usize, cx: &Context) -> Result<()> {
-        cx.budget().take(rows as u64)?;
-        let mut continues = vec![true; rows];
+    fn of(columns: [Option<Column>; READ.len()]) -> Self {
+        let mut continues = vec![true; BLOCK];
         continues[0] = false;
-        for column in PLACE.iter().filter_map(|&item| self.columns[item].as_ref()) {
+        for column in PLACE.iter().filter_map(|&item| columns[item].as_ref()) {
             let mut mark = |values: &[i32]| {
                 for (flag, pair) in continues[1..].iter_mut().zip(values.windows(2)) {
                     *flag &= pair[0] == pair[1];
@@ -280,8 +380,7 @@ impl Sites {
                 mark(mask);
             }
         }
-        self.continues = continues;
-        Ok(())
+        Self { columns, continues }
     }
 }
 

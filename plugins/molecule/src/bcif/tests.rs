@@ -1,6 +1,6 @@
 use mediary_core::{Context, ErrorKind, Limits, MediaRecord, Output, Registry, WriteOptions};
 
-use super::decode::{Values, decode};
+use super::decode::{Element, Values};
 use super::{encode, pack::Packer};
 use crate::msgpack::Decoder;
 use crate::testing::molecule;
@@ -64,7 +64,7 @@ fn integers(values: &[i64]) -> Vec<u8> {
 
 fn decoded(bytes: &[u8]) -> mediary_core::Result<Values> {
     let cx = Context::new("bcif");
-    decode(&Decoder::new(bytes, &cx).value()?, &cx)
+    Element::of(&Decoder::new(bytes, &cx).value()?, &cx)?.all(&cx)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source, SourceBytes};
 
 use super::block::{self, Block, is_kept};
 use super::table::{Table, split};
@@ -32,10 +32,10 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         while self.queue.is_empty() {
             let tokens = self.tokens.unwrap_or_else(|| Tokens::new(bytes));
-            let mut text = Text { bytes, cx: self.cx.clone(), tokens, block: Block::default() };
+            let mut text = Text { bytes, source: bytes, cx: self.cx.clone(), tokens, block: Block::default() };
             let read = text.read()?;
             self.tokens = Some(text.tokens);
             self.seen = self.seen.or(text.block.seen);
@@ -66,6 +66,10 @@ impl Parse for Reader {
         self.queue.is_empty() && tokens.clone().next(bytes).is_ok_and(|token| token.is_none())
     }
 
+    fn passed(&self) -> usize {
+        self.tokens.map_or(0, |tokens| tokens.at)
+    }
+
     fn none(&self) -> Error {
         block::none(self.seen)
     }
@@ -74,6 +78,7 @@ impl Parse for Reader {
 /// A place in a text, and the block that is read there.
 struct Text<'b> {
     bytes: &'b [u8],
+    source: &'b SourceBytes,
     cx: Context,
     tokens: Tokens,
     block: Block,
@@ -253,6 +258,7 @@ impl Text<'_> {
             rows += 1;
             if rows.is_multiple_of(16_384) {
                 self.cx.checkpoint()?;
+                self.source.pass(before.at);
             }
             let step = if values.len() < width {
                 if build.close(&self.cx) {

@@ -15,7 +15,8 @@
 //! Consecutive frames of the same atoms are the models of one record, other frames are records of their own. Elements are taken
 //! from the names of atoms and residues: the format states none. Everything is turned into Å.
 //!
-//! Written: as many decimals as the positions need, from three to six, see the option `decimals`; names of up to five letters.
+//! Written: as many decimals as the positions need, from three to six, see the option `decimals`; names of up to five letters,
+//! `UNL` for residues without one.
 //! Lost, as losses: chains, insertion codes, bonds, charges, the space group, and every other column.
 //!
 //! Strictness: default and strict take a line that is no atom, a count that is none and a cut frame as errors; lenient keeps

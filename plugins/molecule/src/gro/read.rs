@@ -2,7 +2,7 @@
 
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Cell, Chain, Element, Model, Residue};
-use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source, SourceBytes};
 
 use crate::cell;
 use crate::frames;
@@ -46,7 +46,7 @@ struct Frame {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         let first = match self.next.take() {
             Some(frame) => Some(frame),
             None => self.frame(bytes)?,

@@ -75,6 +75,7 @@ fn deviations_and_broken_frames() {
         (frame(&[atom, moving], "1 1 1\n"), "gro.velocity"),
         (frame(&[moving, atom], "1 1 1\n"), "gro.velocity"),
         (frame(&[atom], ""), "gro.no-box"),
+        (String::from_utf8(data("gro/malformed/title-of-bzip2.gro")).unwrap(), "gro.no-box"),
         (frame(&[atom], "1 x 1\n"), "gro.box"),
         (frame(&[atom], "1 1 1"), "gro.no-last-newline"),
         (frame(&[atom], "1 1 1 0 0.5 0 0 0 0\n"), "gro.box-orientation"),
@@ -148,6 +149,16 @@ fn as_many_decimals_are_written_as_needed() {
         assert_eq!(lost, decimals == "3", "{decimals}: {:?}", record.loss);
         record.loss.clear();
     }
+}
+
+/// ParmEd 4.3.1 takes a file with blanks there for no GRO.
+#[test]
+fn residues_without_a_name_get_one() {
+    let mut record = read(b"1\n\nO 0 0 0\n", "xyz").unwrap().remove(0);
+    let mut out = Output::memory();
+    Registry::builtin().write(&mut record, "gro", &mut out, &WriteOptions::default()).unwrap();
+    let text = String::from_utf8(out.finish().unwrap().bytes).unwrap();
+    assert_eq!(text.lines().nth(2), Some("    1UNL      O    1   0.000   0.000   0.000"));
 }
 
 /// Columns are bytes: a letter of several would shift the numbers behind it.

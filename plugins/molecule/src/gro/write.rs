@@ -60,7 +60,9 @@ fn frame(molecule: &Molecule, model: &Model, decimals: usize, out: &mut Output, 
             "" => atoms.elements[index].symbol(),
             name => name,
         };
-        let (name, group) = (ascii(name).replace(' ', "_"), ascii(&residue.name).replace(' ', "_"));
+        // Others take blank columns for those of another format.
+        let group = if residue.name.is_empty() { "UNL" } else { residue.name.as_str() };
+        let (name, group) = (ascii(name).replace(' ', "_"), ascii(group).replace(' ', "_"));
         // A number that is not stated is that of the residue in the file.
         let number = residue.number.map_or(i64::from(atoms.residues[index]) + 1, i64::from);
         let number = if (-9999..100_000).contains(&number) { number } else { number.rem_euclid(100_000) };

@@ -9,6 +9,7 @@ use mediary_core::{Context, Result};
 use smol_str::SmolStr;
 
 use super::row::*;
+use crate::columns::sparse;
 use crate::elements::{by_symbol, isotope};
 use crate::models::{Growth, MODEL_BYTES, POSITION_BYTES};
 use crate::text::{Findings, integer, word};
@@ -59,6 +60,11 @@ pub(crate) enum Step {
 impl Build {
     pub(crate) fn is_empty(&self) -> bool {
         self.molecule.atoms.is_empty()
+    }
+
+    /// Whether no model behind the first is being read, whose rows may be gone through again.
+    pub(crate) fn is_first(&self) -> bool {
+        self.later.is_none()
     }
 
     /// Adds an atom. On [`Step::Here`] and [`Step::Back`] nothing was taken, and nothing more can be.
@@ -305,17 +311,6 @@ fn same_residue(last: &[SmolStr; 6], row: &impl Row) -> bool {
 /// A whole number of a small type.
 fn small<T: TryFrom<i64>>(row: &impl Row, item: usize) -> Option<T> {
     row.integer(item).and_then(|number| T::try_from(number).ok())
-}
-
-/// Adds to a column that is not there as long as it has defaults only. `count` values stand before.
-fn sparse<T: Clone + Default + PartialEq>(column: &mut Vec<T>, count: usize, value: T) {
-    if column.is_empty() {
-        if value == T::default() {
-            return;
-        }
-        *column = vec![T::default(); count];
-    }
-    column.push(value);
 }
 
 pub(crate) fn first_char(text: &[u8]) -> Option<char> {

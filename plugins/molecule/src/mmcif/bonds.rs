@@ -1,8 +1,7 @@
 //! Bonds: of components, `_struct_conn`, then residue templates and distances.
 
-use std::collections::HashMap;
+use std::collections::hash_map::{Entry as Slot, HashMap};
 
-use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{BondOrder, BondSource};
 use mediary_core::{Context, Result};
 
@@ -10,7 +9,7 @@ use super::atoms::Build;
 use super::places::Places;
 use crate::bonds::{BondList, by_distance, compatible};
 use crate::cif::table::{Table, Tables};
-use crate::template::{self, Members};
+use crate::template::{self, Members, Named};
 use crate::text::Findings;
 
 /// What bonds are found by.
@@ -46,18 +45,11 @@ impl Links<'_> {
             if residue % 1024 == 0 {
                 cx.checkpoint()?;
             }
-            let mut own: Vec<(&str, u32)> =
-                members.of(residue).iter().map(|&atom| (self.build.label(atom).as_str(), atom)).collect();
-            own.sort_unstable();
-            let named = |name: &str| {
-                let from = own.partition_point(|&(known, _)| known < name);
-                let to = own.partition_point(|&(known, _)| known <= name);
-                &own[from..to]
-            };
+            let named = self.named(residue, &members);
             for &(first, second, order, aromatic) in parts {
-                let (first, second) = (named(first), named(second));
-                cx.budget().take((first.len() * second.len()) as u64 * BOND_BYTES)?;
-                for (&(_, a), &(_, b)) in first.iter().flat_map(|a| second.iter().map(move |b| (a, b))) {
+                let (first, second) = (named.find(first, None), named.find(second, None));
+                cx.budget().take((first.clone().count() * second.clone().count()) as u64 * BOND_BYTES)?;
+                for (a, b) in first.flat_map(|a| second.clone().map(move |b| (a, b))) {
                     if compatible(&molecule.atoms, a, b) {
                         bonds.add(a, b, order, aromatic, BondSource::File);
                     }
@@ -66,7 +58,7 @@ impl Links<'_> {
         }
         let before = bonds.len();
         if let Some(table) = tables.get("struct_conn") {
-            self.connections(molecule, table, &members, findings, &mut bonds);
+            self.connections(table, &members, findings, &mut bonds, cx)?;
         }
         bonds.charge(before, cx)?;
         let wanted = cx.options().text("bonds");
@@ -84,14 +76,22 @@ impl Links<'_> {
         Ok(bonds.finish())
     }
 
+    /// The atoms of a residue by what the file calls them.
+    fn named(&self, residue: usize, members: &Members) -> Named<'_> {
+        Named::of(members.of(residue), &self.build.molecule.atoms, |atom| self.build.label(atom).as_str())
+    }
+
     fn connections(
         &self,
-        molecule: &Molecule,
         table: &Table,
         members: &Members,
         findings: &mut Findings,
         bonds: &mut BondList,
-    ) {
+        cx: &Context,
+    ) -> Result<()> {
+        let molecule = &self.build.molecule;
+        // Sorted once a residue: hostile files name the atoms of a huge one again and again.
+        let mut known: HashMap<usize, Named<'_>> = HashMap::new();
         let kind = table.item("conn_type_id");
         let order = table.item("pdbx_value_order");
         let aromatic = table.item("mediary_aromatic_flag");
@@ -111,19 +111,23 @@ impl Links<'_> {
                 findings.note("symmetry-bond", 0, || "a bond to a symmetry mate is set aside".into());
                 continue;
             }
-            let atoms = ends.each_ref().map(|([asym, component, sequence, name, author, _], alt, insertion)| {
+            let mut atoms = [Vec::new(), Vec::new()];
+            for (atoms, end) in atoms.iter_mut().zip(&ends) {
+                let ([asym, component, sequence, name, author, _], alt, insertion) = end;
                 let place = (asym(row), component(row), sequence(row), author(row), insertion(row));
                 let residue = self.places.find(place.0, place.1, place.2, place.3, place.4);
-                let own = residue.map_or(&[][..], |residue| members.of(residue as usize));
-                let label = alt(row).chars().next();
-                let fits = |&&atom: &&u32| {
-                    let known = molecule.atoms.altlocs.get(atom as usize).copied().unwrap_or('\0');
-                    *self.build.label(atom) == name(row)
-                        && (label.is_none_or(|label| label == known)
-                            && (!self.complete || label.is_some() || known == '\0'))
+                let Some(residue) = residue.map(|residue| residue as usize) else { continue };
+                let named = match known.entry(residue) {
+                    Slot::Occupied(slot) => slot.into_mut(),
+                    Slot::Vacant(slot) => {
+                        cx.budget().take(members.of(residue).len() as u64 * NAMED_BYTES)?;
+                        slot.insert(self.named(residue, members))
+                    }
                 };
-                own.iter().filter(fits).take(8).copied().collect::<Vec<_>>()
-            });
+                // Our own files name every location: none is none, not any.
+                let label = alt(row).chars().next().or(self.complete.then_some('\0'));
+                atoms.extend(named.find(name(row), label).take(8));
+            }
             if atoms.iter().any(Vec::is_empty) {
                 findings.note("connection", 0, || "a connection joins atoms that are not there".into());
             }
@@ -138,8 +142,12 @@ impl Links<'_> {
                 }
             }
         }
+        Ok(())
     }
 }
+
+/// Bytes that an atom takes in [`Named`].
+const NAMED_BYTES: u64 = 32;
 
 /// Bytes of a bond in memory.
 pub(super) const BOND_BYTES: u64 = size_of::<mediary_core::record::molecule::Bond>() as u64;

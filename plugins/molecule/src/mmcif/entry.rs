@@ -176,13 +176,12 @@ fn properties(molecule: &Molecule, tables: &Tables, complete: bool) -> Map<Strin
         let (id, kind) = (table.item("id"), table.item("type"));
         table.rows.iter().map(|row| (id(row), kind(row))).collect()
     });
+    let kind = |entity: &str| types.get(entity).filter(|_| !entity.is_empty());
+    let no_polymer = |kind: &&str| matches!(*kind, "non-polymer" | "branched");
+    let by_chain: Vec<_> = molecule.chains.iter().map(|chain| kind(&chain.entity).map(no_polymer)).collect();
     let is_ligand = |residue: usize| {
         let residue = &molecule.residues[residue];
-        let entity = molecule.chains[residue.chain as usize].entity.as_str();
-        match types.get(entity).filter(|_| !entity.is_empty()) {
-            Some(kind) => matches!(*kind, "non-polymer" | "branched"),
-            None => residue.hetero,
-        }
+        by_chain[residue.chain as usize].unwrap_or(residue.hetero)
     };
     if let Some(ligands) = contents::ligands(molecule, is_ligand) {
         properties.insert("ligands".into(), ligands);

@@ -336,4 +336,7 @@ fn models_of_odd_names_are_one_record() {
         let found = molecule(&records[0]);
         assert_eq!((records.len(), found.residues.len(), found.models.len()), (1, 1, 2), "{name:?}");
     }
+    let records = read(&data("mmcif/malformed/odd-names.cif"), "mmcif").unwrap();
+    let found = molecule(&records[0]);
+    assert_eq!((records.len(), found.atoms.len(), found.models.len()), (1, 4, 2));
 }

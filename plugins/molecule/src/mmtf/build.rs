@@ -5,6 +5,7 @@ use std::ops::Range;
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{BondOrder, BondSource, Chain, Model, Residue, SecondaryStructure};
 use mediary_core::{Context, MediaRecord, Result};
+use smol_str::SmolStr;
 
 use super::read::Structure;
 use crate::bonds::BondList;
@@ -22,6 +23,9 @@ pub(super) struct Build {
     all: Structure,
     models: Vec<Span>,
     next: usize,
+    /// Whether any group has isotopes, or charges.
+    isotopic: bool,
+    charged: bool,
 }
 
 /// What belongs to a model.
@@ -46,7 +50,9 @@ impl Build {
             (chain, group, atom) = (chains.end, groups.end, atoms.end);
             models.push(Span { chains, groups, atoms });
         }
-        Ok(Self { all, models, next: 0 })
+        let isotopic = all.types.iter().any(|kind| kind.isotopes.iter().any(|&isotope| isotope != 0));
+        let charged = all.types.iter().any(|kind| kind.charges.iter().any(|&charge| charge != 0));
+        Ok(Self { all, models, next: 0, isotopic, charged })
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -184,8 +190,8 @@ impl Build {
         molecule.atoms.elements.reserve_exact(count);
         molecule.atoms.names.reserve_exact(count);
         molecule.atoms.residues.reserve_exact(count);
-        molecule.atoms.isotopes.reserve_exact(count);
-        molecule.atoms.formal_charges.reserve_exact(count);
+        molecule.atoms.isotopes.reserve_exact(if self.isotopic { count } else { 0 });
+        molecule.atoms.formal_charges.reserve_exact(if self.charged { count } else { 0 });
         let mut bonds = BondList::default();
         bonds.reserve(within as usize + self.between(span).len());
         let (mut group, mut numbers) = (span.groups.start, [0_u32; 2]);
@@ -242,19 +248,15 @@ impl Build {
         let all = &self.all;
         let kind = &all.types[all.group_types[group] as usize];
         let residue = molecule.residues.len() as u32;
-        // What links into a polymer, where no entity says it.
-        let component = || {
-            let component = kind.component.to_ascii_uppercase();
-            component.contains("LINKING") || component.contains("TERMINUS") || component.contains("PEPTIDE")
-        };
         let sequence = all.sequence.get(group).copied().filter(|&index| index >= 0);
         molecule.residues.push(Residue {
             name: kind.name.clone(),
             number: all.group_numbers.get(group).copied(),
             insertion: all.insertions.get(group).copied().filter(|&code| code != '\0'),
             label_number: sequence.map(|index| index.saturating_add(1)),
-            segment: "".into(),
-            hetero: !polymer.unwrap_or_else(component),
+            segment: SmolStr::default(),
+            // Where no entity says what its chain is, the component does.
+            hetero: !polymer.unwrap_or(kind.links),
             chain: molecule.chains.len() as u32 - 1,
         });
         let atoms = &mut molecule.atoms;
@@ -262,9 +264,13 @@ impl Build {
         let count = atoms.elements.len() + kind.names.len();
         atoms.names.extend_from_slice(&kind.names);
         atoms.elements.extend_from_slice(&kind.elements);
-        atoms.isotopes.extend_from_slice(&kind.isotopes);
-        atoms.formal_charges.extend_from_slice(&kind.charges);
-        atoms.formal_charges.resize(count, 0);
+        if self.isotopic {
+            atoms.isotopes.extend_from_slice(&kind.isotopes);
+        }
+        if self.charged {
+            atoms.formal_charges.extend_from_slice(&kind.charges);
+            atoms.formal_charges.resize(count, 0);
+        }
         atoms.residues.resize(count, residue);
         for &(a, b, order, resonance) in &kind.bonds {
             bonds.add(first + a, first + b, order_of(order, resonance), false, BondSource::File);

@@ -8,6 +8,8 @@ use crate::text::word;
 
 /// Bytes before the packed values.
 const HEADER: usize = 12;
+/// Integers that are unpacked at once.
+const BLOCK: usize = 4096;
 
 /// A packed column.
 pub(super) struct Column<'a> {
@@ -81,7 +83,7 @@ impl<'a> Column<'a> {
     /// Integers, in order.
     pub(super) fn integers(&self, mut put: impl FnMut(i32)) -> Result<()> {
         match packing(self.codec).filter(|packing| !packing.fixed_point) {
-            Some(packing) => self.unpack(packing, &mut put),
+            Some(packing) => self.unpack(packing, &mut |values| values.iter().for_each(|&value| put(value))),
             None => Err(self.unknown("integers")),
         }
     }
@@ -94,17 +96,12 @@ impl<'a> Column<'a> {
             values.iter().for_each(|value| put(f64::from(f32::from_be_bytes(*value))));
             return Ok(());
         }
-        match packing(self.codec) {
-            Some(packing) if packing.fixed_point => {
-                if self.parameter == 0 {
-                    return Err(self.wrong("expected a divisor, found 0"));
-                }
-                let divisor = f64::from(self.parameter);
-                self.unpack(packing, &mut |value| put(f64::from(value) / divisor))
-            }
-            Some(packing) => self.unpack(packing, &mut |value| put(f64::from(value))),
-            None => Err(self.unknown("numbers")),
+        let Some(packing) = packing(self.codec) else { return Err(self.unknown("numbers")) };
+        if packing.fixed_point && self.parameter == 0 {
+            return Err(self.wrong("expected a divisor, found 0"));
         }
+        let divisor = f64::from(if packing.fixed_point { self.parameter } else { 1 });
+        self.unpack(packing, &mut |values| values.iter().for_each(|&value| put(f64::from(value) / divisor)))
     }
 
     /// Strings, in order.
@@ -132,7 +129,8 @@ impl<'a> Column<'a> {
         Ok(())
     }
 
-    fn unpack(&self, packing: Packing, put: &mut impl FnMut(i32)) -> Result<()> {
+    /// Gives on integers, a block at a time.
+    fn unpack(&self, packing: Packing, put: &mut dyn FnMut(&[i32])) -> Result<()> {
         match packing.width {
             1 => self.unpack_from(packing, self.words(|[byte]: [u8; 1]| i32::from(byte as i8))?, put),
             2 => self.unpack_from(packing, self.words(|bytes| i32::from(i16::from_be_bytes(bytes)))?, put),
@@ -155,17 +153,19 @@ impl<'a> Column<'a> {
         &self,
         packing: Packing,
         mut words: impl ExactSizeIterator<Item = i32>,
-        put: &mut impl FnMut(i32),
+        put: &mut dyn FnMut(&[i32]),
     ) -> Result<()> {
-        let over = || self.wrong("expected values of 32 bits, found longer ones");
+        let mut block = Vec::with_capacity(BLOCK);
         let mut sum = 0_i32;
-        let mut give = |value: i32| {
+        let mut give = |block: &mut Vec<i32>| -> Result<()> {
             if packing.differences {
-                sum = sum.checked_add(value).ok_or_else(over)?;
-                put(sum);
-            } else {
-                put(value);
+                for value in block.iter_mut() {
+                    sum = sum.checked_add(*value).ok_or_else(|| self.too_long())?;
+                    *value = sum;
+                }
             }
+            put(block);
+            block.clear();
             Ok(())
         };
         if packing.runs {
@@ -173,15 +173,21 @@ impl<'a> Column<'a> {
             while let Some(value) = words.next() {
                 let times =
                     words.next().ok_or_else(|| self.wrong("expected pairs, found an odd number of integers"))?;
-                let times = u64::try_from(times)
+                let mut times = u64::try_from(times)
                     .ok()
                     .filter(|&times| times <= left)
                     .ok_or_else(|| self.wrong(format!("expected a run of at most {left} values, found {times}")))?;
                 left -= times;
-                for _ in 0..times {
-                    give(value)?;
+                while times > 0 {
+                    let now = times.min((BLOCK - block.len()) as u64);
+                    block.resize(block.len() + now as usize, value);
+                    times -= now;
+                    if block.len() == BLOCK {
+                        give(&mut block)?;
+                    }
                 }
             }
+            give(&mut block)?;
             return match left {
                 0 => Ok(()),
                 _ => Err(self.wrong(format!("expected {} values, found {}", self.length, self.length - left))),
@@ -189,28 +195,39 @@ impl<'a> Column<'a> {
         }
         if !packing.several {
             self.fits(words.len() as u64, &[])?;
-            return words.try_for_each(give);
+            while words.len() > 0 {
+                block.extend(words.by_ref().take(BLOCK));
+                give(&mut block)?;
+            }
+            return Ok(());
         }
         let (least, most) = if packing.width == 1 { (-128, 127) } else { (-32_768, 32_767) };
         let mut count = 0;
         let mut part: Option<i32> = None;
         for word in words {
-            let value = part.unwrap_or(0).checked_add(word).ok_or_else(over)?;
+            let value = part.take().unwrap_or(0).checked_add(word).ok_or_else(|| self.too_long())?;
             if word == least || word == most {
                 part = Some(value);
                 continue;
             }
-            part = None;
             count += 1;
             if count > self.length {
                 break;
             }
-            give(value)?;
+            block.push(value);
+            if block.len() == BLOCK {
+                give(&mut block)?;
+            }
         }
+        give(&mut block)?;
         match part {
             None => self.fits(count, &[]),
             Some(_) => Err(self.wrong("expected the rest of a value in several parts, found the end")),
         }
+    }
+
+    fn too_long(&self) -> Error {
+        self.wrong("expected values of 32 bits, found longer ones")
     }
 
     /// Its values as JSON, paid from the budget.

@@ -1,13 +1,14 @@
 //! The reader: fields into columns, columns into records.
 
 use mediary_core::record::molecule::{Cell, Element};
-use mediary_core::{Context, Error, ErrorKind, FormatReader, Location, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, ErrorKind, FormatReader, Location, MediaRecord, Result, Source, SourceBytes};
 use serde_json::Map;
 use smol_str::SmolStr;
 
 use super::FIELDS;
 use super::build::Build;
 use super::codec::{Column, decimal, json};
+use crate::columns::Unusual;
 use crate::elements::{by_symbol, isotope};
 use crate::msgpack::{Decoder, Value};
 use crate::records::{Parse, Records};
@@ -26,7 +27,7 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         if self.build.is_none() {
             self.build = Some(Build::new(read(bytes, &self.cx)?, &self.cx)?);
         }
@@ -46,7 +47,8 @@ impl Parse for Reader {
 #[derive(Default)]
 pub(super) struct GroupType {
     pub(super) name: SmolStr,
-    pub(super) component: SmolStr,
+    /// Whether it links into a polymer, by its component.
+    pub(super) links: bool,
     pub(super) names: Vec<SmolStr>,
     pub(super) elements: Vec<Element>,
     pub(super) isotopes: Vec<u16>,
@@ -177,19 +179,35 @@ impl<'a> Fields<'a, '_> {
         Ok(made)
     }
 
-    fn characters(&self, name: &str, count: u64) -> Result<Vec<char>> {
-        let character = |code| u32::try_from(code).ok().and_then(char::from_u32).filter(|&text| text != ' ');
-        self.integers(name, count, |code| character(code).unwrap_or('\0'))
+    /// Integers that are left out as long as they are the usual ones.
+    fn unusual<T: PartialEq>(
+        &self,
+        name: &str,
+        count: u64,
+        usual: impl Fn(usize) -> T,
+        make: impl Fn(i32) -> T,
+    ) -> Result<Vec<T>> {
+        let mut made = Unusual::new(count, usual);
+        if let Some(column) = self.column(name, count, size_of::<T>() as u64)? {
+            column.integers(|value| made.push(make(value)))?;
+        }
+        Ok(made.into_values())
     }
 
-    fn singles(&self, name: &str, count: u64) -> Result<Vec<f32>> {
-        let mut made = Vec::new();
-        if let Some(column) = self.column(name, count, 4)? {
-            made.reserve_exact(count as usize);
+    fn characters(&self, name: &str, count: u64) -> Result<Vec<char>> {
+        let character = |code| u32::try_from(code).ok().and_then(char::from_u32).filter(|&text| text != ' ');
+        self.unusual(name, count, |_| '\0', |code| character(code).unwrap_or('\0'))
+    }
+
+    /// Numbers that are left out as long as they are `usual`.
+    fn singles(&self, name: &str, count: u64, usual: f32) -> Result<Vec<f32>> {
+        let mut made = Unusual::new(count, |_| usual);
+        if let Some(column) = self.column(name, count, size_of::<f32>() as u64)? {
             column.numbers(|value| made.push(value as f32))?;
-            if made.iter().any(|value| !value.is_finite()) {
-                return Err(wrong(name, "finite numbers", "others"));
-            }
+        }
+        let made = made.into_values();
+        if made.iter().any(|value| !value.is_finite()) {
+            return Err(wrong(name, "finite numbers", "others"));
         }
         Ok(made)
     }
@@ -318,10 +336,12 @@ fn read(bytes: &[u8], cx: &Context) -> Result<Structure> {
     all.chain_ids = fields.strings("chainIdList", chains)?;
     all.chain_names = fields.strings("chainNameList", chains)?;
     positions(&fields, atoms, &mut all)?;
-    all.serials = fields.integers("atomIdList", atoms, i64::from)?;
+    // Those of another model do not begin with 1.
+    let serial = |index: usize| if models == 1 { index as i64 + 1 } else { i64::MIN };
+    all.serials = fields.unusual("atomIdList", atoms, serial, i64::from)?;
     all.altlocs = fields.characters("altLocList", atoms)?;
-    all.occupancies = fields.singles("occupancyList", atoms)?;
-    all.b_factors = fields.singles("bFactorList", atoms)?;
+    all.occupancies = fields.singles("occupancyList", atoms, 1.0)?;
+    all.b_factors = fields.singles("bFactorList", atoms, 0.0)?;
     bonds(&fields, atoms, &mut all)?;
     entities(&fields, &mut all)?;
     header(&fields, &mut all)?;
@@ -396,7 +416,9 @@ fn group_type(value: &Value<'_>, cx: &Context, path: impl Fn(&str) -> String) ->
         }
         Ok(values)
     };
-    let mut group = GroupType { name: text("groupName")?, component: text("chemCompType")?, ..GroupType::default() };
+    let component = text("chemCompType")?.to_ascii_uppercase();
+    let links = ["LINKING", "TERMINUS", "PEPTIDE"].iter().any(|word| component.contains(word));
+    let mut group = GroupType { name: text("groupName")?, links, ..GroupType::default() };
     for value in names {
         group.names.push(value.bytes().map(word).ok_or_else(|| wrong(&path("atomNameList"), "texts", value.name()))?);
     }
@@ -485,6 +507,7 @@ fn bonds(fields: &Fields<'_, '_>, atoms: u64, all: &mut Structure) -> Result<()>
     };
     let (orders, resonances) = (column("bondOrderList")?, column("bondResonanceList")?);
     cx.budget().take(count.saturating_mul(8))?;
+    all.bonds.reserve_exact(pairs.len() / 2);
     let mut strays = u64::from(!count.is_multiple_of(2));
     for (index, pair) in pairs.as_chunks::<2>().0.iter().enumerate() {
         let [a, b] = pair.map(|atom| u64::try_from(atom).ok().filter(|&atom| atom < atoms));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Bond, BondOrder, Cell, Chain, Element, Model, Residue};
-use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source, SourceBytes};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
@@ -34,7 +34,7 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         let (cx, mut mend) = (self.cx.clone(), std::mem::take(&mut self.mend));
         let next = mend.next(&cx, || match self.find_molecule(bytes)? {
             true => self.molecule(bytes).map(Some),

@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use super::bonds::{Places, bonds};
 use super::columns::{charge, guess, is_old_style, label, position, residue_number, serial};
 use super::entry::{Entry, Stretch};
-use super::read::line_at;
+use crate::columns::sparse;
 use crate::contents;
 use crate::elements::{by_symbol, isotope};
 use crate::models::{self, Growth};
@@ -31,6 +31,9 @@ pub(super) struct Build {
     pub(super) models: Vec<Model>,
     /// Offset of the line of each atom.
     pub(super) starts: Vec<usize>,
+    /// What the last line said of its residue.
+    place: [u8; 14],
+    names: Names,
     pub(super) growth: Growth,
     pub(super) findings: Findings,
     /// Cell of the next model.
@@ -54,7 +57,7 @@ impl Build {
         self.findings.warn("unclosed-model", line, || "expected ENDMDL before the next model or the end".into());
     }
 
-    pub(super) fn atom(&mut self, line: &Line<'_>, hetero: bool, bytes: &[u8], cx: &Context) -> Result<()> {
+    pub(super) fn atom(&mut self, line: &Line<'_>, hetero: bool, cx: &Context) -> Result<()> {
         let position = match position(line) {
             Ok(position) => position,
             Err(error) => return cx.unless_lenient("bad-atom", error),
@@ -65,23 +68,16 @@ impl Build {
         }
         self.growth.make_room(count, ATOM_BYTES, cx)?;
         // The same residue as the line before, unless its columns say otherwise.
-        let same = !self.after_ter
-            && self.starts.last().is_some_and(|&last| {
-                let last = line_at(bytes, last);
-                last.columns(17, 27) == line.columns(17, 27) && last.columns(72, 76) == line.columns(72, 76)
-            });
-        let residue =
-            if same { self.molecule.atoms.residues.last().copied().unwrap_or(0) } else { self.residue(line, hetero) };
+        let place = place_of(line);
+        let last = self.molecule.atoms.residues.last().copied();
+        let last = last.filter(|_| !self.after_ter && self.place == place);
+        let residue = last.unwrap_or_else(|| self.residue(line, hetero));
+        self.place = place;
         let (element, isotope, old_style) = self.element(line, residue);
         let atoms = &mut self.molecule.atoms;
         atoms.elements.push(element);
-        if isotope != 0 && atoms.isotopes.is_empty() {
-            atoms.isotopes = vec![0; count];
-        }
-        if isotope != 0 || !atoms.isotopes.is_empty() {
-            atoms.isotopes.push(isotope);
-        }
-        atoms.names.push(word(line.columns(12, 16)));
+        sparse(&mut atoms.isotopes, count, isotope);
+        atoms.names.push(self.names.of(line.columns(12, 16)));
         atoms.residues.push(residue);
         let previous = atoms.serials.last().copied().unwrap_or(0);
         atoms.serials.push(serial(line).unwrap_or_else(|| {
@@ -91,7 +87,7 @@ impl Build {
             });
             previous + 1
         }));
-        atoms.altlocs.push(label(line.byte(16)));
+        sparse(&mut atoms.altlocs, count, label(line.byte(16)));
         let mut value = |from: usize, default: f32, what: &str| {
             let field = line.columns(from, from + 6);
             if field.trim_ascii().is_empty() {
@@ -107,12 +103,13 @@ impl Build {
         atoms.occupancies.push(value(54, 1.0, "an occupancy"));
         atoms.b_factors.push(value(60, 0.0, "a B factor"));
         let charge = if old_style { Some(0) } else { charge(line.columns(78, 80)) };
-        atoms.formal_charges.push(charge.unwrap_or_else(|| {
+        let charge = charge.unwrap_or_else(|| {
             self.findings.warn("bad-charge", line.number, || {
                 format!("expected a charge such as 2+, found {:?}: 0 is taken", word(line.columns(78, 80)))
             });
             0
-        }));
+        });
+        sparse(&mut atoms.formal_charges, count, charge);
         self.model.positions.to_mut().push(position);
         self.starts.push(line.start);
         Ok(())
@@ -190,15 +187,11 @@ impl Build {
         molecule.name = entry.name.clone();
         molecule.cell = entry.cell;
         molecule.space_group = entry.space_group.clone();
-        let atoms = &mut molecule.atoms;
-        // A column of defaults is no column.
-        if atoms.altlocs.iter().all(|&label| label == '\0') {
-            atoms.altlocs = Vec::new();
-        }
-        if atoms.formal_charges.iter().all(|&charge| charge == 0) {
-            atoms.formal_charges = Vec::new();
-        }
-        let residues = Places::new(molecule);
+        // Where nothing refers to residues, there is no need to find them.
+        let residues = match entry.helices.is_empty() && entry.links.is_empty() {
+            true => Places::default(),
+            false => Places::new(molecule),
+        };
         for stretch in &entry.helices {
             let ends = (residues.find(&stretch.start), residues.find(&stretch.end));
             let (Some(start), Some(end)) = ends else {
@@ -254,4 +247,34 @@ impl Build {
         record.properties = properties;
         Ok(record)
     }
+}
+
+/// Names of atoms, which are few: those met before are not taken apart again.
+struct Names([([u8; 4], SmolStr); 64]);
+
+impl Default for Names {
+    fn default() -> Self {
+        Self([const { ([b' '; 4], SmolStr::new_static("")) }; 64])
+    }
+}
+
+impl Names {
+    fn of(&mut self, columns: &[u8]) -> SmolStr {
+        let Some(columns) = columns.first_chunk() else { return word(columns) };
+        let slot = u32::from_be_bytes(*columns).wrapping_mul(0x9E37_79B1) >> 26;
+        let (known, name) = &mut self.0[slot as usize];
+        if known != columns {
+            (*known, *name) = (*columns, word(columns));
+        }
+        name.clone()
+    }
+}
+
+/// The columns that tell residues apart: residue, chain, number, insertion code, segment.
+fn place_of(line: &Line<'_>) -> [u8; 14] {
+    let mut place = [b' '; 14];
+    for (index, byte) in place.iter_mut().enumerate() {
+        *byte = line.byte(if index < 10 { 17 + index } else { 62 + index });
+    }
+    place
 }

@@ -11,10 +11,11 @@ use super::columns::Place;
 use super::entry::Entry;
 use crate::bonds::{BondList, by_distance};
 use crate::elements::is_nonmetal;
-use crate::template;
+use crate::template::{self, Members, Named};
 use crate::text::Findings;
 
 /// Residues by chain, number and insertion code.
+#[derive(Default)]
 pub(super) struct Places(HashMap<Place, u32>);
 
 impl Places {
@@ -38,6 +39,9 @@ impl Places {
     }
 }
 
+/// Bytes that finding the atoms of links takes for each atom.
+const LINKED_BYTES: u64 = 40;
+
 pub(super) fn bonds(
     molecule: &Molecule,
     positions: &[[f64; 3]],
@@ -51,17 +55,18 @@ pub(super) fn bonds(
     cx.budget().take(entry.connections.len() as u64 * 40)?;
     connections(molecule, entry, findings, &mut bonds);
     if !entry.links.is_empty() {
-        let members = template::Members::new(molecule);
+        let memory = atoms.len() as u64 * LINKED_BYTES;
+        cx.budget().take(memory)?;
+        let members = Members::new(molecule);
+        // Sorted once a residue: hostile files name the atoms of a huge one again and again.
+        let mut known: HashMap<u32, Named<'_>> = HashMap::new();
         for link in &entry.links {
             let ends = link.ends.each_ref().map(|(name, alternate, place)| {
-                let residue = residues.find(place);
-                let own = residue.map_or(&[][..], |residue| members.of(residue as usize));
-                let named = own.iter().copied().filter(|&atom| atoms.names[atom as usize] == *name);
-                let fits = |&atom: &u32| {
-                    let label = atoms.altlocs.get(atom as usize).copied().unwrap_or('\0');
-                    *alternate == '\0' || label == *alternate
-                };
-                named.filter(fits).take(8).collect::<Vec<_>>()
+                let Some(residue) = residues.find(place) else { return Vec::new() };
+                let own = members.of(residue as usize);
+                let named =
+                    known.entry(residue).or_insert_with(|| Named::of(own, atoms, |atom| &atoms.names[atom as usize]));
+                named.find(name, Some(*alternate).filter(|&label| label != '\0')).take(8).collect::<Vec<_>>()
             });
             let [first, second] = &ends;
             if first.is_empty() || second.is_empty() {
@@ -75,6 +80,7 @@ pub(super) fn bonds(
                 }
             }
         }
+        cx.budget().give_back(memory);
     }
     bonds.charge(0, cx)?;
     let wanted = cx.options().text("bonds").to_owned();

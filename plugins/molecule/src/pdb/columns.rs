@@ -31,13 +31,36 @@ pub(super) fn position(line: &Line<'_>) -> Result<[f64; 3]> {
     }
     let number = |from: usize| {
         let field = line.columns(from, from + 8);
-        float(field).ok_or_else(|| {
+        field.first_chunk().and_then(three_decimals).or_else(|| float(field)).ok_or_else(|| {
             let found = String::from_utf8_lossy(field).into_owned();
             Error::malformed(format!("expected a coordinate, found {found:?}")).at(at(from as u64 + 1))
         })
     };
     Ok([number(30)?, number(38)?, number(46)?])
 }
+
+/// A number as nearly all coordinates are written, `%8.3f`: all bytes at once, without a branch on where it begins. `None` is not
+/// that it is no number.
+fn three_decimals(field: &[u8; 8]) -> Option<f64> {
+    let [.., b'.', _, _, _] = field else { return None };
+    let word = u64::from_be_bytes(*field);
+    let (whole, part) = ((word >> 32) as u32, word as u32 & 0xFF_FFFF);
+    // Blanks and signs miss a bit that all digits have.
+    let before = (whole & 0x1010_1010).leading_zeros() & !7;
+    let blanks = 0x2020_2020_u32.checked_shr(32 - before).unwrap_or(0);
+    let sign = whole.checked_shr(32 - before).unwrap_or(0) ^ blanks;
+    let negative = sign == u32::from(b'-' ^ b' ');
+    let digits = whole.checked_shl(before)?.wrapping_shr(before) ^ (0x3030_3030 >> before);
+    let decimals = part ^ 0x30_3030;
+    let beyond_nine = |digits: u32| digits.wrapping_add(0x7676_7676) | digits;
+    if (sign != 0 && !negative) || (beyond_nine(digits) | beyond_nine(decimals)) & 0x8080_8080 != 0 {
+        return None;
+    }
+    let number = |digits: u32| digits.to_be_bytes().iter().fold(0, |sum, &digit| sum * 10 + u32::from(digit));
+    let value = f64::from(number(digits) * 1000 + number(decimals)) / 1000.0;
+    Some(if negative { -value } else { value })
+}
+
 /// Chain, number and insertion code of a residue.
 pub(super) type Place = (SmolStr, Option<i32>, Option<char>);
 
@@ -51,8 +74,9 @@ pub(super) fn place(line: &Line<'_>, chain: usize, number: usize) -> Place {
 pub(super) fn residue_number(field: &[u8]) -> (Option<i32>, Option<char>) {
     let digits = field.get(..4).unwrap_or(field);
     let code = field.get(4).copied().unwrap_or(b' ');
-    if code.is_ascii_digit()
-        && let Some(number) = integer(field).filter(|_| !digits.ends_with(b" "))
+    // Behind a number of fewer digits than its columns, a digit is an insertion code.
+    if field.iter().all(u8::is_ascii_digit)
+        && let Some(number) = integer(field)
     {
         return (i32::try_from(number).ok(), None);
     }
@@ -133,4 +157,30 @@ pub(super) fn guess(name: &[u8], residue: &str) -> (Element, u16) {
     // ` CA ` and `1HB `: one letter from the second column on, or two where one is no element.
     let at = name.iter().position(u8::is_ascii_alphabetic).unwrap_or(0);
     single(first).or_else(|| double(at)).unwrap_or(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_decimals_are_read_as_any_number() {
+        for whole in [
+            "    ", "   0", "   7", "  -0", "  -7", " -12", "-123", "1234", "  12", " 123", "+123", "  +1", " - 1",
+            "-  1", "1  2", "   -", "12-3", "\t\t 1", " \u{b}-1", "a123",
+        ] {
+            for part in ["000", "001", "999", "50 ", " 50", "5-0", "1:0", "/00", "5e1"] {
+                let field = format!("{whole}.{part}");
+                let field: &[u8; 8] = field.as_bytes().first_chunk().unwrap();
+                let found = three_decimals(field);
+                assert!(
+                    found.is_none() || found.map(f64::to_bits) == float(field).map(f64::to_bits),
+                    "{field:?} {found:?}"
+                );
+            }
+        }
+        for text in ["   0.001", "  -0.000", "-999.999", "9999.999", "  12.345"] {
+            assert_eq!(three_decimals(text.as_bytes().first_chunk().unwrap()), text.trim().parse().ok(), "{text}");
+        }
+    }
 }

@@ -10,7 +10,7 @@
 //! | 17 | alternate location | all are kept | yes |
 //! | 18-20 | residue | 4 letters where column 22 is blank | 4 letters shift into column 21 |
 //! | 21-22 | chain | 1 letter; 2 as gemmi and Phenix write them | 1 or 2 |
-//! | 23-27 | number, insertion code | hybrid-36; 5 digits where the insertion code is a digit | hybrid-36 from 10000 |
+//! | 23-27 | number, insertion code | hybrid-36; five digits are one number, as programs write it from 10000 on | hybrid-36 from 10000 |
 //! | 31-54 | x, y, z in Å | any decimal number of these columns | 3 decimals |
 //! | 55-66 | occupancy, B factor | blank is 1 and 0 | 2 decimals |
 //! | 73-76 | segment | unless it is the entry and line number of old files | yes |

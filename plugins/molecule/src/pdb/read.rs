@@ -1,7 +1,7 @@
 //! The reader: records in their order, models side by side.
 
 use mediary_core::record::molecule::Model;
-use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, MediaRecord, Result, Source, SourceBytes};
 
 use super::atoms::Build;
 use super::columns::{position, record_name};
@@ -27,7 +27,7 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         self.read(bytes)
     }
 
@@ -67,7 +67,7 @@ impl Reader {
                             break;
                         }
                     } else {
-                        build.atom(&line, name == *b"HETATM", bytes, &cx)?;
+                        build.atom(&line, name == *b"HETATM", &cx)?;
                     }
                 }
                 b"MODEL " => {
@@ -228,6 +228,6 @@ fn starts_entry(mut cursor: Cursor, bytes: &[u8]) -> bool {
     false
 }
 
-pub(super) fn line_at(bytes: &[u8], start: usize) -> Line<'_> {
+fn line_at(bytes: &[u8], start: usize) -> Line<'_> {
     Cursor { at: start, lines: 0 }.next(bytes).unwrap_or(Line { text: &[], number: 0, start })
 }

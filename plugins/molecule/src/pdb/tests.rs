@@ -108,6 +108,20 @@ fn odd_numbers_are_read() {
     assert_eq!(molecule.atoms.serials, [1, 100_000, 7]);
     let places: Vec<_> = molecule.residues.iter().map(|residue| (residue.number, residue.insertion)).collect();
     assert_eq!(places, [(Some(-5), None), (Some(12_345), None), (None, Some('A'))]);
+    // As gemmi 0.7.5 reads it.
+    let records = read((line("    1", " 1234") + "END\n").as_bytes(), "pdb").unwrap();
+    let residue = &crate::testing::molecule(&records[0]).residues[0];
+    assert_eq!((residue.number, residue.insertion), (Some(123), Some('4')));
+}
+
+/// gemmi 0.7.5 finds one residue too.
+#[test]
+fn lines_of_one_residue_may_end_anywhere() {
+    let line =
+        |serial: u32| format!("ATOM  {serial:>5}  C{serial}  ALA A   1    {serial:8.3}   0.000   0.000  1.00  0.00");
+    let text = format!("{}           C  \n{}\n{}      \nEND\n", line(1), line(2), line(3));
+    let records = read(text.as_bytes(), "pdb").unwrap();
+    assert_eq!((molecule(&records[0]).atoms.len(), molecule(&records[0]).residues.len()), (3, 1));
 }
 
 #[test]

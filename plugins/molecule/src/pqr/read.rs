@@ -2,7 +2,7 @@
 
 use mediary_core::record::Molecule;
 use mediary_core::record::molecule::{Chain, Element, Model, Residue};
-use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source, SourceBytes};
 use smol_str::SmolStr;
 
 use crate::models::Growth;
@@ -122,7 +122,7 @@ struct Build {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         let mut build = Build::default();
         loop {
             let before = self.cursor;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source};
+use mediary_core::{Context, Error, FormatReader, Location, MediaRecord, Result, Source, SourceBytes};
 use serde_json::{Map, Value};
 
 use super::ctab::Table;
@@ -22,7 +22,7 @@ struct Reader {
 }
 
 impl Parse for Reader {
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<MediaRecord>> {
+    fn next(&mut self, bytes: &SourceBytes) -> Result<Option<MediaRecord>> {
         let (cx, mut mend) = (self.cx.clone(), std::mem::take(&mut self.mend));
         let next = mend.next(&cx, || self.next_record(bytes));
         self.mend = mend;
