@@ -45,8 +45,10 @@ impl<'b> Container<'b> {
                     let index = fields.u32()?;
                     if index & 0x7FFF_FFFF != parts {
                         let found = index & 0x7FFF_FFFF;
-                        return Err(Error::malformed(format!("expected part {parts} of the codestream, found {found}"))
-                            .at_byte(atom.at));
+                        return Err(Error::malformed(format!(
+                            "expected part {parts} of the codestream, found {found}"
+                        ))
+                        .at_byte(atom.at));
                     }
                     parts += 1;
                     cx.budget().take(fields.rest.len() as u64)?;

@@ -51,8 +51,7 @@ impl Pictures {
     fn load(codestream: &[u8], cx: &Context) -> Result<Self> {
         let left = cx.budget().allowed().saturating_sub(cx.budget().taken());
         let tracker = AllocTracker::with_limit(usize::try_from(left).unwrap_or(usize::MAX));
-        let mut opening =
-            JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit();
+        let mut opening = JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit();
         let mut rest = codestream;
         let mut image = loop {
             if rest.is_empty() {
@@ -86,9 +85,10 @@ impl Pictures {
         let alpha = metadata.ec_info.iter().find(|channel| channel.is_alpha());
         let is_premultiplied = alpha.is_some_and(|channel| channel.alpha_associated() == Some(true));
         let is_turned = metadata.orientation != 1;
-        let tick = metadata.animation.as_ref().map(|animation| {
-            f64::from(animation.tps_denominator) / f64::from(animation.tps_numerator.max(1))
-        });
+        let tick = metadata
+            .animation
+            .as_ref()
+            .map(|animation| f64::from(animation.tps_denominator) / f64::from(animation.tps_numerator.max(1)));
         let channels = format.channels() as u8;
         for part in rest.chunks(1 << 20) {
             cx.checkpoint()?;
@@ -149,7 +149,11 @@ impl Pictures {
         Ok(image)
     }
 
-    fn samples<T: jxl_oxide::FrameBufferSample + Clone + Default>(&self, render: &Render, cx: &Context) -> Result<Vec<T>> {
+    fn samples<T: jxl_oxide::FrameBufferSample + Clone + Default>(
+        &self,
+        render: &Render,
+        cx: &Context,
+    ) -> Result<Vec<T>> {
         let mut stream = render.stream();
         let found = (stream.width(), stream.height(), stream.channels());
         if found != (self.width, self.height, u32::from(self.channels)) {
@@ -265,7 +269,10 @@ pub(super) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let pictures = Pictures::load(&container.codestream, cx)?;
     let left_out = pictures.image.image_header().metadata.ec_info.iter().filter(|channel| !channel.is_alpha()).count();
     if left_out > 0 {
-        cx.note("channels", format!("{left_out} extra channels that are not alpha are left out, or drawn if they are spots of ink"));
+        cx.note(
+            "channels",
+            format!("{left_out} extra channels that are not alpha are left out, or drawn if they are spots of ink"),
+        );
     }
     let mut record = match pictures.track() {
         Some(track) => {

@@ -46,7 +46,11 @@ mod with_the_decoder {
         for &(name, channels, sha256) in PACKED {
             let record = read(name).unwrap();
             let image = testing::image(&record);
-            assert_eq!((image.channels(), image.source_bits, image.color_space), (channels, 8, ColorSpace::Srgb), "{name}");
+            assert_eq!(
+                (image.channels(), image.source_bits, image.color_space),
+                (channels, 8, ColorSpace::Srgb),
+                "{name}"
+            );
             assert_eq!(testing::sha256(&testing::rgba8(image)), sha256, "{name}");
             assert_eq!(testing::codes(&record), [""; 0], "{name}");
         }
@@ -71,8 +75,9 @@ mod with_the_decoder {
                 assert!((found - expected).abs() < 0.5, "{name}: {found:.3} for {expected}");
             }
         }
+        // The block is packed by Brotli.
+        assert_eq!(read("jpeg.jxl").unwrap().properties["exif"]["orientation"], 6);
         let record = read("exif.jxl").unwrap();
-        assert_eq!(record.properties["exif"]["make"], "mediary");
         let djxl = "83d68bb58638b39ec4b839be060d23dd9ee12e53121f2456381fa50a76e2c031";
         assert_eq!(testing::sha256(&testing::rgba8(testing::image(&record))), djxl);
     }
