@@ -47,6 +47,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub(crate) fn is_absent(info: &FormatInfo) -> bool {
     match info.id {
         "avif" => !cfg!(feature = "avif"),
+        "jxl" => !cfg!(feature = "jxl"),
         "fbx" => !cfg!(feature = "fbx"),
         "svg" => !cfg!(feature = "svg"),
         _ => false,

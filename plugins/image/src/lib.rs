@@ -5,7 +5,8 @@
 mod annotations;
 mod avif;
 mod bmp;
-#[cfg(feature = "avif")]
+#[cfg(any(feature = "avif", feature = "jxl"))]
+#[cfg_attr(not(feature = "avif"), expect(dead_code, reason = "AVIF reads more of boxes than JPEG XL"))]
 mod boxes;
 mod dds;
 mod decode;
@@ -17,6 +18,7 @@ mod gif;
 mod hdr;
 mod ico;
 mod jpeg;
+mod jxl;
 mod operations;
 mod png;
 mod pnm;
