@@ -269,7 +269,7 @@ mod tests {
     use crate::testing;
 
     /// Facts that Pillow 13.0.0 states: name, channels, bits, SHA-256 of the RGBA pixels.
-    const PILLOW: &[(&str, u8, u8, &str)] = &[
+    const PILLOW: &[testing::Pillow] = &[
         ("basic-test.qoi", 4, 8, "ee82815b4b711d6d4eba1b2b72247b85d58ff5e3b1ada96e2cc4c5b671ca020c"),
         ("slopes.qoi", 4, 8, "15f24aae1874625e3c4a2515cd226b337b52a2295d2099591b0561a804d6f088"),
     ];
@@ -280,14 +280,7 @@ mod tests {
 
     #[test]
     fn pixels_are_those_of_pillow() {
-        for &(name, channels, bits, sha256) in PILLOW {
-            let record = read(name);
-            let image = testing::image(&record);
-            assert_eq!((image.channels(), image.source_bits), (channels, bits), "{name}");
-            assert_eq!(testing::sha256(&testing::rgba8(image)), sha256, "{name}");
-            assert_eq!(testing::codes(&record), Vec::<String>::new(), "{name}");
-        }
-        assert_eq!(PILLOW.len(), testing::names("qoi").len());
+        testing::pillow("qoi", PILLOW);
     }
 
     /// The bytes are those of Pillow 13.0.0, but that it writes RGBA for every picture with alpha.

@@ -84,6 +84,21 @@ pub(crate) fn rgba8(image: &Image) -> Vec<u8> {
         .collect()
 }
 
+/// Facts of a file by Pillow: name, channels, bits, SHA-256 of the RGBA pixels.
+pub(crate) type Pillow = (&'static str, u8, u8, &'static str);
+
+/// Holds the files of a format, all of them, against Pillow's facts: nothing is found in them.
+pub(crate) fn pillow(id: &str, facts: &[Pillow]) {
+    for &(name, channels, bits, expected) in facts {
+        let record = read(name, data(&format!("{id}/{name}"))).unwrap();
+        let image = image(&record);
+        assert_eq!((image.channels(), image.source_bits), (channels, bits), "{name}");
+        assert_eq!(sha256(&rgba8(image)), expected, "{name}");
+        assert_eq!(codes(&record), Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(facts.len(), names(id).len());
+}
+
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

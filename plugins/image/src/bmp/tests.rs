@@ -7,7 +7,7 @@ use crate::testing;
 
 /// Facts that Pillow 13.0.0 states (of `V3_A4` and `V5_A1` the reference pictures of image-rs): name, channels, bits,
 /// SHA-256 of the RGBA pixels.
-const PILLOW: &[(&str, u8, u8, &str)] = &[
+const PILLOW: &[testing::Pillow] = &[
     ("Info_1_Bit.bmp", 1, 8, "70bae028b4906acdfeb2bd268ec02313cc2f842aeba3618e863d26aa12871313"),
     ("Info_4_Bit_Top_Down.bmp", 3, 8, "27a8111ed77c777cd9a8b8f30b6a4c36aab8ad2439c66ad3a108d383ba90687e"),
     ("Info_8_Bit.bmp", 3, 8, "27a8111ed77c777cd9a8b8f30b6a4c36aab8ad2439c66ad3a108d383ba90687e"),
@@ -23,20 +23,9 @@ const PILLOW: &[(&str, u8, u8, &str)] = &[
     ("pal8rle.bmp", 3, 8, "9f33d52c158d285928d5c27e5b59b84aaa26a53ab5d204383d72889c6f6d9051"),
 ];
 
-fn read(name: &str) -> MediaRecord {
-    testing::read(name, testing::data(&format!("bmp/{name}"))).unwrap()
-}
-
 #[test]
 fn pixels_are_those_of_pillow() {
-    for &(name, channels, bits, sha256) in PILLOW {
-        let record = read(name);
-        let image = testing::image(&record);
-        assert_eq!((image.channels(), image.source_bits), (channels, bits), "{name}");
-        assert_eq!(testing::sha256(&testing::rgba8(image)), sha256, "{name}");
-        assert_eq!(testing::codes(&record), Vec::<String>::new(), "{name}");
-    }
-    assert_eq!(PILLOW.len(), testing::names("bmp").len());
+    testing::pillow("bmp", PILLOW);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::*;
 use crate::testing;
 
 /// Facts that Pillow 13.0.0 states: name, channels, bits, SHA-256 of the RGBA pixels.
-const PILLOW: &[(&str, u8, u8, &str)] = &[
+const PILLOW: &[testing::Pillow] = &[
     ("1x1.tga", 3, 8, "4d3c2573739f6dd398a4eb56a47e4e62cb944cddb9adad4a3842e7d50314ca28"),
     ("1x1_l_tl_rle.tga", 1, 8, "79dfad351f79ef0e65a11fff0a9ed44bf628f9390ff06b92ee4ee5e2477616ea"),
     ("200x32_l_bl_rle.tga", 1, 8, "bcbe6f5c9ca2a8246193417f235d885dd31b9f797faed2709ee144bd0cab5eb9"),
@@ -22,14 +22,7 @@ fn read(name: &str) -> MediaRecord {
 
 #[test]
 fn pixels_are_those_of_pillow() {
-    for &(name, channels, bits, sha256) in PILLOW {
-        let record = read(name);
-        let image = testing::image(&record);
-        assert_eq!((image.channels(), image.source_bits), (channels, bits), "{name}");
-        assert_eq!(testing::sha256(&testing::rgba8(image)), sha256, "{name}");
-        assert_eq!(testing::codes(&record), Vec::<String>::new(), "{name}");
-    }
-    assert_eq!(PILLOW.len(), testing::names("tga").len());
+    testing::pillow("tga", PILLOW);
 }
 
 /// What `strings` finds in the extension area.
