@@ -1,6 +1,7 @@
 //! What all pixel decoders share: sizes against limits, orientation, colour profiles, 16-bit samples.
 
-use mediary_core::record::{Image, Samples};
+use mediary_core::record::facts::VideoFacts;
+use mediary_core::record::{Image, Samples, Track};
 use mediary_core::{Context, Error, Location, Result};
 use serde_json::{Map, Value};
 
@@ -124,6 +125,20 @@ pub(crate) fn usable_profile(cx: &Context, profile: Vec<u8>, channels: u8) -> Re
     };
     cx.tolerate("icc", format!("the colour profile is left out: {problem}"), Location::element("icc"))?;
     Ok(None)
+}
+
+/// The facts of an animation that is this track alone.
+pub(crate) fn animation(track: Track) -> VideoFacts {
+    VideoFacts {
+        width: track.width,
+        height: track.height,
+        frame_rate: track.frame_rate,
+        frames: track.frames,
+        duration_seconds: track.duration_seconds,
+        codec: Some(track.codec.clone()),
+        tracks: Some(vec![track]),
+        rotation: Some(0),
+    }
 }
 
 /// Bytes of a text that become a property: 1 MiB.

@@ -32,7 +32,7 @@ mod lzw;
 mod screen;
 mod write;
 
-use mediary_core::record::facts::{ImageFacts, VideoFacts};
+use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{Image, Samples, Stream, Track, TrackKind, Video, VideoFrame};
 use mediary_core::{
     Context, Error, Facts, Format, FormatInfo, FormatReader, Header, Kind, Location, MediaRecord, OptionSpec,
@@ -209,16 +209,7 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
             orientation_applied: Some(false),
         })
     } else {
-        Facts::Video(VideoFacts {
-            width: Some(it.width),
-            height: Some(it.height),
-            frame_rate: it.track().frame_rate,
-            frames: Some(it.frames),
-            duration_seconds: Some(it.seconds()),
-            codec: Some("gif".into()),
-            tracks: Some(vec![it.track()]),
-            rotation: Some(0),
-        })
+        Facts::Video(decode::animation(it.track()))
     };
     let mut header = Header::single(facts);
     header.memory = Some(it.memory());

@@ -9,6 +9,7 @@ use png::{BlendOp, DisposeOp, Transformations};
 
 use super::chunks::{Chunks, crc32};
 use super::{METADATA, PngReader, SIGNATURE, color_space, failed, profile};
+use crate::decode;
 
 /// What the chunks of an animation say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,17 +44,7 @@ impl Animation {
     }
 
     pub(super) fn facts(&self, width: u32, height: u32) -> VideoFacts {
-        let track = self.track(width, height);
-        VideoFacts {
-            width: Some(width),
-            height: Some(height),
-            frame_rate: track.frame_rate,
-            frames: Some(self.frames),
-            duration_seconds: Some(self.seconds),
-            codec: Some("apng".into()),
-            tracks: Some(vec![track]),
-            rotation: Some(0),
-        }
+        decode::animation(self.track(width, height))
     }
 
     fn track(&self, width: u32, height: u32) -> Track {

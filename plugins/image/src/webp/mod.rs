@@ -29,7 +29,7 @@ mod riff;
 mod write;
 
 use image_webp::{DecodingError, WebPDecoder};
-use mediary_core::record::facts::{ImageFacts, VideoFacts};
+use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Image, Samples, Stream, Track, TrackKind, Video, VideoFrame};
 use mediary_core::{
     Context, Error, Facts, Feature, Format, FormatInfo, FormatReader, Header, Kind, Location, Media, MediaRecord,
@@ -142,16 +142,7 @@ fn read_header(source: &Source, cx: &Context) -> Result<Header> {
     // Findings are reported once, by the full read.
     let quiet = Context::new(INFO.id);
     let facts = if riff.animated {
-        Facts::Video(VideoFacts {
-            width: Some(riff.width),
-            height: Some(riff.height),
-            frame_rate: riff.track().frame_rate,
-            frames: Some(riff.delays.len() as u64),
-            duration_seconds: Some(riff.seconds()),
-            codec: Some("webp".into()),
-            tracks: Some(vec![riff.track()]),
-            rotation: Some(0),
-        })
+        Facts::Video(decode::animation(riff.track()))
     } else {
         let orientation = riff.exif(source)?.orientation;
         let (width, height) = decode::oriented(riff.width, riff.height, orientation);
