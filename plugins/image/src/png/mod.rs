@@ -31,6 +31,7 @@
 
 mod animation;
 mod chunks;
+mod rows;
 mod stream;
 mod write;
 
@@ -312,13 +313,14 @@ pub(crate) fn read(source: &Source, cx: &Context) -> Result<MediaRecord> {
     let metadata = chunks.profile_bytes.saturating_mul(MOST_SHRUNK).saturating_add(chunks.text_bytes).min(2 * METADATA);
     cx.budget().take(metadata)?;
     let (mut reader, pixels) = match pixels(source, &chunks, cx, false) {
-        Ok((reader, pixels, None)) => {
+        Ok((reader, pixels, Stopped::Sound)) => (reader, pixels),
+        Ok((reader, pixels, Stopped::AtLastRow)) => {
             if let Some(problem) = stream::wrong_end(source, &chunks, cx)? {
                 cx.tolerate("image-data", problem, Location::element("IDAT"))?;
             }
             (reader, pixels)
         }
-        Ok((_, pixels, Some(error))) => {
+        Ok((_, pixels, Stopped::Broken(error))) => {
             cx.budget().give_back(pixels.len() as u64);
             cx.unless_lenient("damaged", failed(source, error))?;
             let (reader, pixels, _) = self::pixels(source, &chunks, cx, true)?;
@@ -382,19 +384,36 @@ fn read_animation(source: &Source, chunks: &Chunks, cx: &Context) -> Result<Medi
     Ok(record)
 }
 
-/// Decodes the pixels, as far as they go: the error that stopped it is the third.
+/// Where decoding pixels stopped.
+enum Stopped {
+    /// At the sound end of their stream.
+    Sound,
+    /// At the last row; the end of the stream was not looked at.
+    AtLastRow,
+    Broken(DecodingError),
+}
+
+/// Decodes the pixels, as far as they go.
 fn pixels(
     source: &Source,
     chunks: &Chunks,
     cx: &Context,
     ignore_checksums: bool,
-) -> Result<(PngReader, Vec<u8>, Option<DecodingError>)> {
+) -> Result<(PngReader, Vec<u8>, Stopped)> {
     let mut reader = start(source, chunks, ignore_checksums).map_err(|error| failed(source, error))?;
+    // A transparent colour widens the pixels.
+    let as_stored = chunks.indexed || reader.info().trns.is_none();
+    if as_stored
+        && !ignore_checksums
+        && let Some(pixels) = stream::sound(source, chunks, cx)?
+    {
+        return Ok((reader, pixels, Stopped::Sound));
+    }
     let too_large = || Error::limit("alloc_bytes", u64::MAX, cx.budget().allowed());
     let size = reader.output_buffer_size().ok_or_else(too_large)?;
     let mut pixels = decode::buffer::<u8>(cx, size as u64)?;
     cx.checkpoint()?;
-    let stopped = reader.next_frame(&mut pixels).err();
+    let stopped = reader.next_frame(&mut pixels).err().map_or(Stopped::AtLastRow, Stopped::Broken);
     cx.checkpoint()?;
     Ok((reader, pixels, stopped))
 }
