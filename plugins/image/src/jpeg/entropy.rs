@@ -15,6 +15,12 @@ const MOST_DC: i32 = 2047;
 /// Bits that are looked up at once.
 const FAST: u32 = 9;
 
+/// Bits of a code and of the number behind it, at most: 16 and 15.
+const MOST_BITS: u32 = 31;
+
+/// What ends a block, as a number of coefficients.
+const END_OF_BLOCK: u8 = 64;
+
 /// Why a scan stops.
 enum Stop {
     /// There are no more bits before the next marker.
@@ -24,10 +30,30 @@ enum Stop {
     NoTable,
 }
 
+/// A symbol of a sequential scan and the number behind it (F.1.2.2.1).
+#[derive(Clone, Copy, Default)]
+struct Step {
+    /// Of the code and the number; 0 when they are looked up otherwise.
+    bits: u8,
+    /// Coefficients that are passed.
+    passed: u8,
+    has_number: bool,
+}
+
+impl Step {
+    fn of(symbol: u8, code_bits: u8) -> Self {
+        let (run, bits) = (symbol >> 4, symbol & 15);
+        let passed = if bits == 0 && run < 15 { END_OF_BLOCK } else { run + 1 };
+        Self { bits: code_bits + bits, passed, has_number: bits > 0 }
+    }
+}
+
 /// A Huffman table (annex C).
 struct Table {
     /// Length and symbol of the code that begins with these bits; length 0 when it is longer.
     fast: Vec<(u8, u8)>,
+    /// What these bits mean in a sequential scan.
+    steps: Vec<Step>,
     /// For each length: behind its last code, and what to add to a code for the index of its symbol.
     lengths: [(u32, i32); 17],
     symbols: Vec<u8>,
@@ -36,7 +62,8 @@ struct Table {
 impl Table {
     /// Of `counts` codes of 1 to 16 bits.
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Self {
-        let mut table = Self { fast: vec![(0, 0); 1 << FAST], lengths: [(0, 0); 17], symbols: symbols.to_vec() };
+        let (fast, steps) = (vec![(0, 0); 1 << FAST], vec![Step::default(); 1 << FAST]);
+        let mut table = Self { fast, steps, lengths: [(0, 0); 17], symbols: symbols.to_vec() };
         let (mut code, mut index) = (0_u32, 0_usize);
         for (length, &count) in (1..=16_u32).zip(counts) {
             table.lengths[length as usize] = (code + u32::from(count), index as i32 - code as i32);
@@ -50,6 +77,11 @@ impl Table {
             }
             index += usize::from(count);
             code <<= 1;
+        }
+        for (step, &(length, symbol)) in table.steps.iter_mut().zip(&table.fast) {
+            if length > 0 {
+                *step = Step::of(symbol, length);
+            }
         }
         table
     }
@@ -66,6 +98,17 @@ struct Bits<'a> {
 
 impl Bits<'_> {
     fn fill(&mut self) {
+        if self.count <= 56
+            && let Some(eight) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk())
+            && !eight.contains(&0xFF)
+        {
+            // Bits beyond the whole bytes are the same that come next time.
+            let bytes = (64 - self.count) / 8;
+            self.held |= u64::from_be_bytes(*eight) >> self.count;
+            self.at += bytes as usize;
+            self.count += bytes * 8;
+            return;
+        }
         while self.count <= 56 {
             let byte = match self.bytes.get(self.at..) {
                 Some([0xFF, 0, ..]) => {
@@ -114,6 +157,26 @@ impl Bits<'_> {
             }
         }
         Err(if self.count < 16 { Stop::End } else { Stop::Corrupt("a code that its table does not have") })
+    }
+
+    /// Passes over the coefficients of a block from the second on, in a sequential scan.
+    fn pass(&mut self, table: &Table) -> Result<(), Stop> {
+        let mut k = 1;
+        while k < END_OF_BLOCK {
+            if self.count < MOST_BITS {
+                self.fill();
+            }
+            let step = match table.steps[(self.held >> (64 - FAST)) as usize] {
+                Step { bits: 0, .. } => Step::of(self.symbol(table)?, 0),
+                step => step,
+            };
+            self.take(step.bits.into())?;
+            k += step.passed;
+            if k > END_OF_BLOCK && step.has_number {
+                return Err(Stop::Corrupt("a block of too many coefficients"));
+            }
+        }
+        Ok(())
     }
 
     /// The value of a DC difference of so many bits (F.2.2.1).
@@ -194,15 +257,15 @@ impl Scan {
             }
             k = 1;
         }
+        if !self.progressive {
+            return bits.pass(part.ac.ok_or(Stop::NoTable)?);
+        }
         if self.ended == 0 && k <= self.last {
             let table = part.ac.ok_or(Stop::NoTable)?;
             while k <= self.last {
                 let symbol = bits.symbol(table)?;
                 let (run, size) = (symbol >> 4, symbol & 15);
                 if size == 0 && run < 15 {
-                    if !self.progressive {
-                        return Ok(());
-                    }
                     self.ended = (1 << run) + bits.take(run.into())?;
                     break;
                 }
