@@ -10,6 +10,7 @@ use resvg::usvg::{Options, Size, Tree, fontdb};
 
 use super::document::{self, Survey};
 use super::effort::Effort;
+use super::fonts::Fonts;
 use super::pictures::Pictures;
 use crate::decode;
 
@@ -110,9 +111,14 @@ fn load(source: &Source, cx: &Context) -> Result<Drawing> {
         fonts.load_system_fonts();
         options.fontdb = Arc::new(fonts);
     }
+    let fonts = Fonts::default();
+    options.font_resolver = fonts.resolver();
     let tree = Tree::from_xmltree(&parsed, &options)
         .map_err(|error| Error::malformed(format!("it cannot be drawn: {error}")))?;
     let pictures = pictures.finish(&survey.external)?;
+    if !tree.fontdb().is_empty() {
+        fonts.tell(cx);
+    }
     let (width, height, transform) = size(&tree, cx)?;
     Ok(Drawing { tree, survey, width, height, transform, pictures })
 }

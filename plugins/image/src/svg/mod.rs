@@ -9,11 +9,11 @@
 //! | options `scale`, `width` | another size, drawn and not resized: `width` sets the pixels across, the height follows |
 //! | shapes, paths, gradients, patterns, masks, clips, filters, markers, `use`, `switch`, style sheets | what is drawn, RGBA in 8 bits, not premultiplied; where nothing is drawn it is transparent |
 //! | `image` with a `data:` URL | drawn: PNG, JPEG, GIF (the first frame), WebP, and SVG in SVG |
-//! | `text` | drawn with the option `fonts=system`; by default left out and told (`text`), because the same bytes must give the same picture on every machine and no font is built in |
+//! | `text` | drawn with the option `fonts=system`, in the nearest font where theirs is missing; by default left out and told (`text`), because the same bytes must give the same picture on every machine and no font is built in |
 //! | `title`, `desc` | properties `title`, `description` |
 //!
 //! Nothing is loaded from anywhere: references to files and addresses, style sheets that import, are left out and told
-//! (`external`). Findings: `text`, `external`, `image` (one that cannot be read), `encoding`, `loop` (a filter that refers
+//! (`external`). Findings: `text`, `font` (one that stands for another), `external`, `image` (one that cannot be read), `encoding`, `loop` (a filter that refers
 //! to itself; the reference is left out), `foreign-object`, `script`, `animation` (the picture is that before it begins), `size`
 //! (none in the file). Strict mode refuses what is left out because it is broken: `image`, `encoding`, `loop`.
 //!
@@ -29,6 +29,8 @@ mod document;
 mod draw;
 #[cfg(feature = "svg")]
 mod effort;
+#[cfg(feature = "svg")]
+mod fonts;
 #[cfg(feature = "svg")]
 mod pictures;
 #[cfg(test)]

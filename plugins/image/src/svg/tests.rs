@@ -106,6 +106,19 @@ mod with_the_library {
         assert!(samples[0] == 255 && samples[1].abs_diff(128) <= 1 && samples[2] == 0, "{samples:?}");
     }
 
+    /// Which fonts a machine has is not known here: either letters are drawn, or their absence is told.
+    #[test]
+    fn fonts_of_the_machine_draw_texts() {
+        let options = testing::reading(&[("svg.fonts", "system")]);
+        let body = "<text x='2' y='30' fill='#c00' font-family='No Such Font'>Text</text>";
+        let drawing = format!("<svg xmlns='http://www.w3.org/2000/svg' width='80' height='40'>{body}</svg>");
+        let record = testing::read_with("a.svg", drawing.into_bytes(), &options).unwrap();
+        let ink = testing::rgba8(testing::image(&record)).iter().skip(3).step_by(4).filter(|alpha| **alpha > 0).count();
+        let expected = if testing::codes(&record) == ["svg.font"] { 50..2000 } else { 0..1 };
+        assert!(expected.contains(&ink), "{ink} pixels, {:?}", testing::codes(&record));
+        assert!(expected.start > 0 || testing::codes(&record) == ["svg.text"]);
+    }
+
     #[test]
     fn what_is_left_out_is_told() {
         let record = read("text.svg").unwrap();
