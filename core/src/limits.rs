@@ -50,9 +50,9 @@ limits! {
     // desktop, service, untrusted
     /// Bytes of one input. Streams of unknown length are cut off here with an error.
     input_bytes: u64::MAX, 4 * GIB, 256 * MIB;
-    /// Sibling files one input may open.
+    /// Sibling files one record may open, with those that its input opens before its first record.
     sibling_files: 256, 256, 32;
-    /// Bytes of all siblings of one input together.
+    /// Bytes of all these siblings together.
     sibling_bytes: 4 * GIB, GIB, 256 * MIB;
     /// Bytes one record may hold in memory; every allocation from a file-supplied size is counted.
     alloc_bytes: 768 * MIB, 768 * MIB, 256 * MIB;

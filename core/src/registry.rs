@@ -521,8 +521,8 @@ pub struct Reading {
     next: u64,
     failed: bool,
     sha256: Option<String>,
-    /// Bytes the reader had taken before its first record.
-    before_records: Option<u64>,
+    /// Bytes the reader had taken before its first record, and siblings it had opened.
+    before_records: Option<(u64, usize)>,
 }
 
 impl Reading {
@@ -609,8 +609,10 @@ impl Reading {
         }
         // The record before was the caller's to keep or to drop: the budget is that of one record.
         let budget = self.cx.budget();
-        let kept = *self.before_records.get_or_insert_with(|| budget.taken());
-        budget.give_back(budget.taken().saturating_sub(kept));
+        let (bytes, siblings) =
+            *self.before_records.get_or_insert_with(|| (budget.taken(), self.source.siblings_used().len()));
+        budget.give_back(budget.taken().saturating_sub(bytes));
+        self.source.forget_siblings(siblings);
         let reader = &mut self.reader;
         let Some(mut record) = guard(|| reader.next_record())? else { return Ok(None) };
         self.cx.limits().check("records", self.next + 1)?;

@@ -376,7 +376,7 @@ impl Source {
     ///
     /// # Errors
     /// `Io` when it is missing; `Malformed` when the name is absolute, has a scheme, climbs with `..` or leaves the folder
-    /// through a link; `Limit` when the input opened too many or too large siblings.
+    /// through a link; `Limit` when too many or too large siblings were opened for a record.
     pub fn sibling(&self, name: &str, cx: &Context) -> Result<Self> {
         let relative = sibling::confine(name)?;
         let mut used = self.0.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -393,7 +393,12 @@ impl Source {
         Ok(source)
     }
 
-    /// The siblings opened so far, in order.
+    /// Forgets the siblings opened behind the first `kept`: what one record opened does not count for the next.
+    pub(crate) fn forget_siblings(&self, kept: usize) {
+        self.0.used.lock().unwrap_or_else(PoisonError::into_inner).truncate(kept);
+    }
+
+    /// The siblings opened so far, in order: before the first record and, while records are read, for the last one.
     #[must_use]
     pub fn siblings_used(&self) -> Vec<SiblingUse> {
         self.0.used.lock().unwrap_or_else(PoisonError::into_inner).clone()

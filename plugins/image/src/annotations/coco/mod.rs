@@ -17,7 +17,6 @@
 //!
 //! Pictures lie beside the file or below: under `file_name`, or under its last part. One that is missing is an error, and ends
 //! the reading, for a reader is not asked again after an error; lenient goes on with the next one (`coco.missing-picture`).
-//! A file of more pictures than the limit `sibling_files` wants that limit raised.
 //!
 //! Written: one record as a file of one picture; a second one in the same file is refused. A mask becomes one annotation a class, with runs and `"iscrowd": 1`. Polygons
 //! go as they are, runs compressed, properties of boxes under their keys; `area` counts pixels where there is no given one. Lost:

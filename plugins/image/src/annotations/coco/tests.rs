@@ -1,6 +1,6 @@
 use mediary_core::record::annotations::Runs;
-use mediary_core::{Context, MediaRecord, ReadOptions, Registry, Source, Strictness, hex};
-use serde_json::Value;
+use mediary_core::{Context, MediaRecord, MemorySiblings, ReadOptions, Registry, Source, Strictness, hex};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::rle;
@@ -46,6 +46,23 @@ fn annotations_of_the_dataset_are_those_of_pycocotools() {
     assert_eq!(first.pixels, [222.62, 217.82, 241.81, 238.93]);
     assert_eq!((first.class_id, &first.properties["area"]), (10, &385.756_900_000_000_03.into()));
     assert_eq!(records[1].properties["date_captured"], "2013-11-21 01:34:01");
+}
+
+#[test]
+fn the_pictures_of_a_large_file_count_one_by_one() {
+    let png = data("boxes.json/scene.png");
+    let names = (0..300).map(|number| format!("{number}.png"));
+    let siblings = names.clone().fold(MemorySiblings::default(), |all, name| all.with(name, png.clone()));
+    let images: Vec<_> = names.enumerate().map(|(id, name)| json!({ "id": id, "file_name": name })).collect();
+    let file = json!({ "images": images, "annotations": [], "categories": [{ "id": 1, "name": "a" }] });
+    let source = Source::from_bytes("a.coco.json", file.to_string().into_bytes()).with_siblings(siblings);
+    let records = Registry::builtin().open(&source, &ReadOptions::default()).unwrap();
+    let records: Vec<_> = records.map(|record| record.unwrap()).collect();
+    assert_eq!(records.len(), 300);
+    for (record, number) in records.iter().zip(0..) {
+        let used = &record.source.siblings;
+        assert_eq!(used.iter().map(|one| one.name.clone()).collect::<Vec<_>>(), [format!("{number}.png")]);
+    }
 }
 
 /// Width, height, polygons, and what pycocotools says of them: area, box and runs.
