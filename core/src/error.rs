@@ -201,8 +201,10 @@ impl Error {
     /// A limit was hit: `wanted` of something of which `allowed` are allowed. `name` is the key of `--limit`.
     #[must_use]
     pub fn limit(name: &'static str, wanted: u64, allowed: u64) -> Self {
+        // What counts as it goes knows only of the next step: a little more would end a little later.
+        let enough = wanted.max(allowed.saturating_mul(2));
         let mut error = Self::new(ErrorKind::Limit, format!("{name}: {wanted} wanted, the limit is {allowed}"))
-            .with_hint(format!("raise it with --limit {name}={wanted}"));
+            .with_hint(format!("raise it with --limit {name}={enough}"));
         error.0.limit = Some(Hit { name, wanted, allowed });
         error
     }
