@@ -67,9 +67,10 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     Ok(())
 }
 
-/// Bytes that coding takes at most: the frame, what is made of it, and what each of its blocks was tried as.
+/// Bytes that coding takes. Measured in 8 bits: 16 for each pixel of a photograph at quality 80, 45 at 100, 48 for noise at 80; in 16
+/// bits with alpha 24 at 80. Noise takes 240 at 100: no other picture does, and all would have to be refused for it.
 fn memory(pixels: u64, is_deep: bool) -> u64 {
-    (4 << 20) + pixels * if is_deep { 60 } else { 40 }
+    (16 << 20) + pixels.saturating_mul(if is_deep { 75 } else { 50 })
 }
 
 /// Luma and chroma of a pixel whose samples end with `from`, in those of a full range that ends with `most`.
@@ -125,7 +126,7 @@ mod tests {
         (record, testing::read("a.avif", bytes).unwrap())
     }
 
-    /// Samples in 255ths, in the channels of `like`.
+    /// Samples in 255ths, of gray in so many channels.
     fn values(image: &Image, channels: u8) -> Vec<f64> {
         let all: Vec<f64> = match image.samples() {
             Samples::U8(samples) => samples.iter().map(|sample| f64::from(*sample)).collect(),
@@ -134,9 +135,9 @@ mod tests {
         };
         let pixels = all.chunks_exact(image.channels().into());
         pixels
-            .flat_map(|pixel| match (*pixel, channels) {
-                ([gray], 3) => vec![gray; 3],
-                ([gray, alpha], 4) => vec![gray, gray, gray, alpha],
+            .flat_map(|pixel| match *pixel {
+                [gray] if channels == 3 => vec![gray; 3],
+                [gray, alpha] if channels == 4 => vec![gray, gray, gray, alpha],
                 _ => pixel.to_vec(),
             })
             .collect()
