@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mediary_core::{
-    ErrorKind, Finished, FolderSiblings, FormatInfo, Limits, MediaRecord, MemorySiblings, Output, ReadOptions,
+    ErrorKind, Finished, FolderSiblings, FormatInfo, Kind, Limits, MediaRecord, MemorySiblings, Output, ReadOptions,
     Registry, Siblings, Source, WriteOptions,
 };
 
@@ -39,13 +39,17 @@ fn first(mut records: Vec<Read>) -> Result<Read, String> {
     if records.is_empty() { Err("no record".into()) } else { Ok(records.swap_remove(0)) }
 }
 
-/// Writes the first record of `source`; `None` when the format cannot express it, which it must say as a typed error.
+/// Writes the first record of `source`; `None` when the format cannot express it, which it must say as a typed error, or when it holds
+/// the first frame of a clip, which is another record.
 fn write(registry: &Registry, source: &Source, to: &FormatInfo) -> Result<Option<(MediaRecord, Finished)>, String> {
     let reading = registry.open(source, &ReadOptions::default());
     let record = reading.and_then(|mut reading| reading.next().transpose());
     let mut record = record.map_err(|error| error.to_string())?.ok_or("no record")?;
     let mut out = Output::memory();
+    let is_held = registry.get(to.id).is_ok_and(|format| format.holds(&record.media));
+    let is_poster = record.kind() == Kind::Video && !is_held;
     match registry.write(&mut record, to.id, &mut out, &WriteOptions::default()) {
+        Ok(()) if is_poster && record.kind() == Kind::Image => Ok(None),
         Ok(()) => Ok(Some((record, out.finish().map_err(|error| error.to_string())?))),
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
         Err(error) => Err(format!("cannot be written: {error}")),

@@ -23,6 +23,7 @@ fn without_the_feature_it_is_refused_and_the_feature_is_named() {
         assert_eq!(error.kind(), mediary_core::ErrorKind::Unsupported, "{name}");
         assert!(error.hint().is_some_and(|hint| hint.contains("feature `avif`")), "{name}: {error:?}");
     }
+    assert!(super::INFO.writes.is_none());
 }
 
 #[cfg(feature = "avif")]
