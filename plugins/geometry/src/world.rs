@@ -122,8 +122,9 @@ pub(crate) fn one_primitive() -> SceneFacts {
 }
 
 /// Reports vertices that are nowhere.
-pub(crate) fn report_non_finite(positions: &[[f64; 3]], cx: &Context) {
-    let broken = positions.iter().filter(|position| !position.iter().all(|value| value.is_finite())).count();
+pub(crate) fn report_non_finite<T: Copy + Into<f64>>(positions: &[[T; 3]], cx: &Context) {
+    let is_finite = |position: &&[T; 3]| position.iter().all(|&value| value.into().is_finite());
+    let broken = positions.len() - positions.iter().filter(is_finite).count();
     let message = "vertices have a coordinate that is not finite";
     cx.report_times(Severity::Warning, "non-finite", message, None, broken as u64);
 }

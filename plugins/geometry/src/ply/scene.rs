@@ -75,10 +75,72 @@ fn textured(header: &Header, scene: &mut Scene, source: &Source, cx: &Context) -
     Ok(())
 }
 
+/// Positions in the precision of the file: what is single already needs no offset, and no copy.
+enum Positions {
+    Single(Vec<[f32; 3]>),
+    Double(Vec<[f64; 3]>),
+}
+
+impl Positions {
+    /// Room for so many of these types.
+    fn of(types: [ScalarType; 3], count: u64, cx: &Context) -> Result<Self> {
+        let is_single = types == [ScalarType::F32; 3];
+        cx.budget().take(count.saturating_mul(if is_single { 12 } else { 24 }))?;
+        // What is announced is there, and paid for.
+        let count = count as usize;
+        Ok(if is_single { Self::Single(Vec::with_capacity(count)) } else { Self::Double(Vec::with_capacity(count)) })
+    }
+
+    fn add(&mut self, x: &AttributeData, y: &AttributeData, z: &AttributeData) -> Result<()> {
+        match (self, x, y, z) {
+            (Self::Single(all), AttributeData::F32(x), AttributeData::F32(y), AttributeData::F32(z)) => {
+                all.extend(x.iter().zip(&**y).zip(&**z).map(|((&x, &y), &z)| [x, y, z]));
+            }
+            (Self::Single(_), ..) => return Err(Error::malformed("expected the types that the header announces")),
+            (Self::Double(all), ..) => add_triples(all, x, y, z),
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Single(all) => all.len(),
+            Self::Double(all) => all.len(),
+        }
+    }
+
+    fn report_non_finite(&self, cx: &Context) {
+        match self {
+            Self::Single(all) => world::report_non_finite(all, cx),
+            Self::Double(all) => world::report_non_finite(all, cx),
+        }
+    }
+
+    /// In single precision, and relative to what.
+    #[expect(clippy::cast_possible_truncation, reason = "scenes are single precision, relative to the offset")]
+    fn settle(self, cx: &Context) -> Result<(Buffer<[f32; 3]>, [f64; 3])> {
+        match self {
+            Self::Single(all) => Ok((all.into(), [0.0; 3])),
+            Self::Double(all) => {
+                cx.budget().take(all.len() as u64 * 12)?;
+                let offset = world::offset(&all);
+                let single = |position: &[f64; 3]| [0, 1, 2].map(|axis| (position[axis] - offset[axis]) as f32);
+                Ok((all.iter().map(single).collect(), offset))
+            }
+        }
+    }
+}
+
+impl Default for Positions {
+    fn default() -> Self {
+        Self::Single(Vec::new())
+    }
+}
+
 /// Vertices as the file has them.
 #[derive(Default)]
 struct Vertices {
-    positions: Vec<[f64; 3]>,
+    positions: Positions,
     normals: Vec<[f32; 3]>,
     /// Components as written, 3 or 4 a vertex.
     colors: Vec<f64>,
@@ -126,13 +188,12 @@ pub(super) fn read(source: &Source, header: &Header, cx: &Context) -> Result<Med
         body.finish()?;
     }
     faces.check(vertices.positions.len(), cx)?;
-    world::report_non_finite(&vertices.positions, cx);
+    vertices.positions.report_non_finite(cx);
     let message = "normals have no direction, (0, 0, 1) stands for them";
     cx.report_times(Severity::Warning, "bad-normal", message, None, vertices.bad_normals);
     let message = "faces have fewer than 3 corners: left out";
     cx.report_times(Severity::Warning, "short-face", message, None, faces.short);
-    let offset = world::offset(&vertices.positions);
-    let primitive = build(vertices, colors, faces, offset, cx)?;
+    let (primitive, offset) = build(vertices, colors, faces, cx)?;
     let mut scene = Scene::of_meshes(vec![Mesh { primitives: vec![primitive], ..Mesh::default() }]);
     scene.world_offset = offset;
     textured(header, &mut scene, source, cx)?;
@@ -159,10 +220,10 @@ impl Vertices {
         let used = [&position[..], &colors, &normals, &texcoords].concat();
         ignore_others(element, &used, cx);
         let wanted: Vec<bool> = (0..element.properties.len()).map(|index| used.contains(&index)).collect();
+        let types = position.map(|index| element.properties[index].scalar);
+        self.positions = Positions::of(types, count, cx)?;
         cx.budget()
-            .take(count.saturating_mul(24 + 8 * colors.len() as u64 + 4 * (normals.len() + texcoords.len()) as u64))?;
-        // What is announced is there, and paid for.
-        self.positions.reserve_exact(count as usize);
+            .take(count.saturating_mul(8 * colors.len() as u64 + 4 * (normals.len() + texcoords.len()) as u64))?;
         if !normals.is_empty() {
             self.normals.reserve_exact(count as usize);
         }
@@ -173,7 +234,7 @@ impl Vertices {
                 |index: usize| scalars(&rows.columns[index]).ok_or_else(|| Error::malformed("a list of vertices"));
             let [x, y, z] = position;
             let (x, y, z) = (column(x)?, column(y)?, column(z)?);
-            add_triples(&mut self.positions, x, y, z);
+            self.positions.add(x, y, z)?;
             if let [x, y, z] = normals[..] {
                 triples.clear();
                 add_triples(&mut triples, column(x)?, column(y)?, column(z)?);
@@ -365,20 +426,18 @@ fn index(value: f64) -> u32 {
     if value >= 0.0 && value < f64::from(NONE) && value.fract() == 0.0 { value as u32 } else { NONE }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "scenes are single precision, relative to the offset")]
+/// The primitive, and what its positions are relative to.
 fn build(
     vertices: Vertices,
     colors: Option<(usize, ScalarType)>,
     mut faces: Faces,
-    offset: [f64; 3],
     cx: &Context,
-) -> Result<Primitive> {
-    cx.budget()
-        .take(vertices.positions.len() as u64 * 12 + (vertices.colors.len() + vertices.bytes.len() * 3) as u64 * 6)?;
-    let positions = vertices.positions.iter();
+) -> Result<(Primitive, [f64; 3])> {
+    cx.budget().take((vertices.colors.len() + vertices.bytes.len() * 3) as u64 * 6)?;
+    let (positions, offset) = vertices.positions.settle(cx)?;
     let mut primitive = Primitive {
         topology: if faces.sizes.iter().all(|&size| size == 3) { Topology::Triangles } else { Topology::Polygons },
-        positions: positions.map(|position| [0, 1, 2].map(|axis| (position[axis] - offset[axis]) as f32)).collect(),
+        positions,
         normals: vertices.normals.into(),
         ..Primitive::default()
     };
@@ -402,7 +461,7 @@ fn build(
     if primitive.topology == Topology::Polygons {
         primitive.face_sizes = faces.sizes.into();
     }
-    Ok(primitive)
+    Ok((primitive, offset))
 }
 
 /// One vertex for each distinct pair of position and texture coordinate.
