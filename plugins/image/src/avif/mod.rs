@@ -28,12 +28,10 @@
 //! (`clap`), bytes behind the last box (`trailing-bytes`) are diagnostics, errors when strict. Anything cut short is an error; of an
 //! animation the frames before it are read.
 //!
-//! Written: one picture, 4:4:4 by BT.601 in full range, of sRGB as the AV1 data say; 8 bits stay, 16 become 10. Gray is coded with its
-//! chroma, and is RGB when it is read again. Alpha is not multiplied with the colours, which stay below it as they are
-//! (`UnassociatedDirty` of `ravif`). Of a clip the first frame is written. Coding is on one thread, for the same bytes with any
-//! number of them, and cannot be stopped between: a million pixels take 2 to 4 seconds at the default `speed` of 9; twice that at 6,
-//! for 3 to 6 % fewer bytes. Quality 80, the default, is about 60 of libavif. Lost is what the coding at `quality` loses (`avif.coding`), what 10 bits of 16 do not hold
-//! (`avif.depth`), and what [`encode`](crate::encode) names: profiles and XMP too.
+//! Written: one picture in 8 bits, 4:4:4 by BT.601 in full range, stated as sRGB. Gray becomes RGB, and alpha that is opaque all over
+//! is left out. Alpha is not multiplied with the colours, which stay below it as they are (`UnassociatedDirty` of `ravif`). Of a
+//! clip the first frame is written. Coding is on one thread, for the same bytes anywhere, and cannot be stopped between. Lost is
+//! what the coding at `quality` loses (`avif.coding`), and what [`encode`](crate::encode) names: deeper samples, profiles and XMP too.
 
 #[cfg(feature = "avif")]
 mod av1;
