@@ -35,6 +35,34 @@ pub(crate) fn buffer<T: Clone + Default>(cx: &Context, count: u64) -> Result<Vec
     Ok(vec![T::default(); length])
 }
 
+/// What `read` finds out for a header, and the bytes that it took, which are given back. Findings are told once, by the full read,
+/// and not here.
+pub(crate) fn quietly<T>(
+    format: &'static str,
+    cx: &Context,
+    read: impl FnOnce(&Context) -> Result<T>,
+) -> Result<(T, u64)> {
+    let quiet = Context::builder(format)
+        .limits(*cx.limits())
+        .budget(cx.budget().clone())
+        .options(cx.options().clone())
+        .cancel(cx.cancel().clone())
+        .strictness(cx.strictness())
+        .build();
+    let before = cx.budget().taken();
+    let found = read(&quiet);
+    let taken = cx.budget().taken().saturating_sub(before);
+    cx.budget().give_back(taken);
+    Ok((found?, taken))
+}
+
+/// What a decoder says, to go on a sentence with.
+pub(crate) fn lower(message: &str) -> String {
+    let mut letters = message.trim_end_matches('.').chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
 /// Big-endian 16-bit samples as numbers.
 pub(crate) fn samples_16(cx: &Context, bytes: Vec<u8>) -> Result<Vec<u16>> {
     let mut samples = buffer::<u16>(cx, bytes.len() as u64 / 2)?;

@@ -1,6 +1,6 @@
 //! The file: an image or an animation, and the notes that go with it.
 
-use mediary_core::record::facts::{ImageFacts, VideoFacts};
+use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Stream, Video};
 use mediary_core::{Context, Error, Facts, Header, Location, MediaRecord, Result, Severity, Source};
 use serde_json::{Map, Value};
@@ -58,17 +58,7 @@ impl<'b> Content<'b> {
 }
 
 pub(super) fn read_header(source: &Source, cx: &Context) -> Result<Header> {
-    // Findings are reported once, by the full read.
-    let quiet = Context::builder(super::INFO.id)
-        .limits(*cx.limits())
-        .budget(cx.budget().clone())
-        .cancel(cx.cancel().clone())
-        .strictness(cx.strictness())
-        .build();
-    let before = cx.budget().taken();
-    let header = header(source, &quiet);
-    cx.budget().give_back(cx.budget().taken().saturating_sub(before));
-    header
+    decode::quietly(super::INFO.id, cx, |quiet| header(source, quiet)).map(|(header, _)| header)
 }
 
 fn header(source: &Source, cx: &Context) -> Result<Header> {
@@ -93,17 +83,7 @@ fn header(source: &Source, cx: &Context) -> Result<Header> {
         }
         Content::Moving(moov) => {
             let animation = Animation::parse(&moov, source, cx)?;
-            let track = animation.track();
-            let mut header = Header::single(Facts::Video(VideoFacts {
-                width: track.width,
-                height: track.height,
-                frame_rate: track.frame_rate,
-                frames: track.frames,
-                duration_seconds: track.duration_seconds,
-                codec: Some(track.codec.clone()),
-                tracks: Some(vec![track]),
-                rotation: Some(0),
-            }));
+            let mut header = Header::single(Facts::Video(decode::animation(animation.track())));
             header.memory = Some(animation.memory() + source.len());
             Ok(header)
         }

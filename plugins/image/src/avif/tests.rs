@@ -192,7 +192,7 @@ mod with_the_decoder {
     #[test]
     fn damaged_files_do_no_harm() {
         // One of each kind: all of them take minutes.
-        let names = ["gray-10.avif", "rgba-420-limited.avif", "animated-alpha.avif"].map(str::to_owned);
+        let names = ["rgba-420-limited.avif", "animated-alpha.avif"].map(str::to_owned);
         testing::torture_files("avif", &names, &[]);
     }
 }

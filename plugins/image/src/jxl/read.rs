@@ -2,7 +2,7 @@
 
 use jxl_oxide::image::BitDepth;
 use jxl_oxide::{AllocTracker, InitializeResult, JxlImage, JxlThreadPool, Render};
-use mediary_core::record::facts::{ImageFacts, VideoFacts};
+use mediary_core::record::facts::ImageFacts;
 use mediary_core::record::{ColorSpace, Image, Samples, Stream, Track, TrackKind, Video, VideoFrame};
 use mediary_core::{Context, Error, Facts, Header, Media, MediaRecord, Result, Source};
 
@@ -210,23 +210,11 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     if text.contains("out of memory") || text.contains("failed to allocate") {
         return Error::limit("alloc_bytes", u64::MAX, u64::MAX - 1);
     }
-    let mut letters = text.trim_end_matches('.').chars();
-    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-    Error::malformed(format!("the codestream is broken: {}", first.into_iter().chain(letters).collect::<String>()))
+    Error::malformed(format!("the codestream is broken: {}", decode::lower(&text)))
 }
 
 pub(super) fn read_header(source: &Source, cx: &Context) -> Result<Header> {
-    // Findings are reported once, by the full read.
-    let quiet = Context::builder(super::INFO.id)
-        .limits(*cx.limits())
-        .budget(cx.budget().clone())
-        .cancel(cx.cancel().clone())
-        .strictness(cx.strictness())
-        .build();
-    let before = cx.budget().taken();
-    let header = header(source, &quiet);
-    cx.budget().give_back(cx.budget().taken().saturating_sub(before));
-    header
+    decode::quietly(super::INFO.id, cx, |quiet| header(source, quiet)).map(|(header, _)| header)
 }
 
 fn header(source: &Source, cx: &Context) -> Result<Header> {
@@ -235,16 +223,7 @@ fn header(source: &Source, cx: &Context) -> Result<Header> {
     let before = cx.budget().taken();
     let pictures = Pictures::load(&container.codestream, cx)?;
     let facts = match pictures.track() {
-        Some(track) => Facts::Video(VideoFacts {
-            width: track.width,
-            height: track.height,
-            frame_rate: track.frame_rate,
-            frames: track.frames,
-            duration_seconds: track.duration_seconds,
-            codec: Some(track.codec.clone()),
-            tracks: Some(vec![track]),
-            rotation: Some(0),
-        }),
+        Some(track) => Facts::Video(decode::animation(track)),
         None => Facts::Image(ImageFacts {
             width: Some(pictures.width),
             height: Some(pictures.height),

@@ -28,19 +28,7 @@ struct Drawing {
 }
 
 pub(super) fn read_header(source: &Source, cx: &Context) -> Result<Header> {
-    // Findings are reported once, by the full read.
-    let quiet = Context::builder(super::INFO.id)
-        .limits(*cx.limits())
-        .budget(cx.budget().clone())
-        .options(cx.options().clone())
-        .cancel(cx.cancel().clone())
-        .strictness(cx.strictness())
-        .build();
-    let before = cx.budget().taken();
-    let drawing = load(source, &quiet);
-    let memory = cx.budget().taken().saturating_sub(before);
-    cx.budget().give_back(memory);
-    let drawing = drawing?;
+    let (drawing, memory) = decode::quietly(super::INFO.id, cx, |quiet| load(source, quiet))?;
     let mut header = Header::single(Facts::Image(ImageFacts {
         width: Some(drawing.width),
         height: Some(drawing.height),

@@ -141,16 +141,11 @@ impl FormatReader for Reader {
     fn header(&mut self) -> Result<Header> {
         let chain = self.chain()?;
         let (first, pages) = (chain.pages[0], chain.pages.len() as u64);
-        // Findings are reported once, by the full read.
-        let quiet = Context::builder(INFO.id)
-            .limits(*self.cx.limits())
-            .budget(self.cx.budget().clone())
-            .strictness(self.cx.strictness())
-            .build();
-        let before = quiet.budget().taken();
-        let (directory, page) = self.page(first, &quiet)?;
-        let profile = page::profile(&self.tiff, &directory, &page, &quiet)?;
-        quiet.budget().give_back(quiet.budget().taken() - before);
+        let ((page, profile), _) = decode::quietly(INFO.id, &self.cx, |quiet| {
+            let (directory, page) = self.page(first, quiet)?;
+            let profile = page::profile(&self.tiff, &directory, &page, quiet)?;
+            Ok((page, profile))
+        })?;
         let facts = page.facts(profile.is_some(), pages);
         Ok(Header { facts: Facts::Image(facts), records: Some(pages), memory: Some(page.memory()) })
     }

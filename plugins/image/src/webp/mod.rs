@@ -284,12 +284,7 @@ fn failed(error: DecodingError) -> Error {
             Error::malformed("the pixels end early").with_hint("the file is cut short; fetch or copy it again")
         }
         DecodingError::IoError(error) => error.into(),
-        other => {
-            let text = other.to_string();
-            let mut letters = text.chars();
-            let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-            Error::malformed(format!("the pixels are broken: {}", first.into_iter().chain(letters).collect::<String>()))
-        }
+        other => Error::malformed(format!("the pixels are broken: {}", decode::lower(&other.to_string()))),
     }
 }
 
