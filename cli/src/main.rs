@@ -106,7 +106,6 @@ static ALLOCATOR: memory::LargePages = memory::LargePages;
 const DEFECT: u8 = 101;
 
 fn main() -> ExitCode {
-    memory::prepare();
     mediary_loader::worker::serve_if_asked();
     let verbose = std::env::args_os().any(|word| word == "-v" || word == "--verbose" || word == "-vv");
     // Core turns panics of format code into errors of their input, `start` does so with those of the command itself. The

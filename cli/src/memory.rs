@@ -1,9 +1,8 @@
 //! Memory in large pages where that is to be asked for.
 //!
-//! Meshes, point clouds and molecules are vectors of megabytes that are filled once. In pages of 4 KiB a fifth to a half of the time
-//! goes into page faults. Linux gives 2 MiB at a time to whoever asks, which neither it nor its C library does by itself
-//! (`/sys/kernel/mm/transparent_hugepage/enabled` says `madvise`). Blocks from 4 MiB on are mapped one by one and ask for
-//! themselves; what is smaller lies in the heap, for which [`prepare`] asks once.
+//! Meshes and point clouds are vectors of tens of megabytes that are filled once. In pages of 4 KiB a fifth of the time goes into
+//! page faults. Linux gives 2 MiB at a time to whoever asks, which neither it nor its C library does by itself
+//! (`/sys/kernel/mm/transparent_hugepage/enabled` says `madvise`).
 #![expect(
     unsafe_code,
     reason = "an allocator is unsafe by its nature; this one passes everything on to that of the system"
@@ -13,37 +12,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 
 /// From how many bytes on.
 const LARGE: usize = 4 << 20;
-
-/// Addresses that the heap is given at once, and asked for. Memory it is only where something lies.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const HEAP: i32 = 64 << 20;
-
-/// Gives the heap of the main thread large pages, as far as [`HEAP`] goes.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub(crate) fn prepare() {
-    // Smaller than what is mapped by itself, and larger than what the heap has before it grows.
-    const FIRST: usize = 1 << 20;
-    // SAFETY: these set numbers of the C library, which refuses what it does not know.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE as i32);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, HEAP);
-        libc::mallopt(libc::M_TOP_PAD, HEAP);
-    }
-    // SAFETY: the block is not used, and given back; `sbrk(0)` only tells where the heap ends.
-    let (block, end) = unsafe {
-        let block = libc::malloc(FIRST);
-        libc::free(block);
-        (block.cast::<u8>(), libc::sbrk(0).cast::<u8>())
-    };
-    let size = (end as usize).saturating_sub(block as usize);
-    // Where the heap could not grow, the block lay elsewhere.
-    if !block.is_null() && size <= FIRST + HEAP as usize + (1 << 20) {
-        advise(block, size);
-    }
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) fn prepare() {}
 
 /// The allocator of the system, which asks for large pages where they pay.
 pub(crate) struct LargePages;
