@@ -56,7 +56,7 @@ impl Canvas {
             if is_transparent {
                 let by = if a > 0.0 { 1.0 / a } else { 0.0 };
                 bytes.extend([r * by, g * by, b * by].map(color::srgb));
-                bytes.push((a.clamp(0.0, 1.0) * 255.0).round() as u8);
+                bytes.push(color::byte(a));
                 continue;
             }
             let behind = match background {

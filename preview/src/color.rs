@@ -27,6 +27,12 @@ pub(crate) fn srgb(value: f32) -> u8 {
     SRGB[(value.clamp(0.0, 1.0) * STEPS as f32 + 0.5) as usize]
 }
 
+/// A share of the full scale as a byte.
+pub(crate) fn byte(share: f32) -> u8 {
+    // NaN becomes 0.
+    (share.clamp(0.0, 1.0) * 255.0).round() as u8
+}
+
 /// An sRGB colour `0xRRGGBB` in linear light.
 pub(crate) fn hex(rgb: u32) -> V3 {
     [16, 8, 0].map(|shift| linear((rgb >> shift) as u8))

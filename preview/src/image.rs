@@ -64,7 +64,7 @@ fn finish(sheet: Sheet, small: &Image) -> Result<Image> {
         let by = if a > 0.0 { 1.0 / a } else { 0.0 };
         bytes.extend([r, g, b].map(|value| color::srgb(value * by)));
         if alpha {
-            bytes.push((a.clamp(0.0, 1.0) * 255.0).round() as u8);
+            bytes.push(color::byte(a));
         }
     }
     let channels = if alpha { 4 } else { 3 };
@@ -78,6 +78,7 @@ fn finish(sheet: Sheet, small: &Image) -> Result<Image> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shrink::tests::gray;
 
     fn small(image: &Image, size: u32) -> (u32, u32, Vec<u8>) {
         let options = PreviewOptions { size, ..PreviewOptions::default() };
@@ -86,11 +87,6 @@ mod tests {
         let (width, height) = (small.width(), small.height());
         let Samples::U8(bytes) = small.into_samples() else { panic!("not 8 bits") };
         (width, height, bytes.into_vec())
-    }
-
-    fn gray(width: u32, height: u32, shade: impl Fn(u32, u32) -> u8) -> Image {
-        let samples = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| shade(x, y));
-        Image::new(width, height, 1, Samples::U8(samples.collect())).unwrap()
     }
 
     #[test]

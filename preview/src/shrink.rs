@@ -83,15 +83,10 @@ fn numbers(image: &Image, [wide, high]: [usize; 2], cx: &Context) -> Result<Vec<
         let colors = [r, g, b].map(|value| read.code(value * by));
         bytes.extend(&colors[..if read.channels < 3 { 1 } else { 3 }]);
         if read.channels.is_multiple_of(2) {
-            bytes.push(whole(a));
+            bytes.push(color::byte(a));
         }
     }
     Ok(bytes)
-}
-
-/// A share as a byte.
-fn whole(share: f32) -> u8 {
-    (share.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 /// Reads pixels as shares of the full scale times alpha, and alpha.
@@ -147,7 +142,7 @@ impl<'i> Reader<'i> {
 
     /// What a share is as a byte of a picture.
     fn code(&self, share: f32) -> u8 {
-        if self.image.color_space == ColorSpace::Linear { color::srgb(share) } else { whole(share) }
+        if self.image.color_space == ColorSpace::Linear { color::srgb(share) } else { color::byte(share) }
     }
 }
 
@@ -209,7 +204,7 @@ fn window(x: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const PILLOW_GRAY: [u8; 48] = [
@@ -224,7 +219,7 @@ mod tests {
         200, 54, 28, 83, 202, 182, 92, 145, 205, 93, 161, 206, 205, 139, 225,
     ];
 
-    fn gray(width: u32, height: u32, shade: impl Fn(u32, u32) -> u8) -> Image {
+    pub(crate) fn gray(width: u32, height: u32, shade: impl Fn(u32, u32) -> u8) -> Image {
         let samples = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| shade(x, y));
         Image::new(width, height, 1, Samples::U8(samples.collect())).unwrap()
     }
