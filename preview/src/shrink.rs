@@ -3,10 +3,9 @@
 //! What is scaled are the numbers as they are coded, times alpha so that hidden colours stay hidden: the same as the option
 //! `image.width` gives, and within a step of what Pillow does. Only samples that are linear light already are scaled as light.
 
-use fast_image_resize::images::{Image as Target, ImageRef};
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 use mediary_core::record::{ColorSpace, Image, Samples};
 use mediary_core::{Context, Error, Result};
+use mediary_scale::{Depth, Filter, Pixels};
 
 use crate::color;
 
@@ -35,15 +34,13 @@ fn bytes(image: &Image, samples: &[u8], [wide, high]: [usize; 2], cx: &Context) 
     let copied = if channels.is_multiple_of(2) { samples.len() } else { 0 };
     let scratch = (copied + wide * image.height() as usize * channels) as u64;
     cx.budget().take(scratch)?;
-    let failed = |error: &dyn std::fmt::Display| Error::unsupported(format!("the picture cannot be scaled: {error}"));
-    let kind = [PixelType::U8, PixelType::U8x2, PixelType::U8x3, PixelType::U8x4][channels - 1];
-    let source = ImageRef::new(image.width(), image.height(), samples, kind).map_err(|error| failed(&error))?;
-    let mut target = Target::new(wide as u32, high as u32, kind);
-    // Lanczos of three lobes is what it does by itself.
-    Resizer::new().resize(&source, &mut target, &ResizeOptions::new()).map_err(|error| failed(&error))?;
+    let source = [image.width(), image.height()];
+    let pixels = Pixels { bytes: samples, size: source, channels: image.channels(), depth: Depth::U8 };
+    let scaled = pixels.whole([wide as u32, high as u32], Filter::Lanczos);
+    let scaled = scaled.map_err(|error| Error::unsupported(format!("the picture cannot be scaled: {error}")))?;
     cx.checkpoint()?;
     cx.budget().give_back(scratch);
-    Ok(target.into_vec())
+    Ok(scaled)
 }
 
 /// Of any samples.

@@ -2,11 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use fast_image_resize::images::{Image as Target, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use mediary_core::record::annotations::Runs;
 use mediary_core::record::{Annotations, ColorSpace, Image, Mask, Samples};
 use mediary_core::{Context, Error, Result};
+use mediary_scale::{Depth, Filter, Pixels};
 
 use super::{invalid, mode, replace};
 
@@ -18,7 +17,7 @@ pub(super) struct Plan {
     drawn: [u32; 2],
     /// Left, top, width and height of the part, in pixels of the source.
     part: [f64; 4],
-    algorithm: ResizeAlg,
+    filter: Filter,
     in_linear_light: bool,
 }
 
@@ -58,14 +57,14 @@ impl Plan {
         if size == had && part == whole && drawn == size {
             return Ok(None);
         }
-        let algorithm = match options.text("filter") {
-            "nearest" => ResizeAlg::Nearest,
-            "box" => ResizeAlg::Convolution(FilterType::Box),
-            "bilinear" => ResizeAlg::Convolution(FilterType::Bilinear),
-            "bicubic" => ResizeAlg::Convolution(FilterType::CatmullRom),
-            _ => ResizeAlg::Convolution(FilterType::Lanczos3),
+        let filter = match options.text("filter") {
+            "nearest" => Filter::Nearest,
+            "box" => Filter::Box,
+            "bilinear" => Filter::Bilinear,
+            "bicubic" => Filter::Bicubic,
+            _ => Filter::Lanczos,
         };
-        Ok(Some(Self { size, drawn, part, algorithm, in_linear_light: options.text("light") == "linear" }))
+        Ok(Some(Self { size, drawn, part, filter, in_linear_light: options.text("light") == "linear" }))
     }
 
     /// Resizes the picture. What is padded gets the colour, or transparent pixels.
@@ -94,19 +93,14 @@ impl Plan {
         cx.budget().take(scratch)?;
         cx.checkpoint()?;
         let samples = match image.samples() {
-            Samples::U8(samples) => {
-                const TYPES: [PixelType; 4] = [PixelType::U8, PixelType::U8x2, PixelType::U8x3, PixelType::U8x4];
-                Samples::U8(self.run(image, samples, TYPES)?.into_vec().into())
-            }
+            Samples::U8(samples) => Samples::U8(self.run(image, samples, Depth::U8)?.into()),
             Samples::U16(samples) => {
-                const TYPES: [PixelType; 4] = [PixelType::U16, PixelType::U16x2, PixelType::U16x3, PixelType::U16x4];
-                let scaled = self.run(image, bytemuck::cast_slice(samples), TYPES)?;
-                Samples::U16(bytemuck::pod_collect_to_vec::<u8, u16>(scaled.buffer()).into())
+                let scaled = self.run(image, bytemuck::cast_slice(samples), Depth::U16)?;
+                Samples::U16(bytemuck::pod_collect_to_vec::<u8, u16>(&scaled).into())
             }
             Samples::F32(samples) => {
-                const TYPES: [PixelType; 4] = [PixelType::F32, PixelType::F32x2, PixelType::F32x3, PixelType::F32x4];
-                let scaled = self.run(image, bytemuck::cast_slice(samples), TYPES)?;
-                Samples::F32(bytemuck::pod_collect_to_vec::<u8, f32>(scaled.buffer()).into())
+                let scaled = self.run(image, bytemuck::cast_slice(samples), Depth::F32)?;
+                Samples::F32(bytemuck::pod_collect_to_vec::<u8, f32>(&scaled).into())
             }
             _ => return Err(Error::unsupported("samples of a new type cannot be resized")),
         };
@@ -116,16 +110,10 @@ impl Plan {
         Ok(())
     }
 
-    fn run(&self, image: &Image, bytes: &[u8], types: [PixelType; 4]) -> Result<Target<'static>> {
-        let failed =
-            |error: &dyn std::fmt::Display| Error::unsupported(format!("the picture cannot be resized: {error}"));
-        let kind = types[usize::from(image.channels()) - 1];
-        let source = ImageRef::new(image.width(), image.height(), bytes, kind).map_err(|error| failed(&error))?;
-        let mut target = Target::new(self.drawn[0], self.drawn[1], kind);
-        let [left, top, width, height] = self.part;
-        let options = ResizeOptions::new().resize_alg(self.algorithm).crop(left, top, width, height);
-        Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(&error))?;
-        Ok(target)
+    fn run(&self, image: &Image, bytes: &[u8], depth: Depth) -> Result<Vec<u8>> {
+        let pixels = Pixels { bytes, size: [image.width(), image.height()], channels: image.channels(), depth };
+        let scaled = pixels.scaled(self.part, self.drawn, self.filter);
+        scaled.map_err(|error| Error::unsupported(format!("the picture cannot be resized: {error}")))
     }
 
     /// Where the drawn part begins in the result.
