@@ -31,6 +31,7 @@
 
 mod animation;
 mod chunks;
+mod deflate;
 mod rows;
 mod stream;
 mod write;

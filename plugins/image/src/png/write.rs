@@ -4,15 +4,23 @@ use std::io::{Error as IoError, Write};
 
 use mediary_core::record::{ColorSpace, Image, Samples, Video};
 use mediary_core::{Context, Error, Media, MediaRecord, Output, Result};
+use png::chunk::IDAT;
 use png::text_metadata::ITXtChunk;
-use png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Info};
+use png::{BitDepth, ColorType, Compression, Encoder, EncodingError, Info, Writer};
 use serde_json::Value;
 
 use super::animation::Joiner;
+use super::deflate::Deflate;
+use super::rows::filter;
 use crate::encode::{self, Holds, Light, Lost};
 
 const HOLDS: Holds =
     Holds { channels: &[1, 2, 3, 4], eight: true, sixteen: true, float: false, light: Light::Stated, profile: true };
+
+/// Pictures of up to so many bytes are compressed well at every level: a code of their own would be a good part of them.
+const SMALL: u64 = 4 << 10;
+/// Bytes of filtered rows that are compressed at once.
+const BLOCK: usize = 128 << 10;
 
 pub(super) fn write(record: &mut MediaRecord, out: &mut Output, cx: &Context) -> Result<()> {
     let notes = Notes::of(record, cx);
@@ -116,26 +124,57 @@ fn encode_picture(image: &Image, notes: Notes, out: &mut dyn Write, lost: &mut L
         _ => {}
     }
     info.utf8_text = notes.texts;
+    let pixel = info.bytes_per_pixel();
+    let row = pixel * image.width() as usize;
+    let is_small = row as u64 * u64::from(image.height()) <= SMALL;
+    let level = match cx.options().text("level") {
+        "best" => Some(Compression::High),
+        "fast" if !is_small => None,
+        _ => Some(Compression::Balanced),
+    };
     let mut encoder = Encoder::with_info(out, info).map_err(unwritten)?;
-    encoder.set_compression(match cx.options().text("level") {
-        "best" => Compression::High,
-        "default" => Compression::Balanced,
-        _ => Compression::Fast,
-    });
+    encoder.set_compression(level.unwrap_or_default());
     let mut writer = encoder.write_header().map_err(unwritten)?;
     cx.checkpoint()?;
-    match image.samples() {
-        Samples::U8(samples) => writer.write_image_data(samples),
+    let wide;
+    let bytes = match image.samples() {
+        Samples::U8(samples) => samples,
         Samples::U16(samples) => {
             cx.budget().take(samples.len() as u64 * 2)?;
-            let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect();
+            wide = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect::<Vec<_>>();
             cx.budget().give_back(samples.len() as u64 * 2);
-            writer.write_image_data(&bytes)
+            wide.as_slice()
         }
         _ => return Err(Error::unsupported("samples of a new type cannot be written")),
+    };
+    match level {
+        Some(_) => writer.write_image_data(bytes).map_err(unwritten)?,
+        None => write_fast(bytes, row, pixel, &mut writer, cx)?,
     }
-    .map_err(unwritten)?;
     writer.finish().map_err(unwritten)
+}
+
+/// Writes pixels a block of rows at a time, each an IDAT chunk.
+fn write_fast<W: Write>(bytes: &[u8], row: usize, pixel: usize, writer: &mut Writer<W>, cx: &Context) -> Result<()> {
+    let rows = (BLOCK / (row + 1)).max(1);
+    let longest = rows * (row + 1);
+    let memory = (longest + Deflate::memory(longest) + row) as u64;
+    cx.budget().take(memory)?;
+    let (mut filtered, zeros) = (vec![0; longest], vec![0; row]);
+    let mut deflate = Deflate::new(longest);
+    let mut above = zeros.as_slice();
+    let mut blocks = bytes.chunks(rows * row).peekable();
+    while let Some(block) = blocks.next() {
+        cx.checkpoint()?;
+        for (line, out) in block.chunks_exact(row).zip(filtered.chunks_exact_mut(row + 1)) {
+            filter(pixel, line, above, out);
+            above = line;
+        }
+        let filtered = &filtered[..block.len() / row * (row + 1)];
+        writer.write_chunk(IDAT, deflate.block(filtered, blocks.peek().is_none())).map_err(unwritten)?;
+    }
+    cx.budget().give_back(memory);
+    Ok(())
 }
 
 fn unwritten(error: EncodingError) -> Error {
