@@ -57,6 +57,8 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
     out.write_all(&header)?;
     out.write_all(&vec![0; 8 * blocks])?;
     let mut places = Vec::with_capacity(8 * blocks);
+    // One for all: its tables take longer to make than a narrow block to pack.
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(LEVEL));
     for top in (0..height).step_by(LINES) {
         cx.checkpoint()?;
         let lines = top..(top + LINES).min(height);
@@ -69,7 +71,7 @@ pub(super) fn write(record: &MediaRecord, out: &mut Output, cx: &Context) -> Res
                 }
             }
         }
-        let packed = packed(&bytes)?;
+        let packed = packed(&bytes, &mut encoder)?;
         // What does not become smaller is left as it is.
         let block = if packed.len() < bytes.len() { packed } else { bytes };
         places.extend((out.stream_position()? - start).to_le_bytes());
@@ -136,12 +138,11 @@ fn header(record: &MediaRecord, image: &Image, names: &[(&str, usize)], halves: 
 }
 
 /// Even bytes before odd ones, differences in their place, and Deflate.
-fn packed(bytes: &[u8]) -> Result<Vec<u8>> {
+fn packed(bytes: &[u8], encoder: &mut ZlibEncoder<Vec<u8>>) -> Result<Vec<u8>> {
     let mut parted: Vec<u8> = bytes.iter().step_by(2).chain(bytes.iter().skip(1).step_by(2)).copied().collect();
     for index in (1..parted.len()).rev() {
         parted[index] = parted[index].wrapping_sub(parted[index - 1]).wrapping_add(128);
     }
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(LEVEL));
     encoder.write_all(&parted)?;
-    Ok(encoder.finish()?)
+    Ok(encoder.reset(Vec::new())?)
 }
