@@ -69,7 +69,7 @@ fn judge(bytes: &[u8]) {
             Ok(None) => return,
             Ok(Some(writers)) => {
                 let sum = bytes.iter().fold(0_usize, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-                return subject.survives(&open(), writers[sum % writers.len()], strictness);
+                return subject.survives(&open(), beside, writers[sum % writers.len()], strictness);
             }
             Err(_) => {}
         }
@@ -82,6 +82,16 @@ struct Anything(Arc<[u8]>);
 impl Siblings for Anything {
     fn open(&self, name: &str, _: &Limits) -> Result<Source> {
         Ok(Source::from_bytes(name, Arc::clone(&self.0)))
+    }
+}
+
+/// What was written beside a file, and behind it what lay beside the one it was made of: annotations name the picture of before.
+struct Beside(MemorySiblings, Option<Anything>);
+
+impl Siblings for Beside {
+    fn open(&self, name: &str, limits: &Limits) -> Result<Source> {
+        let before = |error| self.1.as_ref().map_or(Err(error), |any| any.open(name, limits));
+        self.0.open(name, limits).or_else(before)
     }
 }
 
@@ -136,7 +146,7 @@ impl Subject {
     }
 
     /// Written as `to` and read again, the first record is there.
-    fn survives(&self, source: &Source, to: &'static FormatInfo, strictness: Strictness) {
+    fn survives(&self, source: &Source, beside: Option<Arc<[u8]>>, to: &'static FormatInfo, strictness: Strictness) {
         let Some(mut record) = self.first(source, self.info.id, strictness) else { return };
         let mut out = Output::memory().with_limit(self.limits.output_bytes);
         let mut options = WriteOptions::default();
@@ -153,7 +163,7 @@ impl Subject {
         }
         let Finished { bytes, siblings } = out.finish().expect("memory");
         let siblings = siblings.into_iter().fold(MemorySiblings::default(), |all, (name, bytes)| all.with(name, bytes));
-        let again = Source::from_bytes("", bytes.clone()).with_siblings(siblings);
+        let again = Source::from_bytes("", bytes.clone()).with_siblings(Beside(siblings, beside.map(Anything)));
         let read = self.registry.open(&again, &self.options(to.id, Strictness::Default)).and_then(|reading| {
             let mut records = reading.collect::<Result<Vec<_>>>()?;
             records.iter_mut().try_for_each(|record| record.media.drain())?;
