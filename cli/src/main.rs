@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod inputs;
 mod interrupt;
+#[cfg(target_os = "linux")]
 mod memory;
 mod output;
 mod plugins;
@@ -99,6 +100,7 @@ impl Session {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: memory::LargePages = memory::LargePages;
 
