@@ -25,16 +25,18 @@ impl<T: PartialEq, F: Fn(usize) -> T> Unusual<T, F> {
         Self { values: Vec::new(), seen: 0, count, usual }
     }
 
-    pub(crate) fn push(&mut self, value: T) {
-        if self.values.is_empty() {
+    pub(crate) fn extend(&mut self, mut values: impl Iterator<Item = T>) {
+        while self.values.is_empty() {
+            let Some(value) = values.next() else { return };
             if value == (self.usual)(self.seen) {
                 self.seen += 1;
-                return;
+            } else {
+                self.values.reserve_exact(self.count as usize);
+                self.values.extend((0..self.seen).map(&self.usual));
+                self.values.push(value);
             }
-            self.values.reserve_exact(self.count as usize);
-            self.values.extend((0..self.seen).map(&self.usual));
         }
-        self.values.push(value);
+        self.values.extend(values);
     }
 
     /// No values, if all are the usual ones.

@@ -1,5 +1,6 @@
 //! Records from columns: a model, and those behind it that are of the same atoms.
 
+use std::iter::Peekable;
 use std::ops::Range;
 
 use mediary_core::record::Molecule;
@@ -7,7 +8,7 @@ use mediary_core::record::molecule::{BondOrder, BondSource, Chain, Model, Residu
 use mediary_core::{Context, MediaRecord, Result};
 use smol_str::SmolStr;
 
-use super::read::Structure;
+use super::read::{BondRow, Structure};
 use crate::bonds::BondList;
 use crate::models::{MODEL_BYTES, POSITION_BYTES};
 use crate::text::Findings;
@@ -163,7 +164,7 @@ impl Build {
     }
 
     /// Bonds between groups whose first atom is of a model.
-    fn between(&self, span: &Span) -> &[(u32, u32, i32, i32)] {
+    fn between(&self, span: &Span) -> &[BondRow] {
         let bonds = &self.all.bonds;
         let before = |end: usize| bonds.partition_point(|&(a, ..)| (a as usize) < end);
         &bonds[before(span.atoms.start)..before(span.atoms.end)]
@@ -194,7 +195,9 @@ impl Build {
         molecule.atoms.formal_charges.reserve_exact(if self.charged { count } else { 0 });
         let mut bonds = BondList::default();
         bonds.reserve(within as usize + self.between(span).len());
-        let (mut group, mut numbers) = (span.groups.start, [0_u32; 2]);
+        let is_inside = |&&(_, b, ..): &&BondRow| (b as usize) < span.atoms.end;
+        let mut between = self.between(span).iter().filter(is_inside).peekable();
+        let (mut group, mut first, mut numbers) = (span.groups.start, span.atoms.start as u32, [0_u32; 2]);
         for chain in span.chains.clone() {
             let (entity, polymer) = all.entities.get(chain).copied().unwrap_or_default();
             let label = all.chain_ids.get(chain).cloned().unwrap_or_default();
@@ -205,7 +208,8 @@ impl Build {
             group = groups.end;
             cx.checkpoint()?;
             for group in groups.clone() {
-                self.group(group, polymer, &mut molecule, &mut bonds);
+                self.group(group, polymer, &mut molecule);
+                self.bonds(group, &mut first, span.atoms.start as u32, &mut between, &mut bonds);
             }
             cx.budget().take(STRETCH_BYTES * self.stretches(&groups))?;
             self.secondary(groups, span.groups.start, &mut numbers, &mut molecule, findings);
@@ -218,20 +222,12 @@ impl Build {
         }
         given(&mut atoms.formal_charges);
         given(&mut atoms.isotopes);
-        let start = span.atoms.start as u32;
-        let mut resonant = kinds
-            .iter()
-            .flat_map(|&kind| &all.types[kind as usize].bonds)
-            .filter(|&&(_, _, order, resonance)| order > 0 && resonance == 1)
-            .count();
-        for &(a, b, order, resonance) in self.between(span) {
-            if b as usize >= span.atoms.end {
-                findings.warn("bond", 0, || "a bond joins atoms of two models: set aside".into());
-                continue;
-            }
-            resonant += usize::from(order > 0 && resonance == 1);
-            bonds.add(a - start, b - start, order_of(order, resonance), false, BondSource::File);
+        for _ in self.between(span).iter().filter(|bond| !is_inside(bond)) {
+            findings.warn("bond", 0, || "a bond joins atoms of two models: set aside".into());
         }
+        let within = kinds.iter().flat_map(|&kind| &all.types[kind as usize].bonds);
+        let both = within.chain(self.between(span).iter().filter(is_inside));
+        let resonant = both.filter(|&&(_, _, order, resonance)| order > 0 && resonance == 1).count();
         if resonant > 0 {
             findings.note("resonance", 0, || {
                 format!("{resonant} bonds have resonance beside their order: the order is kept")
@@ -244,7 +240,7 @@ impl Build {
         Ok(molecule)
     }
 
-    fn group(&self, group: usize, polymer: Option<bool>, molecule: &mut Molecule, bonds: &mut BondList) {
+    fn group(&self, group: usize, polymer: Option<bool>, molecule: &mut Molecule) {
         let all = &self.all;
         let kind = &all.types[all.group_types[group] as usize];
         let residue = molecule.residues.len() as u32;
@@ -260,7 +256,6 @@ impl Build {
             chain: molecule.chains.len() as u32 - 1,
         });
         let atoms = &mut molecule.atoms;
-        let first = atoms.elements.len() as u32;
         let count = atoms.elements.len() + kind.names.len();
         atoms.names.extend_from_slice(&kind.names);
         atoms.elements.extend_from_slice(&kind.elements);
@@ -272,8 +267,32 @@ impl Build {
             atoms.formal_charges.resize(count, 0);
         }
         atoms.residues.resize(count, residue);
+    }
+
+    /// Bonds of a group from the atom `first` on, and of `between` those that begin in it: by their atoms, so that nothing is left
+    /// to sort. Atoms of the record are counted from `start`.
+    fn bonds<'s>(
+        &self,
+        group: usize,
+        first: &mut u32,
+        start: u32,
+        between: &mut Peekable<impl Iterator<Item = &'s BondRow>>,
+        bonds: &mut BondList,
+    ) {
+        let kind = &self.all.types[self.all.group_types[group] as usize];
+        let mut add = |a: u32, b: u32, order: i32, resonance: i32| {
+            bonds.add(a - start, b - start, order_of(order, resonance), false, BondSource::File);
+        };
         for &(a, b, order, resonance) in &kind.bonds {
-            bonds.add(first + a, first + b, order_of(order, resonance), false, BondSource::File);
+            let (a, b) = (*first + a, *first + b);
+            while let Some(&(a, b, order, resonance)) = between.next_if(|other| (other.0, other.1) < (a, b)) {
+                add(a, b, order, resonance);
+            }
+            add(a, b, order, resonance);
+        }
+        *first += kind.names.len() as u32;
+        while let Some(&(a, b, order, resonance)) = between.next_if(|other| other.0 < *first) {
+            add(a, b, order, resonance);
         }
     }
 

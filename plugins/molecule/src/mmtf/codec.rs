@@ -80,20 +80,25 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Integers, in order.
-    pub(super) fn integers(&self, mut put: impl FnMut(i32)) -> Result<()> {
+    /// Integers, in order, many at a time.
+    pub(super) fn integers(&self, mut put: impl FnMut(&[i32])) -> Result<()> {
         match packing(self.codec).filter(|packing| !packing.fixed_point) {
-            Some(packing) => self.unpack(packing, &mut |values| values.iter().for_each(|&value| put(value))),
+            Some(packing) => self.unpack(packing, &mut put),
             None => Err(self.unknown("integers")),
         }
     }
 
-    /// Numbers, in order.
-    pub(super) fn numbers(&self, mut put: impl FnMut(f64)) -> Result<()> {
+    /// Numbers, in order, many at a time.
+    pub(super) fn numbers(&self, mut put: impl FnMut(&[f64])) -> Result<()> {
+        let mut numbers = Vec::with_capacity(BLOCK);
         if self.codec == 1 {
             let (values, rest) = self.data.as_chunks::<4>();
             self.fits(values.len() as u64, rest)?;
-            values.iter().for_each(|value| put(f64::from(f32::from_be_bytes(*value))));
+            for block in values.chunks(BLOCK) {
+                numbers.clear();
+                numbers.extend(block.iter().map(|value| f64::from(f32::from_be_bytes(*value))));
+                put(&numbers);
+            }
             return Ok(());
         }
         let Some(packing) = packing(self.codec) else { return Err(self.unknown("numbers")) };
@@ -101,7 +106,11 @@ impl<'a> Column<'a> {
             return Err(self.wrong("expected a divisor, found 0"));
         }
         let divisor = f64::from(if packing.fixed_point { self.parameter } else { 1 });
-        self.unpack(packing, &mut |values| values.iter().for_each(|&value| put(f64::from(value) / divisor)))
+        self.unpack(packing, &mut |values| {
+            numbers.clear();
+            numbers.extend(values.iter().map(|&value| f64::from(value) / divisor));
+            put(&numbers);
+        })
     }
 
     /// Strings, in order.
@@ -132,36 +141,35 @@ impl<'a> Column<'a> {
     /// Gives on integers, a block at a time.
     fn unpack(&self, packing: Packing, put: &mut dyn FnMut(&[i32])) -> Result<()> {
         match packing.width {
-            1 => self.unpack_from(packing, self.words(|[byte]: [u8; 1]| i32::from(byte as i8))?, put),
-            2 => self.unpack_from(packing, self.words(|bytes| i32::from(i16::from_be_bytes(bytes)))?, put),
-            _ => self.unpack_from(packing, self.words(i32::from_be_bytes)?, put),
+            1 => self.unpack_from(packing, |[byte]: [u8; 1]| i32::from(byte as i8), put),
+            2 => self.unpack_from(packing, |bytes| i32::from(i16::from_be_bytes(bytes)), put),
+            _ => self.unpack_from(packing, i32::from_be_bytes, put),
         }
     }
 
-    fn words<const N: usize, F: Fn([u8; N]) -> i32>(
+    fn unpack_from<const N: usize>(
         &self,
-        value: F,
-    ) -> Result<impl ExactSizeIterator<Item = i32> + use<'a, N, F>> {
+        packing: Packing,
+        value: impl Fn([u8; N]) -> i32,
+        put: &mut dyn FnMut(&[i32]),
+    ) -> Result<()> {
         let (words, rest) = self.data.as_chunks::<N>();
         if !rest.is_empty() {
             return Err(self.wrong(format!("expected a multiple of {N} bytes, found {}", self.data.len())));
         }
-        Ok(words.iter().map(move |word| value(*word)))
-    }
-
-    fn unpack_from(
-        &self,
-        packing: Packing,
-        mut words: impl ExactSizeIterator<Item = i32>,
-        put: &mut dyn FnMut(&[i32]),
-    ) -> Result<()> {
         let mut block = Vec::with_capacity(BLOCK);
         let mut sum = 0_i32;
         let mut give = |block: &mut Vec<i32>| -> Result<()> {
             if packing.differences {
+                let mut fits = true;
                 for value in block.iter_mut() {
-                    sum = sum.checked_add(*value).ok_or_else(|| self.too_long())?;
-                    *value = sum;
+                    let (next, is_over) = sum.overflowing_add(*value);
+                    fits &= !is_over;
+                    sum = next;
+                    *value = next;
+                }
+                if !fits {
+                    return Err(self.too_long());
                 }
             }
             put(block);
@@ -170,9 +178,9 @@ impl<'a> Column<'a> {
         };
         if packing.runs {
             let mut left = self.length;
-            while let Some(value) = words.next() {
-                let times =
-                    words.next().ok_or_else(|| self.wrong("expected pairs, found an odd number of integers"))?;
+            let (pairs, odd) = words.as_chunks::<2>();
+            for pair in pairs {
+                let [value, times] = pair.map(&value);
                 let mut times = u64::try_from(times)
                     .ok()
                     .filter(|&times| times <= left)
@@ -187,6 +195,9 @@ impl<'a> Column<'a> {
                     }
                 }
             }
+            if !odd.is_empty() {
+                return Err(self.wrong("expected pairs, found an odd number of integers"));
+            }
             give(&mut block)?;
             return match left {
                 0 => Ok(()),
@@ -195,35 +206,44 @@ impl<'a> Column<'a> {
         }
         if !packing.several {
             self.fits(words.len() as u64, &[])?;
-            while words.len() > 0 {
-                block.extend(words.by_ref().take(BLOCK));
-                give(&mut block)?;
-            }
-            return Ok(());
+            return words.chunks(BLOCK).try_for_each(|words| {
+                block.extend(words.iter().map(|word| value(*word)));
+                give(&mut block)
+            });
         }
-        let (least, most) = if packing.width == 1 { (-128, 127) } else { (-32_768, 32_767) };
+        let is_part =
+            |value: i32| value == if N == 1 { -128 } else { -32_768 } || value == if N == 1 { 127 } else { 32_767 };
         let mut count = 0;
         let mut part: Option<i32> = None;
-        for word in words {
-            let value = part.take().unwrap_or(0).checked_add(word).ok_or_else(|| self.too_long())?;
-            if word == least || word == most {
-                part = Some(value);
-                continue;
+        // Most values are of one part: those are taken by the sixteen.
+        for words in words.chunks(16) {
+            if part.is_none() && !words.iter().any(|word| is_part(value(*word))) {
+                block.extend(words.iter().map(|word| value(*word)));
+                count += words.len() as u64;
+            } else {
+                for word in words {
+                    let word = value(*word);
+                    let value = part.take().unwrap_or(0).checked_add(word).ok_or_else(|| self.too_long())?;
+                    if is_part(word) {
+                        part = Some(value);
+                    } else {
+                        block.push(value);
+                        count += 1;
+                    }
+                }
             }
-            count += 1;
             if count > self.length {
                 break;
             }
-            block.push(value);
-            if block.len() == BLOCK {
+            if block.len() + 16 > BLOCK {
                 give(&mut block)?;
             }
         }
-        give(&mut block)?;
-        match part {
-            None => self.fits(count, &[]),
-            Some(_) => Err(self.wrong("expected the rest of a value in several parts, found the end")),
+        if part.is_some() {
+            return Err(self.wrong("expected the rest of a value in several parts, found the end"));
         }
+        self.fits(count, &[])?;
+        give(&mut block)
     }
 
     fn too_long(&self) -> Error {
@@ -237,12 +257,14 @@ impl<'a> Column<'a> {
         cx.budget().take(self.length.saturating_mul(2 * size_of::<serde_json::Value>() as u64))?;
         match self.codec {
             5 => self.strings(|text| values.push(text.as_str().into()))?,
-            6 => self.integers(|code| {
-                let text = u32::try_from(code).ok().and_then(char::from_u32).filter(|&code| code != '\0');
-                values.push(text.map_or_else(String::new, String::from).into());
+            6 => self.integers(|codes| {
+                let text = |&code: &i32| u32::try_from(code).ok().and_then(char::from_u32).filter(|&code| code != '\0');
+                values.extend(codes.iter().map(|code| text(code).map_or_else(String::new, String::from).into()));
             })?,
-            1 | 9..=13 => self.numbers(|number| values.push(decimal(number).into()))?,
-            _ => self.integers(|number| values.push(number.into()))?,
+            1 | 9..=13 => {
+                self.numbers(|numbers| values.extend(numbers.iter().map(|&number| decimal(number).into())))?;
+            }
+            _ => self.integers(|numbers| values.extend(numbers.iter().map(|&number| number.into())))?,
         }
         Ok(values.into())
     }

@@ -43,6 +43,9 @@ impl Parse for Reader {
     }
 }
 
+/// A bond: two atoms, the lower first, order and resonance.
+pub(super) type BondRow = (u32, u32, i32, i32);
+
 /// Atoms and bonds that groups share.
 #[derive(Default)]
 pub(super) struct GroupType {
@@ -53,8 +56,8 @@ pub(super) struct GroupType {
     pub(super) elements: Vec<Element>,
     pub(super) isotopes: Vec<u16>,
     pub(super) charges: Vec<i8>,
-    /// Atoms, order, resonance.
-    pub(super) bonds: Vec<(u32, u32, i32, i32)>,
+    /// By their atoms.
+    pub(super) bonds: Vec<BondRow>,
     /// The first group type with the same name and atoms.
     pub(super) same_as: usize,
 }
@@ -83,8 +86,8 @@ pub(super) struct Structure {
     pub(super) altlocs: Vec<char>,
     pub(super) occupancies: Vec<f32>,
     pub(super) b_factors: Vec<f32>,
-    /// Bonds between groups: atoms, order, resonance; by their first atom.
-    pub(super) bonds: Vec<(u32, u32, i32, i32)>,
+    /// Bonds between groups, by their atoms.
+    pub(super) bonds: Vec<BondRow>,
 }
 
 fn wrong(name: &str, expected: &str, found: &str) -> Error {
@@ -174,7 +177,7 @@ impl<'a> Fields<'a, '_> {
         let mut made = Vec::new();
         if let Some(column) = self.column(name, count, size_of::<T>() as u64)? {
             made.reserve_exact(count as usize);
-            column.integers(|value| made.push(make(value)))?;
+            column.integers(|values| made.extend(values.iter().map(|&value| make(value))))?;
         }
         Ok(made)
     }
@@ -189,7 +192,7 @@ impl<'a> Fields<'a, '_> {
     ) -> Result<Vec<T>> {
         let mut made = Unusual::new(count, usual);
         if let Some(column) = self.column(name, count, size_of::<T>() as u64)? {
-            column.integers(|value| made.push(make(value)))?;
+            column.integers(|values| made.extend(values.iter().map(|&value| make(value))))?;
         }
         Ok(made.into_values())
     }
@@ -203,7 +206,7 @@ impl<'a> Fields<'a, '_> {
     fn singles(&self, name: &str, count: u64, usual: f32) -> Result<Vec<f32>> {
         let mut made = Unusual::new(count, |_| usual);
         if let Some(column) = self.column(name, count, size_of::<f32>() as u64)? {
-            column.numbers(|value| made.push(value as f32))?;
+            column.numbers(|values| made.extend(values.iter().map(|&value| value as f32)))?;
         }
         let made = made.into_values();
         if made.iter().any(|value| !value.is_finite()) {
@@ -235,7 +238,7 @@ impl Values<'_, '_> {
         }
     }
 
-    fn integers(&self, mut put: impl FnMut(i32)) -> Result<()> {
+    fn integers(&self, mut put: impl FnMut(&[i32])) -> Result<()> {
         let (values, name) = match self {
             Self::Packed(column) => return column.integers(put),
             Self::Plain(values, name) => (values, name),
@@ -244,16 +247,16 @@ impl Values<'_, '_> {
             // Characters may be texts.
             let first = value.text().map(|text| text.chars().next().map_or(0, |first| i64::from(u32::from(first))));
             let number = first.or(value.integer()).and_then(|number| i32::try_from(number).ok());
-            put(number.ok_or_else(|| wrong(name, "integers", value.name()))?);
+            put(&[number.ok_or_else(|| wrong(name, "integers", value.name()))?]);
         }
         Ok(())
     }
 
-    fn numbers(&self, mut put: impl FnMut(f64)) -> Result<()> {
+    fn numbers(&self, mut put: impl FnMut(&[f64])) -> Result<()> {
         match self {
             Self::Packed(column) => column.numbers(put),
             Self::Plain(values, name) => values.iter().try_for_each(|value| {
-                put(value.number().ok_or_else(|| wrong(name, "numbers", value.name()))?);
+                put(&[value.number().ok_or_else(|| wrong(name, "numbers", value.name()))?]);
                 Ok(())
             }),
         }
@@ -469,17 +472,20 @@ fn positions(fields: &Fields<'_, '_>, atoms: u64, all: &mut Structure) -> Result
             }
             return Err(wrong(name, "a required field", "none"));
         };
-        if axis == 0 {
-            all.positions = vec![[0.0; 3]; atoms as usize];
-        }
-        let mut places = all.positions.iter_mut();
         let mut finite = true;
-        column.numbers(|value| {
-            finite &= value.is_finite();
-            if let Some(place) = places.next() {
-                place[axis] = value;
-            }
-        })?;
+        if axis == 0 {
+            all.positions.reserve_exact(atoms as usize);
+            column.numbers(|values| {
+                finite &= values.iter().all(|value| value.is_finite());
+                all.positions.extend(values.iter().map(|&x| [x, 0.0, 0.0]));
+            })?;
+        } else {
+            let mut places = all.positions.iter_mut();
+            column.numbers(|values| {
+                finite &= values.iter().all(|value| value.is_finite());
+                values.iter().zip(&mut places).for_each(|(&value, place)| place[axis] = value);
+            })?;
+        }
         if !finite {
             return Err(wrong(name, "finite coordinates", "others"));
         }

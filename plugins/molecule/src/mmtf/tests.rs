@@ -126,7 +126,7 @@ fn examples_of_the_specification() {
     ] {
         let column = column(codec, unpacked.len() as i32, 0, &packed);
         let mut found = Vec::new();
-        Column::of(&column, "x").unwrap().integers(|value| found.push(value)).unwrap();
+        Column::of(&column, "x").unwrap().integers(|values| found.extend_from_slice(values)).unwrap();
         assert_eq!(found, unpacked, "{codec}");
     }
     for (codec, divisor, packed, unpacked) in [
@@ -141,7 +141,7 @@ fn examples_of_the_specification() {
     ] {
         let column = column(codec, unpacked.len() as i32, divisor, &packed);
         let mut found = Vec::new();
-        Column::of(&column, "x").unwrap().numbers(|value| found.push(value)).unwrap();
+        Column::of(&column, "x").unwrap().numbers(|values| found.extend_from_slice(values)).unwrap();
         assert_eq!(found, unpacked, "{codec}");
     }
 }
