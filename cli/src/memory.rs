@@ -22,7 +22,10 @@ pub(crate) struct LargePages;
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() >= LARGE {
-            return advised(aligned(layout.size(), layout.align().max(LARGE)), layout.size());
+            // A last page that is mostly taken is a large one too.
+            let rest = layout.size() % LARGE;
+            let size = if rest > LARGE / 2 { layout.size().next_multiple_of(LARGE) } else { layout.size() };
+            return advised(aligned(size, layout.align().max(LARGE)), size);
         }
         if layout.align() > USUAL {
             return aligned(layout.size(), layout.align());
