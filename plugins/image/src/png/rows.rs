@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_filtered_is_undone() {
-        let bytes: Vec<u8> = (0..240_u32).map(|at| (at * at * 37 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..240_u32).map(|at| ((at * at * 37) >> 3) as u8).collect();
         for pixel in [1, 2, 3, 4, 6, 8] {
             for row in [pixel, 24, 48] {
                 let mut pixels = vec![0; bytes.len()];
