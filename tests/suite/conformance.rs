@@ -32,6 +32,7 @@ fn every_readable_format_has_samples_with_an_origin() {
 fn absent_formats_are_recognised_and_name_their_feature() {
     let registry = Registry::builtin();
     for info in readable(&registry).into_iter().filter(|info| is_absent(info)) {
+        assert!(info.writes.is_none(), "{}", info.id);
         for path in mediary_conformance::samples(info, &data(info.id)) {
             let source = open(&path);
             assert_eq!(registry.detect(&source).winner(false).unwrap(), info.id, "{}", path.display());

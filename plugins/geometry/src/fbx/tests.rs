@@ -21,16 +21,6 @@ fn it_is_known_by_its_content_whatever_is_built_in() {
     assert_ne!(winner("; FBX is not this\n"), Some("fbx"));
 }
 
-#[cfg(not(feature = "fbx"))]
-#[test]
-fn without_the_feature_it_is_refused_and_the_feature_is_named() {
-    for name in SAMPLES {
-        let error = crate::testing::read(name).expect_err(name);
-        assert_eq!(error.kind(), mediary_core::ErrorKind::Unsupported, "{name}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("feature `fbx`")), "{name}: {error:?}");
-    }
-}
-
 #[cfg(feature = "fbx")]
 mod with_the_library {
     use mediary_core::record::scene::{AnimatedProperty, Topology};

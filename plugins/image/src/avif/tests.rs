@@ -15,17 +15,6 @@ fn it_is_known_by_its_content_whatever_is_built_in() {
     assert_ne!(winner(b"\0\0\0\x18ftypisom\0\0\0\0isomavis"), Some("avif"));
 }
 
-#[cfg(not(feature = "avif"))]
-#[test]
-fn without_the_feature_it_is_refused_and_the_feature_is_named() {
-    for name in testing::names("avif") {
-        let error = testing::read(&name, testing::data(&format!("avif/{name}"))).expect_err(&name);
-        assert_eq!(error.kind(), mediary_core::ErrorKind::Unsupported, "{name}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("feature `avif`")), "{name}: {error:?}");
-    }
-    assert!(super::INFO.writes.is_none());
-}
-
 #[cfg(feature = "avif")]
 mod with_the_decoder {
     use mediary_core::record::{ColorSpace, Image, Samples};

@@ -13,16 +13,6 @@ fn it_is_known_by_its_content_whatever_is_built_in() {
     }
 }
 
-#[cfg(not(feature = "jxl"))]
-#[test]
-fn without_the_feature_it_is_refused_and_the_feature_is_named() {
-    for name in testing::names("jxl") {
-        let error = testing::read(&name, testing::data(&format!("jxl/{name}"))).expect_err(&name);
-        assert_eq!(error.kind(), mediary_core::ErrorKind::Unsupported, "{name}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("feature `jxl`")), "{name}: {error:?}");
-    }
-}
-
 #[cfg(feature = "jxl")]
 mod with_the_decoder {
     use mediary_core::record::{ColorSpace, Samples};

@@ -22,16 +22,6 @@ fn it_is_known_by_its_content_whatever_is_built_in() {
     }
 }
 
-#[cfg(not(feature = "svg"))]
-#[test]
-fn without_the_feature_it_is_refused_and_the_feature_is_named() {
-    for name in SAMPLES {
-        let error = testing::read(name, testing::data(&format!("svg/{name}"))).expect_err(name);
-        assert_eq!(error.kind(), mediary_core::ErrorKind::Unsupported, "{name}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("feature `svg`")), "{name}: {error:?}");
-    }
-}
-
 #[cfg(feature = "svg")]
 mod with_the_library {
     use mediary_core::record::Samples;
