@@ -269,7 +269,9 @@ impl Registry {
             .max_by_key(|(longest, holds, tier, id, _)| (*longest, *holds, *tier, *id))
             .map(|(.., format)| format)
             .ok_or_else(|| {
-                Error::new(ErrorKind::NotRecognised, format!("no format is written as {name:?}"))
+                let mut read = self.formats().filter(|info| info.claimed_extension(name).is_some());
+                let why = read.next().map_or_else(String::new, |info| format!(": {} is only read here", info.name));
+                Error::new(ErrorKind::NotRecognised, format!("no format is written as {name:?}{why}"))
                     .with_hint("name it with --to ID; `mediary formats` lists what can be written")
             })
     }

@@ -70,6 +70,15 @@ impl Format for Impostor {
 }
 
 #[test]
+fn names_that_nothing_writes_are_told_from_those_that_nothing_knows() {
+    let said = |name| Registry::builtin().for_output(name, &[]).err().map(|error| error.message().to_owned());
+    assert_eq!(said("a.ppm"), None);
+    assert_eq!(said("a.nosuch").as_deref(), Some("no format is written as \"a.nosuch\""));
+    let only_read = "no format is written as \"a.dds\": DirectDraw Surface is only read here";
+    assert_eq!(said("a.dds").as_deref(), Some(only_read));
+}
+
+#[test]
 fn a_taken_id_is_refused_with_both_names() {
     let error = Registry::builtin().add(&Impostor).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Plugin);
