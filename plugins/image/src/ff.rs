@@ -144,6 +144,14 @@ mod tests {
     }
 
     #[test]
+    fn sizes_beyond_counting_are_refused() {
+        let mut bytes = testing::data("ff/acid2.ff");
+        bytes[8..16].fill(0xFF);
+        let error = testing::read("a.ff", bytes).unwrap_err();
+        assert_eq!(error.limit_name(), Some("pixels"), "{error}");
+    }
+
+    #[test]
     fn damaged_files_do_no_harm() {
         testing::torture("ff");
     }

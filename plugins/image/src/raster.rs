@@ -33,9 +33,9 @@ impl Layout {
         Self { float: true, color_space: ColorSpace::Linear, ..Self::new(width, height, channels, bits) }
     }
 
-    /// Samples of the picture in memory.
+    /// Samples of the picture in memory; of sides that no file has, all that can be counted.
     pub(crate) fn samples(&self) -> u64 {
-        u64::from(self.width) * u64::from(self.height) * u64::from(self.channels)
+        (u64::from(self.width) * u64::from(self.height)).saturating_mul(self.channels.into())
     }
 
     /// Samples of a row in memory.
