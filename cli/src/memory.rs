@@ -17,7 +17,7 @@ const USUAL: usize = 2 * size_of::<usize>();
 /// The allocator of C, with blocks of [`LARGE`] and more in large pages.
 pub(crate) struct LargePages;
 
-// SAFETY: every block is one of C's `malloc`, `aligned_alloc`, `calloc` or `realloc`, of the size and at least the alignment
+// SAFETY: every block is one of C's `malloc`, `posix_memalign`, `calloc` or `realloc`, of the size and at least the alignment
 // asked for: these four give blocks that `realloc` and `free` take.
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
