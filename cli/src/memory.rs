@@ -11,7 +11,7 @@ use std::ffi::c_void;
 
 /// Bytes of a large page.
 const LARGE: usize = 2 << 20;
-/// What `malloc` aligns to at least, on machines of 32 and 64 bits.
+/// What `malloc` aligns to on machines of 32 and 64 bits; blocks that are smaller than that perhaps to their size alone.
 const USUAL: usize = 2 * size_of::<usize>();
 
 /// The allocator of C, with blocks of [`LARGE`] and more in large pages.
@@ -27,15 +27,15 @@ unsafe impl GlobalAlloc for LargePages {
             let size = if rest > LARGE / 2 { layout.size().next_multiple_of(LARGE) } else { layout.size() };
             return advised(aligned(size, layout.align().max(LARGE)), size);
         }
-        if layout.align() > USUAL {
-            return aligned(layout.size(), layout.align());
+        if !is_usual(layout.align(), layout.size()) {
+            return aligned(layout.size(), layout.align().max(USUAL));
         }
         // SAFETY: it takes any size.
         unsafe { libc::malloc(layout.size()) }.cast()
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if layout.align() <= USUAL {
+        if is_usual(layout.align(), layout.size()) {
             // SAFETY: it takes any size. Pages that the system gives are zero already, which `calloc` alone knows.
             return advised(unsafe { libc::calloc(1, layout.size()) }.cast(), layout.size());
         }
@@ -49,7 +49,7 @@ unsafe impl GlobalAlloc for LargePages {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if layout.align() <= USUAL {
+        if is_usual(layout.align(), size) {
             // SAFETY: the block is one of C's. Large ones are moved by their pages, not copied, to any address.
             return advised(unsafe { libc::realloc(block.cast(), size) }.cast(), size);
         }
@@ -68,6 +68,11 @@ unsafe impl GlobalAlloc for LargePages {
         // SAFETY: the block is one of C's.
         unsafe { libc::free(block.cast()) }
     }
+}
+
+/// Whether `malloc` aligns so many bytes to `align` by itself.
+fn is_usual(align: usize, size: usize) -> bool {
+    align <= USUAL && align <= size
 }
 
 fn aligned(size: usize, align: usize) -> *mut u8 {
