@@ -10,6 +10,8 @@ use crate::text::word;
 const HEADER: usize = 12;
 /// Integers that are unpacked at once.
 const BLOCK: usize = 4096;
+/// Integers that are looked through for parts of longer ones at once.
+const TOGETHER: usize = 16;
 
 /// A packed column.
 pub(super) struct Column<'a> {
@@ -211,12 +213,12 @@ impl<'a> Column<'a> {
                 give(&mut block)
             });
         }
-        let is_part =
-            |value: i32| value == if N == 1 { -128 } else { -32_768 } || value == if N == 1 { 127 } else { 32_767 };
+        let (least, most) = if N == 1 { (-128, 127) } else { (-32_768, 32_767) };
+        let is_part = |value: i32| value == least || value == most;
         let mut count = 0;
         let mut part: Option<i32> = None;
-        // Most values are of one part: those are taken by the sixteen.
-        for words in words.chunks(16) {
+        // Most values are of one part: those are taken together.
+        for words in words.chunks(TOGETHER) {
             if part.is_none() && !words.iter().any(|word| is_part(value(*word))) {
                 block.extend(words.iter().map(|word| value(*word)));
                 count += words.len() as u64;
@@ -235,7 +237,7 @@ impl<'a> Column<'a> {
             if count > self.length {
                 break;
             }
-            if block.len() + 16 > BLOCK {
+            if block.len() + TOGETHER > BLOCK {
                 give(&mut block)?;
             }
         }
