@@ -86,7 +86,7 @@ const INFO: FormatInfo = FormatInfo::new("png", "Portable Network Graphics", &[K
         "level",
         OptionType::Choice(&["fast", "default", "best"]),
         "fast",
-        "how hard to compress: `fast` takes a thirtieth of the time of `default` and up to 30 % more bytes",
+        "how hard to compress: `fast` packs forty times as fast as `default`, into a third more bytes",
     )])
     .spec("https://www.w3.org/TR/png-3/");
 
